@@ -1,0 +1,302 @@
+"""Every failure that a user can meet, one class each.
+
+    ChangeoverError
+    ├── misuse        Misused, BadRequest, BadSetting, InvalidParams, ConfirmationRequired, ConfirmationWrong
+    ├── access        Unauthorized, Forbidden
+    ├── names         NotFound, NameTaken, MultipleMatches
+    ├── databases     NotFollowable, NotAFollower, ForeignLeader, NotAvailable, ServerInHand, HasFollowers, AttachedElsewhere,
+    │                 AlreadyPromoted, UnfollowRefused, HostFull
+    ├── servers       ServerFailed, ServerUnreachable, PortTaken, DiskFull, CopyFailed, LeaderGone, WalGone,
+    │                 NoInstallation, InstallationGone
+    ├── runs          RunConflict, RunCancelled, StepDeadline, InternalError
+    └── ourselves     StateUnavailable, AlreadyRunning, NotRunning, NoAnswer, ToolMissing, DemoFailed;
+                      Reported: any of these, met by another process
+
+`id` never changes: scripts compare it. `retryable` tells the run loop whether trying again can help. The same object
+becomes JSON in the API, two lines and a hint in the CLI, and a journal entry of a run. A bug is none of these.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class ChangeoverError(Exception):
+    """What happened, why, and what to do next. Never carries a secret."""
+
+    id: str = "changeover_error"
+    status: int = 500
+    retryable: bool = False
+
+    def __init__(self, what: str, *, why: str = "", fix: str = "", resource: str | None = None) -> None:
+        super().__init__(what)
+        self.what, self.why, self.fix, self.resource = what, why, fix, resource
+
+    @property
+    def message(self) -> str:
+        """All three parts as one text, as the official CLI prints it."""
+        return "\n".join(part for part in (self.what, self.why, self.fix) if part)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The API's error body; `id` and `message` are what the official CLI reads."""
+        body: dict[str, Any] = {
+            "id": self.id,
+            "message": self.message,
+            "what": self.what,
+            "why": self.why,
+            "fix": self.fix,
+            "retryable": self.retryable,
+        }
+        if self.resource:
+            body["resource"] = self.resource
+        return body
+
+
+class Reported(ChangeoverError):
+    """A failure that another process met and described with `as_dict`; keeps that one's id."""
+
+    def __init__(self, body: dict[str, Any]) -> None:
+        super().__init__(
+            str(body.get("what") or body.get("message") or "The request failed."),
+            why=str(body.get("why") or ""),
+            fix=str(body.get("fix") or ""),
+            resource=body.get("resource"),
+        )
+        self.id = str(body.get("id") or self.id)
+        self.status = int(body.get("status") or self.status)
+
+
+# -- misuse
+
+
+class Misused(ChangeoverError):
+    """A command line that cannot be understood; nothing was asked of anybody."""
+
+    id, status = "misused", 400
+
+
+class BadRequest(ChangeoverError):
+    id, status = "bad_request", 400
+
+
+class BadSetting(ChangeoverError):
+    id, status = "bad_setting", 400
+
+    def __init__(self, name: str, value: str, *, wants: str) -> None:
+        super().__init__(
+            f"The setting {name} is not usable: {value!r}.", why=f"It wants {wants}.", fix=f"Correct {name}."
+        )
+
+
+class InvalidParams(ChangeoverError):
+    id, status = "invalid_params", 422
+
+
+class ConfirmationRequired(ChangeoverError):
+    """Asks the caller to name the app; both CLIs show `what` as a warning and repeat the request with `confirm`."""
+
+    id, status = "confirmation_required", 423
+
+
+class ConfirmationWrong(ChangeoverError):
+    id, status = "confirmation_wrong", 422
+
+    def __init__(self, given: str, wanted: str) -> None:
+        super().__init__(
+            f"Confirmation {given} did not match {wanted}. Aborted.",
+            why="Nothing was changed.",
+            fix=f"Repeat the command with --confirm {wanted}.",
+        )
+
+
+# -- access
+
+
+class Unauthorized(ChangeoverError):
+    id, status = "unauthorized", 401
+
+    def __init__(self, why: str = "The request carries no token, or one that was revoked or has expired.") -> None:
+        super().__init__("Invalid credentials provided.", why=why, fix="Take a token from `changeover env`.")
+
+
+class Forbidden(ChangeoverError):
+    id, status = "forbidden", 403
+
+
+# -- names
+
+
+class NotFound(ChangeoverError):
+    """`what` reads as Heroku words it ("Couldn't find that app."), because scripts and CLIs compare it."""
+
+    id, status = "not_found", 404
+
+
+class NameTaken(ChangeoverError):
+    id, status = "name_taken", 422
+
+    def __init__(self, kind: str, name: str, fix: str = "Choose another name.") -> None:
+        super().__init__(f"Name {name} is already taken.", why=f"Another {kind} has this name.", fix=fix, resource=kind)
+
+
+class MultipleMatches(ChangeoverError):
+    id, status = "multiple_matches", 422
+
+
+# -- databases
+
+
+class NotFollowable(ChangeoverError):
+    id, status = "not_followable", 422
+
+
+class ForeignLeader(ChangeoverError):
+    id, status = "foreign_leader", 422
+
+
+class NotAFollower(ChangeoverError):
+    id, status = "not_a_follower", 422
+
+
+class NotAvailable(ChangeoverError):
+    id, status = "not_available", 409
+
+
+class ServerInHand(ChangeoverError):
+    """Another run, or the keeper, starts or changes the server just now."""
+
+    id, status, retryable = "server_in_hand", 409, True
+
+
+class HasFollowers(ChangeoverError):
+    id, status = "has_followers", 422
+
+
+class AttachedElsewhere(ChangeoverError):
+    id, status = "attached_elsewhere", 422
+
+
+class AlreadyPromoted(ChangeoverError):
+    id, status = "already_promoted", 422
+
+
+class UnfollowRefused(ChangeoverError):
+    id, status = "unfollow_refused", 422
+
+
+class HostFull(ChangeoverError):
+    id, status = "host_full", 503
+
+
+# -- servers
+
+
+class ServerFailed(ChangeoverError):
+    """A PostgreSQL program ended with an error; `why` quotes the last lines of what it said."""
+
+    id, status = "server_failed", 500
+
+
+class ServerUnreachable(ChangeoverError):
+    id, status, retryable = "server_unreachable", 503, True
+
+
+class PortTaken(ChangeoverError):
+    id, status = "port_taken", 409
+
+
+class DiskFull(ChangeoverError):
+    id, status = "disk_full", 507
+
+
+class CopyFailed(ChangeoverError):
+    id, status, retryable = "copy_failed", 500, True
+
+
+class LeaderGone(ChangeoverError):
+    id, status, retryable = "leader_gone", 503, True
+
+
+class WalGone(ChangeoverError):
+    """The leader no longer has the WAL that a follower needs: it can never catch up."""
+
+    id, status = "wal_gone", 409
+
+
+class NoInstallation(ChangeoverError):
+    id, status = "no_installation", 503
+
+
+class InstallationGone(ChangeoverError):
+    """A data directory's PostgreSQL is no longer installed."""
+
+    id, status = "installation_gone", 503
+
+
+# -- runs
+
+
+class RunConflict(ChangeoverError):
+    id, status = "run_conflict", 409
+
+
+class RunCancelled(ChangeoverError):
+    id, status = "run_cancelled", 409
+
+    def __init__(self, subject: str) -> None:
+        super().__init__(f"The work on {subject} was cancelled.", why="Somebody destroyed it while it was under way.")
+
+
+class StepDeadline(ChangeoverError):
+    id, status = "step_deadline", 504
+
+
+class InternalError(ChangeoverError):
+    """A bug of ours, shown to the user without its details; the log has the traceback."""
+
+    id, status = "internal_error", 500
+
+    def __init__(self, where: str) -> None:
+        super().__init__(
+            f"changeover itself failed in {where}.",
+            why="This is a bug, not something that you did; the log (DATA/log) has the details.",
+            fix="Try again; if it stays, report it with the log's last lines.",
+        )
+
+
+# -- ourselves
+
+
+class StateUnavailable(ChangeoverError):
+    id, status, retryable = "state_unavailable", 503, True
+
+
+class AlreadyRunning(ChangeoverError):
+    id, status = "already_running", 409
+
+
+class NotRunning(ChangeoverError):
+    id, status = "not_running", 503
+
+
+class NoAnswer(ChangeoverError):
+    """The control plane took a request and said nothing: whether it had an effect is unknown."""
+
+    id, status = "no_answer", 504
+
+
+class ToolMissing(ChangeoverError):
+    """A program that somebody else makes, and that a command needs on this machine."""
+
+    id, status = "tool_missing", 503
+
+
+class DemoFailed(ChangeoverError):
+    """The demo could not be played to its end; `said` is what the failing part printed."""
+
+    id, status = "demo_failed", 500
+
+    def __init__(self, what: str, *, said: str) -> None:
+        super().__init__(
+            what, why=said.strip(), fix="Everything that the demo made is taken down; it can be run again."
+        )

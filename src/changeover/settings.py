@@ -1,0 +1,62 @@
+"""The only reader of the environment.
+
+A plain dataclass on purpose: the CLI reads it at every start, and a settings library costs it more time than all its work.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from changeover.errors import BadSetting
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the surroundings decide. Every field names its variable; docs/operations.md lists them."""
+
+    home: Path
+    """CHANGEOVER_HOME: where data lives. As root /var/lib/changeover, else ~/.local/share/changeover."""
+    url: str | None
+    """CHANGEOVER_URL: the control plane that the CLI speaks to; None: the one that runs over `home`."""
+    api_key: str | None
+    """CHANGEOVER_API_KEY: the CLI's token; None: HOME/operator-token."""
+    app: str | None
+    """CHANGEOVER_APP or HEROKU_APP: the app of commands without --app."""
+    team: str | None
+    """CHANGEOVER_TEAM or HEROKU_TEAM: the team of commands without --team."""
+    state_url: str | None
+    """CHANGEOVER_DATABASE_URL: a PostgreSQL for our own state; None: we run a small one ourselves."""
+    installations: tuple[Path, ...]
+    """CHANGEOVER_POSTGRES: further PostgreSQL installations, folders with a bin/ below, separated by ':'."""
+    host_name: str
+    """CHANGEOVER_HOST: this host's name in the queue `host:NAME`."""
+    operator_email: str
+    """CHANGEOVER_OPERATOR_EMAIL: the owner account's address."""
+    max_databases: int
+    """CHANGEOVER_MAX_DATABASES: how many servers this host runs at most before it calls itself full."""
+
+    @classmethod
+    def read(cls) -> Settings:
+        """From the environment of this process. Raises BadSetting for a value that can't be one."""
+        env = os.environ
+        default_home = Path("/var/lib/changeover") if os.geteuid() == 0 else Path.home() / ".local/share/changeover"
+        return cls(
+            home=Path(env.get("CHANGEOVER_HOME") or default_home).absolute(),
+            url=env.get("CHANGEOVER_URL") or None,
+            api_key=env.get("CHANGEOVER_API_KEY") or None,
+            app=env.get("HEROKU_APP") or env.get("CHANGEOVER_APP") or None,
+            team=env.get("CHANGEOVER_TEAM") or env.get("HEROKU_TEAM") or None,
+            state_url=env.get("CHANGEOVER_DATABASE_URL") or None,
+            installations=tuple(Path(p) for p in env.get("CHANGEOVER_POSTGRES", "").split(":") if p),
+            host_name=env.get("CHANGEOVER_HOST") or "local",
+            operator_email=env.get("CHANGEOVER_OPERATOR_EMAIL") or "operator@changeover.local",
+            max_databases=_whole("CHANGEOVER_MAX_DATABASES", env.get("CHANGEOVER_MAX_DATABASES") or "100"),
+        )
+
+
+def _whole(name: str, text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise BadSetting(name, text, wants="a whole number of at least 1")
+    return int(text)
