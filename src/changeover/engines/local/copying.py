@@ -1,0 +1,168 @@
+"""The first copy of a follower: `pg_basebackup`, running by itself so that it survives whoever started it.
+
+What is known of it is read off the world: its process by its arguments, its progress from the leader, its completeness
+from `backup_manifest`, which it renames into place last of all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+from collections.abc import Mapping
+
+from changeover.engines.engine import CopyProgress, Server
+from changeover.engines.local.places import Places
+from changeover.engines.local.settings import conninfo
+from changeover.errors import ChangeoverError, CopyFailed, LeaderGone, ServerUnreachable
+from changeover.postgres.cluster import disk_full, make_folder, write_file
+from changeover.postgres.configuration import SUPERUSER, SettingValue
+from changeover.postgres.connect import Address, connect
+from changeover.postgres.installations import require_program
+from changeover.postgres.processes import Process, end_all, everything_running
+from changeover.postgres.programs import last_lines, said_in, start_detached
+
+PROGRESS = """
+SELECT coalesce(100 * backup_streamed / nullif(backup_total, 0), 0)::int
+  FROM pg_stat_progress_basebackup JOIN pg_stat_replication USING (pid)
+ WHERE application_name = %s
+"""
+LOST_ITS_LEADER = (
+    "connection to server",
+    "server closed the connection",
+    "terminating connection",
+    "could not receive data",
+)
+
+
+def slot_of(follower: Server) -> str:
+    """The follower's replication slot on its leader."""
+    return f"changeover_{follower.name}"
+
+
+def leader_conninfo(follower: Server, leader: Server) -> str:
+    """How a follower reaches its leader: over the unix socket, as our superuser, by peer authentication."""
+    return conninfo(
+        (
+            ("host", leader.socket_directory),
+            ("port", leader.port),
+            ("user", SUPERUSER),
+            ("application_name", follower.name),
+            ("passfile", "/nonexistent"),
+            ("sslmode", "disable"),
+            ("connect_timeout", 10),
+        )
+    )
+
+
+class Copying:
+    """The base backup of one follower."""
+
+    def __init__(self, places: Places, follower: Server) -> None:
+        self._places, self._follower = places, follower
+        self._data = follower.data_directory
+
+    def is_whole(self) -> bool:
+        """Every byte arrived and was synced. Also true long afterwards."""
+        return (self._data / "backup_manifest").is_file() and not self.processes()
+
+    def is_unfinished(self) -> bool:
+        """Begun, and neither whole nor given its own configuration."""
+        return self._places.prepared(self._follower).exists() and not self.is_whole()
+
+    def processes(self) -> list[Process]:
+        """The base backup and its second half, which receives the WAL meanwhile."""
+        mark = f"--pgdata={self._data}"
+        return [
+            process
+            for process in everything_running()
+            if process.program == "pg_basebackup" and mark in process.arguments
+        ]
+
+    def prepare(self, settings: Mapping[str, SettingValue]) -> None:
+        """Lay the follower's configuration ready, with the signal that makes it a standby."""
+        prepared = self._places.prepared(self._follower)
+        shutil.rmtree(prepared, ignore_errors=True)
+        make_folder(prepared, run_as=self._places.run_as)
+        self._places.cluster(self._follower).configure(settings, listens=True, folder=prepared)
+        write_file(prepared / "standby.signal", b"", run_as=self._places.run_as)
+
+    async def start(self, leader: Server) -> None:
+        """Throw away what an earlier attempt left, and copy from the beginning, in the background."""
+        await asyncio.to_thread(self.clear)
+        make_folder(self._data, run_as=self._places.run_as)
+        await start_detached(
+            [
+                require_program(leader.bin_directory, "pg_basebackup"),
+                f"--pgdata={self._data}",
+                f"--dbname={leader_conninfo(self._follower, leader)}",
+                f"--slot={slot_of(self._follower)}",
+                "--wal-method=stream",
+                "--checkpoint=fast",
+                "--no-password",
+            ],
+            log=self._places.copy_log(self._follower),
+            run_as=self._places.run_as,
+        )
+
+    def clear(self) -> None:
+        """Empty the data directory. The folder itself may be where a disk is mounted, so it stays."""
+        if not self._data.exists():
+            return
+        for path in self._data.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+    async def stop(self) -> None:
+        """End a copy that runs."""
+        await end_all(self.processes, gently=signal.SIGTERM)
+
+    async def progress(self, leader: Server) -> CopyProgress:
+        """How far it is. Raises LeaderGone, DiskFull, CopyFailed when it died."""
+        if self.is_whole():
+            self.adopt()
+            return CopyProgress(100, is_done=True)
+        is_running = bool(self.processes())
+        percent = await self._percent(leader)
+        if is_running and percent is not None:
+            return CopyProgress(min(percent, 99))
+        if self.is_whole():  # it finished while we looked
+            self.adopt()
+            return CopyProgress(100, is_done=True)
+        raise self._why_it_died(leader_answers=percent is not None)
+
+    async def _percent(self, leader: Server) -> int | None:
+        """None when the leader doesn't answer."""
+        if (self._data / "backup_manifest.tmp").exists():
+            return 99  # every byte is here and is being synced; the leader has forgotten the copy
+        try:
+            async with connect(Address(leader.socket_directory, leader.port), timeout_s=5) as connection:
+                row = await (await connection.execute(PROGRESS, [self._follower.name])).fetchone()
+                return int(row[0]) if row else 0
+        except ServerUnreachable:
+            return None
+
+    def adopt(self) -> None:
+        """Give the finished copy its own configuration and make it a standby. Safe to repeat."""
+        prepared = self._places.prepared(self._follower)
+        if not prepared.exists():
+            return
+        for path in sorted(prepared.iterdir()):
+            shutil.move(path, self._data / path.name)
+        prepared.rmdir()
+
+    def _why_it_died(self, *, leader_answers: bool) -> ChangeoverError:
+        said = said_in(self._places.copy_log(self._follower))
+        what = f"The copy for follower {self._follower.name} ended before it was whole."
+        if "No space left on device" in said:
+            return disk_full(what, self._data)
+        why = last_lines(said, 3)
+        if not leader_answers or any(sign in said for sign in LOST_ITS_LEADER):
+            return LeaderGone(
+                what, why=f"Its leader stopped answering: {why}", fix="Start the leader; the copy then begins anew."
+            )
+        return CopyFailed(
+            what, why=why, fix="Try again: the copy begins anew. The lines above are pg_basebackup's own."
+        )

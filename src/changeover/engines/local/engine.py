@@ -1,0 +1,274 @@
+"""LocalEngine: the engine's verbs for servers that are processes on this host.
+
+Each verb observes first and then acts, so that it may run again after a crash anywhere. What is done lives in postgres/
+and in the files beside this one; here is the order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import psycopg
+
+from changeover.engines.engine import Behind, CopyProgress, Credential, DatabaseFacts, Health, Server, Size
+from changeover.engines.local.certificates import CertificateAuthority
+from changeover.engines.local.copying import Copying, leader_conninfo, slot_of
+from changeover.engines.local.places import Places
+from changeover.engines.local.ports import free_port
+from changeover.engines.local.settings import GREATER_OF_BOTH, Host, follower_settings, server_settings
+from changeover.errors import (
+    ChangeoverError,
+    LeaderGone,
+    NotAFollower,
+    ServerFailed,
+    ServerUnreachable,
+)
+from changeover.postgres import databases, replication, wal
+from changeover.postgres.acting import Actor
+from changeover.postgres.configuration import SettingValue
+from changeover.postgres.connect import Address, Connection, connect
+from changeover.postgres.facts import read_facts
+from changeover.postgres.installations import Installation, find_installations, newest_with_tls, probe, require_program
+
+KEPT_LOGS = 5
+
+
+class LocalEngine:
+    """Servers below `home`, their sockets below `sockets`; as `run_as` when we are root.
+
+    `configured` are further PostgreSQL installations; `installation` is one to use for all new servers instead of the
+    newest that speaks TLS.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        sockets: Path,
+        authority: CertificateAuthority,
+        *,
+        run_as: str | None = None,
+        configured: Iterable[Path] = (),
+        installation: Installation | None = None,
+    ) -> None:
+        self._places = Places(home.absolute(), sockets.absolute(), run_as)
+        self._authority = authority
+        self._configured = tuple(configured)
+        self._installation = installation
+
+    # -- making and removing
+
+    def plan_server(self, name: str, *, address: str, taken_ports: frozenset[int], leader: Server | None) -> Server:
+        bin_directory = leader.bin_directory if leader else self._places.usable(self._chosen())
+        return Server(
+            name=name,
+            engine="local",
+            address=address,
+            port=free_port(address, taken=taken_ports, home=self._places.home),
+            bin_directory=bin_directory,
+            data_directory=self._places.data(name),
+            socket_directory=self._places.sockets / name,
+        )
+
+    async def create(self, server: Server, size: Size) -> None:
+        await self._bring_programs(server)
+        cluster = self._places.cluster(server)
+        self._places.open_folders(server.name)
+        settings = self._settings(server, size)
+        await cluster.initialise(settings, listens=True)
+        await self.start(server)
+        await databases.furnish_server(cluster.address)
+
+    async def create_database(
+        self, server: Server, database: str, owner: Credential, *, connection_limit: int | None = None
+    ) -> None:
+        # A limit of its own says that the database shares its server: then nobody may look at or end other sessions.
+        await databases.create_database(
+            _address(server),
+            database,
+            owner=owner.user,
+            password=owner.password,
+            connection_limit=connection_limit,
+            is_alone=connection_limit is None,
+        )
+
+    async def drop_database(self, server: Server, database: str, owner: str) -> None:
+        await databases.drop_database(_address(server), database, owner)
+
+    async def destroy(self, server: Server) -> None:
+        cluster = self._places.cluster(server)
+        await Copying(self._places, server).stop()
+        await cluster.kill()
+        for folder in (self._places.folder(server.name), server.socket_directory):
+            if folder.exists():
+                await asyncio.to_thread(shutil.rmtree, folder)
+
+    # -- running
+
+    async def start(self, server: Server) -> None:
+        cluster = self._places.cluster(server)
+        copying = Copying(self._places, server)
+        if copying.is_unfinished() or not (cluster.is_initialised or copying.is_whole()):
+            raise ServerFailed(
+                f"{server.name} cannot start: its data directory is not whole.",
+                why=f"The making or copying of {server.data_directory} has not finished.",
+                fix="Let the run that makes it go on (`changeover runs`), or destroy it.",
+            )
+        copying.adopt()
+        await self._bring_programs(server)
+        self._places.open_folders(server.name)
+        self._renew_certificate(server)
+        await cluster.start()
+
+    async def stop(self, server: Server) -> None:
+        await self._places.cluster(server).stop()
+
+    async def health(self, server: Server) -> Health:
+        cluster = self._places.cluster(server)
+        try:
+            async with connect(_address(server), timeout_s=5) as connection:
+                position = await replication.follower_position(connection)
+                return Health("available", is_in_recovery=position.is_in_recovery)
+        except (ServerUnreachable, psycopg.Error) as down:
+            if cluster.postmaster():
+                return Health("starting", because=_why(down))
+        return await self._health_when_down(server)
+
+    async def _health_when_down(self, server: Server) -> Health:
+        cluster = self._places.cluster(server)
+        if not cluster.is_initialised:
+            return Health("failed", because=f"Its data directory {server.data_directory} is missing or not whole.")
+        if Copying(self._places, server).is_unfinished():
+            return Health("stopped", because="Its first copy is not whole.")
+        try:
+            if await cluster.was_shut_down():
+                return Health("stopped", because="It was shut down.")
+        except ChangeoverError as failure:
+            return Health("failed", because=_why(failure))
+        return Health("failed", because=f"Its process ended without a shutdown: {cluster.last_log_lines()}")
+
+    async def facts(self, server: Server, database: str) -> DatabaseFacts:
+        facts = await read_facts(_address(server), database)
+        return DatabaseFacts(**vars(facts))
+
+    async def end_sessions(self, server: Server, database: str) -> int:
+        return await databases.end_sessions(_address(server), database)
+
+    def tidy(self, server: Server) -> None:
+        """Remove all but the newest logs, and renew the certificate when it is due. To be called once a day."""
+        logs = sorted((self._places.folder(server.name) / "log").glob("postgresql-*.log"))
+        for old in logs[:-KEPT_LOGS]:
+            old.unlink(missing_ok=True)
+        if self._renew_certificate(server):
+            self._places.cluster(server).reload()
+
+    # -- following
+
+    async def begin_copy(self, server: Server, leader: Server, size: Size) -> None:
+        copying = Copying(self._places, server)
+        if copying.processes():
+            return
+        if copying.is_whole():
+            copying.adopt()
+            return
+        self._places.open_folders(server.name)
+        settings = self._settings(server, size)
+        try:
+            async with connect(_address(leader)) as connection:
+                of_leader = await _standby_minimum(connection)
+                await replication.reserve_slot(connection, slot_of(server))
+        except ServerUnreachable as gone:
+            raise LeaderGone(
+                f"{server.name} cannot follow {leader.name} now.", why=gone.why, fix="Start the leader, then try again."
+            ) from gone
+        conninfo = leader_conninfo(server, leader)
+        copying.prepare(follower_settings(settings, of_leader, conninfo=conninfo, slot=slot_of(server)))
+        await copying.start(leader)
+
+    async def copy_progress(self, server: Server, leader: Server) -> CopyProgress:
+        return await Copying(self._places, server).progress(leader)
+
+    async def behind(self, server: Server, leader: Server) -> Behind:
+        async with connect(_address(server)) as follower:
+            position = await replication.follower_position(follower)
+        if not position.is_in_recovery:
+            raise NotAFollower(
+                f"{server.name} does not follow anybody.", why="It is not in recovery.", fix="Nothing: it is writable."
+            )
+        async with connect(_address(leader), timeout_s=60) as connection:
+            end = await replication.flushed_position(connection)
+            replayed = position.replayed or end
+            counted = await wal.count_commits(connection, replayed, end)
+            return Behind(
+                commits=counted.commits if counted else None,
+                is_exact=counted.is_exact if counted else False,
+                bytes=(missing := max(0, wal.position_number(end) - wal.position_number(replayed))),
+                seconds=position.seconds_since_last_commit if missing and (not counted or counted.commits) else 0.0,
+                is_streaming=position.is_streaming,
+                is_lost=not position.is_streaming and await _is_lost(connection, slot_of(server), replayed),
+            )
+
+    async def promote(self, server: Server, *, acting_as: str) -> None:
+        await replication.promote(_address(server), Actor.named(acting_as))
+
+    async def forget_follower(self, leader: Server, follower: Server) -> None:
+        if not leader.data_directory.exists():
+            return
+        async with connect(_address(leader)) as connection:
+            await replication.drop_slot(connection, slot_of(follower))
+
+    # -- parts
+
+    def _chosen(self) -> Installation:
+        return self._installation or newest_with_tls(self._configured)
+
+    async def _bring_programs(self, server: Server) -> None:
+        """Where the server uses a copy of an installation that is missing, make it from what is installed."""
+        if (server.bin_directory / "postgres").is_file():
+            return
+        candidates = [self._installation] if self._installation else find_installations(self._configured)
+        for installation in candidates:
+            if self._places.usable(installation) == server.bin_directory:
+                await asyncio.to_thread(self._places.bring, installation)
+        require_program(server.bin_directory, "postgres")
+
+    def _settings(self, server: Server, size: Size) -> dict[str, SettingValue]:
+        """Raises InstallationGone. Makes the certificate that the settings name."""
+        require_program(server.bin_directory, "postgres")
+        self._renew_certificate(server)
+        return server_settings(
+            size,
+            Host.look(),
+            probe(server.bin_directory, "configured"),
+            address=server.address,
+            log_directory=self._places.folder(server.name) / "log",
+            tls_directory=self._places.tls(server),
+        )
+
+    def _renew_certificate(self, server: Server) -> bool:
+        return self._authority.renew_if_due([server.address], self._places.tls(server), owner=self._places.run_as)
+
+
+def _address(server: Server) -> Address:
+    return Address(server.socket_directory, server.port)
+
+
+def _why(failure: Exception) -> str:
+    return failure.why if isinstance(failure, ChangeoverError) else str(failure)
+
+
+async def _standby_minimum(connection: Connection) -> dict[str, int]:
+    found = await connection.execute(
+        "SELECT name, setting::int FROM pg_settings WHERE name = ANY(%s)", [list(GREATER_OF_BOTH)]
+    )
+    return dict(await found.fetchall())
+
+
+async def _is_lost(connection: Connection, slot: str, replayed: str) -> bool:
+    """The leader has dropped the WAL that the follower would need next."""
+    state = await replication.slot_state(connection, slot)
+    if state is None:
+        return not await replication.keeps_wal_since(connection, replayed)
+    return state.is_lost

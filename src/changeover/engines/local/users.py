@@ -1,0 +1,38 @@
+"""The system users that servers and apps run as when we are root. As an ordinary user, all runs as that user."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from pathlib import Path
+
+from changeover.postgres.programs import run_or_fail, run_program
+
+SERVER_USER = "changeover-pg"
+APP_USER = "changeover-app"
+
+
+def run_as_for_servers() -> str | None:
+    """Whom PostgreSQL runs as: a user of its own when we are root, else None, ourselves."""
+    return SERVER_USER if os.geteuid() == 0 else None
+
+
+async def ensure_system_users() -> list[str]:
+    """Make the system users where we are root and they are missing; returns those that were made now."""
+    if os.geteuid() != 0:
+        return []
+    missing = [user for user in (SERVER_USER, APP_USER) if not _exists(user)]
+    for user in missing:
+        useradd = ["/usr/sbin/useradd", "--system", "--user-group", "--no-create-home", "--home-dir=/nonexistent"]
+        done = await run_program([*useradd, "--shell=/usr/sbin/nologin", user])
+        if done.code != 0 and not _exists(user):  # another process of ours may have been faster
+            await run_or_fail([Path("/usr/bin/id"), user])
+    return missing
+
+
+def _exists(user: str) -> bool:
+    try:
+        pwd.getpwnam(user)
+    except KeyError:
+        return False
+    return True

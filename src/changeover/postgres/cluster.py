@@ -1,0 +1,318 @@
+"""A data directory and its postmaster, as files and processes: initialise, configure, start or adopt, stop.
+
+Knows nothing of what is inside the databases. Our own state server is one of these, and so is every server of the
+local engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import pwd
+import shutil
+import signal
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from changeover.errors import DiskFull, PortTaken, ServerFailed, ServerUnreachable
+from changeover.postgres.configuration import SUPERUSER, SettingValue, access_file, identity_file, settings_file
+from changeover.postgres.connect import Address, connect
+from changeover.postgres.installations import Installation, probe, require_program
+from changeover.postgres.processes import Process, end_all, end_process, everything_running, look_at, wait_until_gone
+from changeover.postgres.programs import last_lines, owner_ids, run_or_fail, run_program
+
+LONGEST_SOCKET_PATH = 100
+TELLING = ("FATAL:", "PANIC:", "ERROR:", "HINT:  Is", "could not", "invalid value", "unrecognized")
+"""What a line of a log has that explains a failure."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where one server lives. A value: making one touches nothing."""
+
+    bin_directory: Path
+    data_directory: Path
+    socket_directory: Path
+    log_directory: Path
+    port: int
+    run_as: str | None = None
+    """The user whom its processes and files belong to; None: ourselves."""
+
+    @property
+    def address(self) -> Address:
+        """Our own way in."""
+        return Address(self.socket_directory, self.port)
+
+    @property
+    def installation(self) -> Installation:
+        """What its PostgreSQL can do. Raises InstallationGone."""
+        require_program(self.bin_directory, "postgres")
+        return probe(self.bin_directory, "configured")
+
+    # -- making
+
+    @property
+    def is_initialised(self) -> bool:
+        """The data directory is whole."""
+        return (self.data_directory / "PG_VERSION").is_file()
+
+    async def initialise(self, settings: Mapping[str, SettingValue], *, listens: bool) -> None:
+        """Make the data directory and configure it. It appears under its name only once it is whole."""
+        if self.is_initialised:
+            return
+        making = self.data_directory.with_name(self.data_directory.name + ".making")
+        await asyncio.to_thread(shutil.rmtree, making, ignore_errors=True)
+        make_folder(making, run_as=self.run_as)
+        initdb = require_program(self.bin_directory, "initdb")
+        await run_or_fail(
+            [
+                *(initdb, f"--pgdata={making}", f"--username={SUPERUSER}", "--data-checksums", "--encoding=UTF8"),
+                *("--auth-local=peer", "--auth-host=reject", *await _locale(self.installation)),
+            ],
+            run_as=self.run_as,
+        )
+        self.configure(settings, listens=listens, folder=making)
+        making.rename(self.data_directory)
+
+    def configure(self, settings: Mapping[str, SettingValue], *, listens: bool, folder: Path | None = None) -> None:
+        """Write the three configuration files, into `folder` where it isn't the data directory itself."""
+        folder = folder or self.data_directory
+        users = {"root", pwd.getpwuid(os.geteuid()).pw_name, self.run_as or "root"}
+        has_tls = bool(settings.get("ssl"))
+        self._write(folder / "postgresql.conf", settings_file({**settings, **self._places()}))
+        self._write(folder / "pg_hba.conf", access_file(listens=listens, has_tls=has_tls))
+        self._write(folder / "pg_ident.conf", identity_file(users))
+
+    def _places(self) -> dict[str, SettingValue]:
+        return {
+            "port": self.port,
+            "unix_socket_directories": '"' + str(self.socket_directory).replace('"', '""') + '"',
+            "unix_socket_permissions": "0700",
+        }
+
+    def _write(self, path: Path, text: str) -> None:
+        write_file(path, text.encode(), run_as=self.run_as)
+
+    # -- looking
+
+    def postmaster(self) -> Process | None:
+        """Its postmaster, if one runs. Proven by what the process is and where it works, not by the pid in the file."""
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError, ValueError, IndexError):
+            pid = int((self.data_directory / "postmaster.pid").read_text().splitlines()[0])
+            process = look_at(pid)
+            if process and self._is_postmaster(process):
+                return process
+        return None
+
+    def _is_postmaster(self, process: Process) -> bool:
+        # A backend works in the same folder, but its title replaces its arguments.
+        return process.working_directory == self.data_directory.resolve() and "-D" in process.arguments
+
+    def processes(self) -> list[Process]:
+        """The postmaster and everything that it has forked: all that work in the data directory."""
+        home = self.data_directory.resolve()
+        return [
+            process
+            for process in everything_running()
+            if process.working_directory == home and process.program.startswith(("postgres", "postmaster"))
+        ]
+
+    async def was_shut_down(self) -> bool:
+        """Its last end was an orderly one."""
+        control = require_program(self.bin_directory, "pg_controldata")
+        said = await run_program([control, self.data_directory], run_as=self.run_as)
+        return any(
+            line.startswith("Database cluster state:") and "shut down" in line for line in said.output.splitlines()
+        )
+
+    def last_log_lines(self, *, since: float = 0) -> str:
+        """The end of the newest log, for an error to quote; only of files touched after `since` (epoch seconds)."""
+        logs = [
+            path for path in self.log_directory.glob("*.log") if path.stat().st_mtime >= since and path.stat().st_size
+        ]
+        texts = [tail_of(path) for path in sorted(logs, key=lambda path: path.stat().st_mtime)]
+        lines = "\n".join(texts).splitlines()
+        telling = [line for line in lines if any(word in line for word in TELLING)]
+        return last_lines("\n".join(telling or lines))
+
+    # -- starting
+
+    async def start(self, *, timeout_s: float = 60) -> None:
+        """Start the postmaster, or adopt the running one, and wait until it accepts connections.
+
+        Raises PortTaken, DiskFull, ServerFailed, InstallationGone; ServerUnreachable when it is not ready in time.
+        """
+        deadline = time.monotonic() + timeout_s
+        pg_ctl = require_program(self.bin_directory, "pg_ctl")
+        async with _alone_with(self.data_directory, deadline):
+            if not self.postmaster():
+                await self._clear_away_the_dead()
+                self._prepare_folders()
+                await self._launch(pg_ctl, timeout_s)
+        await self._wait_until_ready(deadline)
+
+    async def _launch(self, pg_ctl: Path, timeout_s: float) -> None:
+        log = self.log_directory / "startup.log"
+        log.unlink(missing_ok=True)
+        began = time.time() - 1
+        wait = ["--wait", f"--timeout={timeout_s:.0f}", "--silent"]
+        arguments: list[str | Path] = [pg_ctl, "start", f"--pgdata={self.data_directory}", f"--log={log}", *wait]
+        done = await run_program(arguments, run_as=self.run_as, timeout_s=timeout_s + 10)
+        if done.code != 0 and not self.postmaster():
+            raise self._why_it_failed(self.last_log_lines(since=began))
+
+    def _prepare_folders(self) -> None:
+        path = self.socket_directory / f".s.PGSQL.{self.port}.lock"
+        if len(os.fsencode(path)) >= LONGEST_SOCKET_PATH:
+            raise ServerFailed(
+                f"The server in {self.data_directory} cannot start.",
+                why=f"The path of its socket, {path}, is longer than {LONGEST_SOCKET_PATH} bytes.",
+                fix="Choose a shorter folder for sockets.",
+            )
+        make_folder(self.socket_directory, run_as=self.run_as)
+        make_folder(self.log_directory, run_as=self.run_as)
+
+    async def _clear_away_the_dead(self) -> None:
+        """End the children of a killed postmaster, and drop the lock files that it left.
+
+        PostgreSQL itself gives up when the pid in such a file lives again as a stranger's.
+        """
+        await end_all(self.processes, gently=signal.SIGQUIT)
+        (self.data_directory / "postmaster.pid").unlink(missing_ok=True)
+        socket = self.socket_directory / f".s.PGSQL.{self.port}"
+        lock = socket.with_name(socket.name + ".lock")
+        if lock.exists() and str(self.data_directory) in lock.read_text().splitlines():
+            socket.unlink(missing_ok=True)
+            lock.unlink()
+
+    async def _wait_until_ready(self, deadline: float) -> None:
+        while True:
+            try:
+                async with connect(self.address, timeout_s=5):
+                    return
+            except ServerUnreachable:
+                if not self.postmaster():
+                    raise self._why_it_failed(self.last_log_lines()) from None
+                if time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(0.02)
+
+    def _why_it_failed(self, said: str) -> ServerFailed | PortTaken | DiskFull:
+        what = f"The server in {self.data_directory} did not start."
+        if "Address already in use" in said or "could not bind" in said:
+            return PortTaken(
+                what,
+                why=f"Another program uses port {self.port}: {said}",
+                fix=f"End the program that listens on port {self.port} (`ss -ltnp`), or give this server another port.",
+            )
+        if "No space left on device" in said:
+            return disk_full(what, self.data_directory)
+        return ServerFailed(
+            what, why=said, fix=f"The log in {self.log_directory} says more; mend what it names and try again."
+        )
+
+    # -- stopping
+
+    async def stop(self, *, timeout_s: float = 90) -> None:
+        """An orderly, fast shutdown; nothing to do when it does not run. Raises ServerFailed when it takes too long."""
+        postmaster = self.postmaster()
+        if postmaster is None:
+            await end_all(self.processes, gently=signal.SIGQUIT)
+            return
+        end_process(postmaster, signal.SIGINT)
+        if not await wait_until_gone(postmaster, timeout_s=timeout_s):
+            raise ServerFailed(
+                f"The server in {self.data_directory} is still shutting down.",
+                why=f"It has not finished within {timeout_s:.0f} seconds: {self.last_log_lines()}",
+                fix="Wait and try again; a follower that hangs can hold it up.",
+            )
+
+    async def kill(self) -> None:
+        """An immediate end, without a checkpoint: the next start recovers. Reaches this server's own processes only."""
+        if postmaster := self.postmaster():
+            end_process(postmaster, signal.SIGQUIT)
+            await wait_until_gone(postmaster, timeout_s=5)
+        await end_all(self.processes, gently=signal.SIGQUIT)
+
+    def reload(self) -> None:
+        """Let it read its configuration and certificate again."""
+        if postmaster := self.postmaster():
+            end_process(postmaster, signal.SIGHUP)
+
+
+def make_folder(folder: Path, *, run_as: str | None, mode: int = 0o700) -> None:
+    """A folder of the server's user; its parents must exist or belong to us."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
+    folder.chmod(mode)
+    if run_as is not None:
+        os.chown(folder, *owner_ids(run_as))
+
+
+def write_file(path: Path, content: bytes, *, run_as: str | None, mode: int = 0o600) -> None:
+    """Write at once or not at all, owned by the server's user and never readable by others in between."""
+    new = path.with_name(path.name + ".new")
+    new.unlink(missing_ok=True)
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        if run_as is not None:
+            os.fchown(file.fileno(), *owner_ids(run_as))
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+
+
+def tail_of(path: Path, count: int = 4096) -> str:
+    """The last `count` bytes of a file as text; empty when it doesn't exist."""
+    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - count))
+        return file.read().decode(errors="replace")
+    return ""
+
+
+def disk_full(what: str, where: Path) -> DiskFull:
+    """The error for a disk that was full, with how much is free on it now that the failed program has cleaned up."""
+    place = next(folder for folder in (where, *where.parents) if folder.exists())
+    free = shutil.disk_usage(place).free
+    return DiskFull(
+        what,
+        why=f"No space was left for {where}; {free} bytes are free on its disk now.",
+        fix="Free some space there, or choose a place with more, then try again.",
+    )
+
+
+@asynccontextmanager
+async def _alone_with(folder: Path, deadline: float) -> AsyncIterator[None]:
+    """One starter at a time, for the second would take the first one's young postmaster for a leftover."""
+    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise ServerUnreachable(
+                        f"The server in {folder} is not ready.",
+                        why="Another process of ours is still starting it.",
+                        fix="Wait for a moment and try again.",
+                    ) from None
+            await asyncio.sleep(0.05)
+        yield
+    finally:
+        os.close(handle)
+
+
+async def _locale(installation: Installation) -> list[str]:
+    """Bytewise order everywhere, so that no upgrade of the system's collations can break an index."""
+    known = await run_program([Path("/usr/bin/locale"), "-a"])
+    has_utf8 = any(line.strip().lower() in ("c.utf8", "c.utf-8") for line in known.output.splitlines())
+    locale = "C.UTF-8" if has_utf8 else "C"
+    if installation.version >= (17, 0):
+        return ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", f"--locale={locale}"]
+    return [f"--locale={locale}"]

