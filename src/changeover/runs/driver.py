@@ -1,0 +1,182 @@
+"""Drives one run from where it stands to its end: steps forward, or their undoing backward.
+
+A crash anywhere means that the step runs again, by whoever takes the run over. The session lock says who drives; the
+epoch says whose writes count. Losing the state connection means: stop acting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from psycopg import OperationalError
+from psycopg.types.json import Jsonb
+
+from changeover.errors import ChangeoverError, InternalError, RunCancelled, ServerUnreachable, StepDeadline
+from changeover.runs.run import Advance, Outcome, Run, Step, TakenOver, Wait, Workflow, add_note
+from changeover.store import query
+from changeover.store.query import Db
+from changeover.store.rows import RunRow
+
+log = logging.getLogger(__name__)
+
+RETRY_PAUSES_S = (0.5, 1, 2, 4, 8, 15)
+HEARTBEAT_S = 2.0
+
+Connect = Callable[[], Awaitable[Db]]
+
+
+class Driver:
+    """Drives runs of the given workflows; one `drive` call, one run, one state connection of its own."""
+
+    def __init__(self, connect: Connect, workflows: Mapping[str, Workflow]) -> None:
+        self._connect = connect
+        self._workflows = workflows
+
+    async def drive(self, run_id: int) -> None:
+        """Take the run over and bring it to its end. Returns at once when it is finished or driven by somebody else."""
+        db = await self._connect()
+        async with db:
+            work = asyncio.create_task(self._drive(db, run_id))
+            pulse = asyncio.create_task(_beat_until_lost(db))
+            try:
+                await asyncio.wait({work, pulse}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in (work, pulse):
+                    task.cancel()
+                ended, _ = await asyncio.gather(work, pulse, return_exceptions=True)
+            if isinstance(ended, TakenOver):
+                log.warning("stopped acting: taken over (%s)", ended)
+            elif isinstance(ended, BaseException) and not db.closed:
+                raise ended
+
+    async def _drive(self, db: Db, run_id: int) -> None:
+        if await query.values(db, "runs.try_lock", id=run_id) != [True]:
+            return
+        row = await query.one(db, RunRow, "runs.take_over", id=run_id)
+        if row is not None:
+            await self._to_the_end(Run(row, db))
+
+    async def _to_the_end(self, run: Run) -> None:
+        workflow = self._workflows[run.row.kind]
+        failures = 0
+        while run.row.finished_at is None:
+            step = workflow.steps[workflow.position(run.row.step)]
+            try:
+                if run.row.status == "undoing":
+                    await self._undo(run, workflow, step)
+                else:
+                    await self._act(run, workflow, step)
+                failures = 0
+            except OperationalError as lost:
+                if run.db.closed:
+                    raise
+                failures = await self._failed(run, step, _unreachable(lost), failures)
+            except ChangeoverError as error:
+                failures = await self._failed(run, step, error, failures)
+            except TakenOver:
+                raise
+            except Exception:
+                log.exception("run %s failed in step %s", run.id, step.name)
+                failures = await self._failed(run, step, InternalError(f"step {step.name} of run {run.id}"), failures)
+
+    async def _act(self, run: Run, workflow: Workflow, step: Step) -> None:
+        await _raise_if_cancelled(run)
+        outcome: Outcome = await step.act(run)
+        if isinstance(outcome, Wait):
+            _raise_if_late(run, step, outcome.because)
+            await self._show(run, outcome.because, outcome.percent)
+            await asyncio.sleep(outcome.seconds)
+            return
+        await _advance(run, workflow, step, outcome)
+
+    async def _undo(self, run: Run, workflow: Workflow, step: Step) -> None:
+        if step.undo is not None:
+            await step.undo(run)
+        position = workflow.position(step.name)
+        if position == 0:
+            await _change(run, "finish", "failed", _why(run), status="failed")
+        else:
+            before = workflow.steps[position - 1].name
+            await _change(run, "move", "undone" if step.undo else "", "", step=before, status="undoing")
+
+    async def _failed(self, run: Run, step: Step, error: ChangeoverError, failures: int) -> int:
+        """Try again, turn back, or (while undoing) keep trying: what is half-made must not stay."""
+        undoing = run.row.status == "undoing"
+        if undoing or (error.retryable and not await _is_hopeless(run, step)):
+            pause = RETRY_PAUSES_S[min(failures, len(RETRY_PAUSES_S) - 1)]
+            await self._show(run, f"{error.what} {error.why} Trying again.", None)
+            if failures == 0:
+                await run.note("retry", error.message)
+            await asyncio.sleep(pause)
+            return failures + 1
+        await _change(run, "turn_back", "turned back", error.message, error=Jsonb(error.as_dict()))
+        return 0
+
+    async def _show(self, run: Run, because: str, percent: int | None) -> None:
+        if (run.row.waits_because, run.row.percent) != (because, percent):
+            await _change(run, "wait", "", "", because=because, percent=percent)
+
+
+async def _advance(run: Run, workflow: Workflow, step: Step, outcome: Advance) -> None:
+    position = workflow.position(step.name) + 1
+    if position == len(workflow.steps):
+        await _change(run, "finish", "done", outcome.note, status="done")
+    else:
+        await _change(run, "move", "done", outcome.note, step=workflow.steps[position].name, status="running")
+
+
+async def _change(run: Run, statement: str, event: str, detail: str, **values: Any) -> None:
+    """Change the row and write its journal entry in one transaction; the entry belongs to the step being left."""
+    async with run.transaction() as db:
+        if event:
+            await add_note(db, run.row, event, detail)
+        changed = await query.only(db, RunRow, f"runs.{statement}", id=run.id, epoch=run.row.epoch, **values)
+    run.row = changed
+
+
+async def _raise_if_cancelled(run: Run) -> None:
+    if await query.values(run.db, "runs.is_cancelled", id=run.id) == [True]:
+        raise RunCancelled(run.row.subject)
+
+
+def _is_late(run: Run, step: Step) -> bool:
+    return (datetime.now(UTC) - run.row.step_began_at).total_seconds() > step.deadline_s
+
+
+async def _is_hopeless(run: Run, step: Step) -> bool:
+    [retries] = await query.values(run.db, "runs.retries", id=run.id, step=step.name)
+    return _is_late(run, step) or retries >= step.most_retries
+
+
+def _raise_if_late(run: Run, step: Step, because: str) -> None:
+    if _is_late(run, step):
+        raise StepDeadline(
+            f"“{step.says}” took longer than {step.deadline_s:.0f} seconds for {run.row.subject}.",
+            why=f"It was waiting: {because}.",
+            fix="Mend what it waited for, then ask for the same again.",
+        )
+
+
+def _unreachable(lost: OperationalError) -> ChangeoverError:
+    return ServerUnreachable(
+        "A database server does not answer.", why=str(lost).strip().splitlines()[0] if str(lost) else ""
+    )
+
+
+def _why(run: Run) -> str:
+    return str((run.row.error or {}).get("what", ""))
+
+
+async def _beat_until_lost(db: Db) -> None:
+    """Returns when the state connection is dead: without it nobody may act."""
+    while True:
+        await asyncio.sleep(HEARTBEAT_S)
+        try:
+            await db.execute("SELECT 1")
+        except OperationalError:
+            log.warning("lost the state connection: stopping what I was doing")
+            return

@@ -1,0 +1,1 @@
+"""Our state: its schema (migrations/), its statements (sql/), its rows. Decides nothing."""

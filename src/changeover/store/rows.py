@@ -1,0 +1,243 @@
+"""The rows of our state as plain values. What they mean is in migrations/; what may be done with them, in platform/."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+
+@dataclass(frozen=True)
+class Account:
+    id: UUID
+    email: str
+    is_operator: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
+class Authorization:
+    id: UUID
+    account_id: UUID
+    description: str
+    scope: list[str]
+    token_hash: bytes
+    token_hint: str
+    is_operator: bool
+    expires_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
+class Team:
+    id: UUID
+    name: str
+    created_at: datetime
+    updated_at: datetime
+    role: str | None = None
+    """The caller's role in it, where the query asks for a caller."""
+
+
+@dataclass(frozen=True)
+class Member:
+    account_id: UUID
+    email: str
+    role: str
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
+class Space:
+    id: UUID
+    name: str
+    team_id: UUID
+    region: str
+    is_shield: bool
+    cidr: str
+    data_cidr: str
+    address: str
+    state: str
+    created_at: datetime
+    updated_at: datetime
+    team_name: str
+
+
+@dataclass(frozen=True)
+class App:
+    id: UUID
+    name: str
+    owner_id: UUID
+    team_id: UUID | None
+    space_id: UUID | None
+    region: str
+    stack: str
+    is_in_maintenance: bool
+    is_locked: bool
+    is_internally_routed: bool
+    released_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    owner_email: str
+    team_name: str | None
+    space_name: str | None
+    space_is_shield: bool | None
+
+
+@dataclass(frozen=True)
+class Collaborator:
+    id: UUID
+    account_id: UUID
+    email: str
+    role: str
+    permissions: list[str]
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
+class ConfigVar:
+    name: str
+    value: bytes
+
+
+@dataclass(frozen=True)
+class Release:
+    id: UUID
+    app_id: UUID
+    app_name: str
+    version: int
+    description: str
+    status: str
+    account_id: UUID
+    email: str
+    config: bytes
+    addon_plan_names: list[str]
+    is_current: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
+class Addon:
+    id: UUID
+    name: str
+    app_id: UUID
+    service: str
+    plan: str
+    state: str
+    created_at: datetime
+    updated_at: datetime
+    app_name: str
+    space_id: UUID | None
+    region: str
+
+    @property
+    def full_plan(self) -> str:
+        """As the CLI types it: `heroku-postgresql:private-4`."""
+        return f"{self.service}:{self.plan}"
+
+
+@dataclass(frozen=True)
+class Attachment:
+    id: UUID
+    ordinal: int
+    app_id: UUID
+    addon_id: UUID
+    name: str
+    namespace: str | None
+    created_at: datetime
+    updated_at: datetime
+    app_name: str
+    addon_name: str
+    service: str
+    plan: str
+    addon_app_id: UUID
+    addon_app_name: str
+
+    @property
+    def config_var(self) -> str:
+        return f"{self.name}_URL"
+
+
+@dataclass(frozen=True)
+class ServerRow:
+    name: str
+    host: str
+    engine: str
+    address: str
+    port: int
+    bin_directory: str
+    data_directory: str
+    socket_directory: str
+    size: dict[str, Any]
+    is_shared: bool
+    is_wanted: bool
+    is_retired: bool
+    trouble: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Database:
+    addon_id: UUID
+    server_name: str
+    database_name: str
+    leader_id: UUID | None
+    forked_from: str | None
+    created_at: datetime
+    addon_name: str
+    app_id: UUID
+    plan: str
+    state: str
+    addon_created_at: datetime
+    address: str
+    port: int
+    is_shared: bool
+    trouble: str | None
+
+
+@dataclass(frozen=True)
+class CredentialRow:
+    id: UUID
+    addon_id: UUID
+    name: str
+    user_name: str
+    password: bytes
+    state: str
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class RunRow:
+    id: int
+    kind: str
+    subject: str
+    app: str | None
+    host: str
+    input: dict[str, Any]
+    status: str
+    step: str
+    step_began_at: datetime
+    waits_because: str | None
+    percent: int | None
+    error: dict[str, Any] | None
+    is_cancelled: bool
+    epoch: int
+    created_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True)
+class JournalRow:
+    id: int
+    run_id: int
+    at: datetime
+    epoch: int
+    step: str
+    event: str
+    detail: str | None

@@ -1,0 +1,96 @@
+-- name: add
+INSERT INTO runs (kind, subject, app, host, input, status, step)
+VALUES (%(kind)s, %(subject)s, %(app)s, %(host)s, %(input)s, 'running', %(step)s)
+RETURNING *;
+
+-- name: find
+SELECT * FROM runs WHERE id = %(id)s;
+
+-- name: unfinished_of
+SELECT * FROM runs WHERE subject = %(subject)s AND finished_at IS NULL;
+
+-- name: latest_of
+SELECT * FROM runs WHERE subject = %(subject)s ORDER BY id DESC LIMIT 1;
+
+-- name: recent
+-- The newest first; of one app, or of those in `apps`, or all when both are null.
+SELECT * FROM runs
+ WHERE (%(app)s::text IS NULL OR app = %(app)s) AND (%(apps)s::text[] IS NULL OR app = ANY (%(apps)s))
+ ORDER BY id DESC LIMIT %(most)s;
+
+-- name: journal
+SELECT * FROM run_journal WHERE run_id = %(id)s ORDER BY id;
+
+-- name: try_lock
+-- One driver at a time; the lock dies with the connection, and so with its process.
+SELECT pg_try_advisory_lock(hashtext('changeover.run'), %(id)s::integer);
+
+-- name: unfinished_undriven
+-- Runs of this host that nobody drives now: what a sweep gives a tick.
+SELECT runs.id FROM runs
+ WHERE finished_at IS NULL AND host = %(host)s
+   AND NOT EXISTS (
+       SELECT FROM pg_locks
+        WHERE locktype = 'advisory' AND objsubid = 2 AND granted
+          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+          AND classid = hashtext('changeover.run')::bit(32)::bigint::oid AND objid = runs.id::oid)
+ ORDER BY runs.id;
+
+-- name: take_over
+-- Raise the epoch: whoever drove this run before can't write any more.
+UPDATE runs SET epoch = epoch + 1, updated_at = now()
+ WHERE id = %(id)s AND finished_at IS NULL
+RETURNING *;
+
+-- name: hold
+-- Fences a transaction of a step: no row when somebody else has taken the run over.
+SELECT * FROM runs WHERE id = %(id)s AND epoch = %(epoch)s AND finished_at IS NULL FOR UPDATE;
+
+-- name: is_cancelled
+SELECT is_cancelled FROM runs WHERE id = %(id)s;
+
+-- name: move
+-- To the next step, in the same transaction as its journal entry.
+UPDATE runs SET step = %(step)s, status = %(status)s, waits_because = NULL, percent = NULL,
+                step_began_at = now(), updated_at = now()
+ WHERE id = %(id)s AND epoch = %(epoch)s AND finished_at IS NULL
+RETURNING *;
+
+-- name: wait
+UPDATE runs SET waits_because = %(because)s, percent = %(percent)s, updated_at = now(),
+                status = CASE status WHEN 'undoing' THEN status ELSE 'waiting' END
+ WHERE id = %(id)s AND epoch = %(epoch)s AND finished_at IS NULL
+RETURNING *;
+
+-- name: turn_back
+UPDATE runs SET status = 'undoing', error = %(error)s, waits_because = NULL, percent = NULL, updated_at = now()
+ WHERE id = %(id)s AND epoch = %(epoch)s AND finished_at IS NULL
+RETURNING *;
+
+-- name: finish
+UPDATE runs SET status = %(status)s, waits_because = NULL, percent = NULL, updated_at = now(), finished_at = now()
+ WHERE id = %(id)s AND epoch = %(epoch)s AND finished_at IS NULL
+RETURNING *;
+
+-- name: cancel
+UPDATE runs SET is_cancelled = true, updated_at = now()
+ WHERE subject = %(subject)s AND finished_at IS NULL
+RETURNING *;
+
+-- name: note
+INSERT INTO run_journal (run_id, epoch, step, event, detail)
+VALUES (%(id)s, %(epoch)s, %(step)s, %(event)s, %(detail)s);
+
+-- name: retries
+SELECT count(*) FROM run_journal WHERE run_id = %(id)s AND step = %(step)s AND event = 'retry';
+
+-- name: try_worker_lock
+SELECT pg_try_advisory_lock(hashtext('changeover.worker'), hashtext(%(host)s));
+
+-- name: worker_lock_is_held
+SELECT EXISTS (
+    SELECT FROM pg_locks
+     WHERE locktype = 'advisory' AND objsubid = 2 AND granted
+       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+       AND classid = hashtext('changeover.worker')::bit(32)::bigint::oid
+       AND objid = hashtext(%(host)s)::bit(32)::bigint::oid);
