@@ -1,0 +1,62 @@
+"""Who else may work on an app."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from changeover.api.bodies import Body, required
+from changeover.api.desk import AtDesk
+from changeover.api.views import Json, collaborator_view
+from changeover.errors import InvalidParams
+from changeover.platform import apps as platform
+
+router = APIRouter()
+
+
+def permissions_in(body: dict[str, Any]) -> list[str]:
+    """Raises InvalidParams."""
+    found = body.get("permissions") or []
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise InvalidParams("permissions must be a list of texts.")
+    return found
+
+
+@router.get("/apps/{app}/collaborators")
+@router.get("/teams/apps/{app}/collaborators")
+async def index(desk: AtDesk, request: Request, app: str) -> list[Json]:
+    async with desk.open(request) as scope:
+        found = await platform.find_app(scope, app)
+        return [collaborator_view(found, one) for one in await platform.collaborators(scope, found)]
+
+
+@router.post("/apps/{app}/collaborators", status_code=201)
+@router.post("/teams/apps/{app}/collaborators", status_code=201)
+async def add(desk: AtDesk, request: Request, app: str, body: Body) -> Json:
+    async with desk.open(request) as scope:
+        found = await platform.find_app(scope, app)
+        made = await platform.add_collaborator(scope, found, required(body, "user"), permissions_in(body))
+        return collaborator_view(found, made)
+
+
+@router.patch("/teams/apps/{app}/collaborators/{user}")
+async def update(desk: AtDesk, request: Request, app: str, user: str, body: Body) -> Json:
+    async with desk.open(request) as scope:
+        found = await platform.find_app(scope, app)
+        known = await platform.find_collaborator(scope, found, user)
+        changed = await platform.add_collaborator(scope, found, known.email, permissions_in(body))
+        return collaborator_view(found, changed)
+
+
+@router.delete("/apps/{app}/collaborators/{user}")
+async def remove(desk: AtDesk, request: Request, app: str, user: str) -> Json:
+    async with desk.open(request) as scope:
+        found = await platform.find_app(scope, app)
+        return collaborator_view(found, await platform.remove_collaborator(scope, found, user))
+
+
+@router.get("/teams/permissions")
+async def permissions(desk: AtDesk, request: Request) -> list[Json]:
+    async with desk.open(request):
+        return [{"name": name, "description": name} for name in ("view", "deploy", "operate", "manage")]

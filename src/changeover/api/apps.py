@@ -1,0 +1,169 @@
+"""Apps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from changeover.api.bodies import Body, flag, named, required, text
+from changeover.api.desk import AtDesk, Desk
+from changeover.api.moments import iso
+from changeover.api.ranges import page
+from changeover.api.views import Json, app_view, user_view
+from changeover.errors import InvalidParams, NotAvailable, NotFound
+from changeover.platform import apps as platform
+from changeover.platform.accounts import find_account
+from changeover.platform.addons import addons_to_destroy_with, destroy_addon
+from changeover.platform.catalogue import stable_id
+from changeover.platform.scope import Scope
+from changeover.platform.teams import find_team
+from changeover.store.rows import Addon, App
+
+router = APIRouter()
+
+
+@router.get("/apps")
+async def index(desk: AtDesk, request: Request) -> JSONResponse:
+    async with desk.open(request) as scope:
+        return page(request, [app_view(scope, app) for app in await platform.list_apps(scope, everything=True)])
+
+
+@router.get("/users/{user}/apps")
+async def of_user(desk: AtDesk, request: Request, user: str) -> JSONResponse:
+    async with desk.open(request) as scope:
+        if user not in ("~", scope.caller.email, str(scope.caller.id)):
+            raise NotFound("Couldn't find that user.", resource="account")
+        return page(request, [app_view(scope, app) for app in await platform.list_apps(scope)])
+
+
+@router.post("/apps", status_code=201)
+@router.post("/teams/apps", status_code=201)
+async def create(desk: AtDesk, request: Request, body: Body) -> Json:
+    async with desk.open(request) as scope:
+        app = await platform.create_app(
+            scope,
+            name=text("name", body.get("name")),
+            region_name=named(body, "region"),
+            stack=named(body, "stack"),
+            space_key=named(body, "space"),
+            team_key=named(body, "team"),
+            is_locked=bool(flag(body, "locked")),
+            is_internally_routed=bool(flag(body, "internal_routing")),
+        )
+        return app_view(scope, app)
+
+
+@router.get("/apps/{key}")
+@router.get("/teams/apps/{key}")
+async def show(desk: AtDesk, request: Request, key: str) -> Json:
+    async with desk.open(request) as scope:
+        return app_view(scope, await platform.find_app(scope, key))
+
+
+@router.patch("/apps/{key}")
+async def update(desk: AtDesk, request: Request, key: str, body: Body) -> Json:
+    async with desk.open(request) as scope:
+        app = await platform.change_app(
+            scope,
+            await platform.find_app(scope, key),
+            name=text("name", body.get("name")),
+            is_in_maintenance=flag(body, "maintenance"),
+            stack=named(body, "build_stack"),
+        )
+        return app_view(scope, app)
+
+
+@router.patch("/teams/apps/{key}")
+async def update_team_app(desk: AtDesk, request: Request, key: str, body: Body) -> Json:
+    """Locking, and handing over to another account."""
+    async with desk.open(request) as scope:
+        app = await platform.find_app(scope, key)
+        owner = named(body, "owner")
+        if owner:
+            app = await platform.transfer_app(scope, app, owner)
+        else:
+            app = await platform.change_app(scope, app, is_locked=flag(body, "locked"))
+        return app_view(scope, app)
+
+
+@router.delete("/apps/{key}")
+async def destroy(desk: AtDesk, request: Request, key: str) -> Json:
+    """Its databases first, followers before leaders. Refused while another app uses one of them."""
+    async with desk.open(request) as scope:
+        app = await platform.find_app(scope, key)
+        view = app_view(scope, app)
+        rounds = await addons_to_destroy_with(scope, app)
+    for addons in rounds:
+        await _destroy_all(desk, request, app, addons)
+    async with desk.open(request) as scope:
+        await platform.remove_app(scope, await platform.find_app(scope, str(app.id)))
+    return view
+
+
+async def _destroy_all(desk: Desk, request: Request, app: App, addons: list[Addon]) -> None:
+    async with desk.open(request) as scope:
+        runs = [await destroy_addon(scope, addon, force=True) for addon in addons]
+    for run in runs:
+        if not await desk.stay_for_removal(run):
+            raise NotAvailable(
+                f"{app.name} is not destroyed yet.",
+                why=f"Its database {run.subject} is still being destroyed.",
+                fix="Repeat the command in a moment.",
+            )
+
+
+@router.get("/teams/{key}/apps")
+async def of_team(desk: AtDesk, request: Request, key: str) -> JSONResponse:
+    async with desk.open(request) as scope:
+        team = await find_team(scope, key)
+        return page(request, [app_view(scope, app) for app in await platform.team_apps(scope, team)])
+
+
+@router.post("/account/app-transfers", status_code=201)
+async def transfer(desk: AtDesk, request: Request, body: Body) -> Json:
+    """Accepted at once: the owner of an installation needs nobody's consent."""
+    async with desk.open(request) as scope:
+        app = await platform.find_app(scope, required(body, "app"))
+        recipient = await find_account(scope.db, required(body, "recipient"))
+        if recipient.id == app.owner_id:
+            raise InvalidParams(f"{recipient.email} owns {app.name} already.")
+        former = user_view(app.owner_id, app.owner_email)
+        app = await platform.transfer_app(scope, app, recipient.email)
+        return {
+            "id": str(stable_id("transfer", str(app.id), str(recipient.id))),
+            "app": {"id": str(app.id), "name": app.name},
+            "created_at": iso(app.updated_at),
+            "owner": former,
+            "recipient": user_view(recipient.id, recipient.email),
+            "state": "accepted",
+            "updated_at": iso(app.updated_at),
+        }
+
+
+@router.get("/apps/{key}/pipeline-couplings")
+async def coupling(desk: AtDesk, request: Request, key: str) -> Response:
+    async with desk.open(request) as scope:
+        await platform.find_app(scope, key)
+        raise NotFound("Couldn't find that pipeline coupling.", resource="pipeline-coupling")
+
+
+async def _nothing_of(desk: Desk, request: Request, key: str) -> list[Any]:
+    async with desk.open(request) as scope:
+        await _known(scope, key)
+        return []
+
+
+async def _known(scope: Scope, key: str) -> None:
+    await platform.find_app(scope, key)
+
+
+@router.get("/apps/{key}/features")
+async def features(desk: AtDesk, request: Request, key: str) -> list[Any]:
+    return await _nothing_of(desk, request, key)
+
+
+@router.get("/apps/{key}/buildpack-installations")
+async def buildpacks(desk: AtDesk, request: Request, key: str) -> list[Any]:
+    return await _nothing_of(desk, request, key)

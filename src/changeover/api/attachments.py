@@ -1,0 +1,90 @@
+"""Attachments: which app has which add-on, under which name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter, Request
+
+from changeover.api.bodies import Body, named, required, text
+from changeover.api.desk import AtDesk
+from changeover.api.views import Json, attachment_view
+from changeover.errors import InvalidParams
+from changeover.platform import attachments as platform
+from changeover.platform.apps import find_app
+from changeover.platform.resolving import (
+    find_addon,
+    resolve_addon,
+    resolve_attachments,
+    visible_app_ids,
+    visible_attachments,
+)
+from changeover.store.rows import Attachment
+
+router = APIRouter()
+
+
+def views(attachments: Sequence[Attachment]) -> list[Json]:
+    return [attachment_view(one) for one in attachments]
+
+
+@router.get("/addon-attachments")
+async def index(desk: AtDesk, request: Request) -> list[Json]:
+    async with desk.open(request) as scope:
+        return views(await visible_attachments(scope, await visible_app_ids(scope)))
+
+
+@router.post("/addon-attachments", status_code=201)
+async def create(desk: AtDesk, request: Request, body: Body) -> Json:
+    """Without a name one is invented; an existing name is replaced when `confirm` names the app."""
+    namespace = text("namespace", body.get("namespace"))
+    if namespace and not namespace.startswith(platform.CREDENTIAL_NAMESPACE):
+        raise InvalidParams(
+            f"The namespace {namespace} is not available.", why="Connection pooling is not offered yet."
+        )
+    async with desk.open(request) as scope:
+        app = await find_app(scope, required(body, "app"))
+        addon = await resolve_addon(scope, required(body, "addon"), app.name)
+        attachment = await platform.attach(
+            scope, addon, app,
+            name=text("name", body.get("name")), namespace=namespace, confirm=text("confirm", body.get("confirm")),
+        )  # fmt: skip
+        return attachment_view(attachment)
+
+
+@router.get("/addon-attachments/{key}")
+async def show(desk: AtDesk, request: Request, key: str) -> Json:
+    async with desk.open(request) as scope:
+        return attachment_view((await resolve_attachments(scope, key, None))[0])
+
+
+@router.delete("/addon-attachments/{key}")
+async def destroy(desk: AtDesk, request: Request, key: str) -> Json:
+    async with desk.open(request) as scope:
+        [attachment] = await resolve_attachments(scope, key, None)
+        await platform.detach(scope, attachment)
+        return attachment_view(attachment)
+
+
+@router.get("/apps/{app}/addon-attachments")
+async def of_app(desk: AtDesk, request: Request, app: str) -> list[Json]:
+    async with desk.open(request) as scope:
+        return views(await platform.attachments_of(scope.db, (await find_app(scope, app)).id))
+
+
+@router.get("/apps/{app}/addon-attachments/{key}")
+async def show_in_app(desk: AtDesk, request: Request, app: str, key: str) -> Json:
+    async with desk.open(request) as scope:
+        return attachment_view(await platform.find_attachment(scope.db, await find_app(scope, app), key))
+
+
+@router.get("/addons/{key}/addon-attachments")
+async def of_addon(desk: AtDesk, request: Request, key: str) -> list[Json]:
+    async with desk.open(request) as scope:
+        return views(await platform.attachments_to(scope.db, (await find_addon(scope, key)).id))
+
+
+@router.post("/actions/addon-attachments/resolve")
+async def resolve(desk: AtDesk, request: Request, body: Body) -> list[Json]:
+    async with desk.open(request) as scope:
+        return views(await resolve_attachments(scope, required(body, "addon_attachment"), named(body, "app")))

@@ -1,0 +1,88 @@
+"""What can be had: services, plans, regions, stacks."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+
+from changeover.api.desk import AtDesk
+from changeover.api.views import Json, named, plan_view
+from changeover.platform.catalogue import DEFAULT_STACK, STACKS, Region, Service
+
+router = APIRouter()
+SINCE = "2026-01-01T00:00:00Z"
+
+
+def service_view(service: Service) -> Json:
+    return {
+        "id": str(service.id),
+        "name": service.name,
+        "cli_plugin_name": "pg",
+        "created_at": SINCE,
+        "human_name": service.human_name,
+        "state": "ga",
+        "supported_generations": [named("generation", "cedar")],
+        "supports_multiple_installations": True,
+        "supports_sharing": True,
+        "updated_at": SINCE,
+    }
+
+
+def region_view(region: Region) -> Json:
+    return {
+        "id": str(region.id),
+        "name": region.name,
+        "country": region.country,
+        "created_at": SINCE,
+        "description": region.description,
+        "locale": region.locale,
+        "private_capable": region.private_capable,
+        "provider": {"name": "amazon-web-services", "region": region.provider},
+        "updated_at": SINCE,
+    }
+
+
+@router.get("/addon-services")
+async def services(desk: AtDesk, request: Request) -> list[Json]:
+    async with desk.open(request) as scope:
+        return [service_view(scope.parts.catalogue.service)]
+
+
+@router.get("/addon-services/{key}")
+async def service(desk: AtDesk, request: Request, key: str) -> Json:
+    async with desk.open(request) as scope:
+        return service_view(scope.parts.catalogue.find_service(key))
+
+
+@router.get("/addon-services/{key}/plans")
+async def plans(desk: AtDesk, request: Request, key: str) -> list[Json]:
+    async with desk.open(request) as scope:
+        found = scope.parts.catalogue
+        found.find_service(key)
+        return [plan_view(found, plan) for plan in found.plans]
+
+
+@router.get("/regions")
+async def regions(desk: AtDesk, request: Request) -> list[Json]:
+    async with desk.open(request) as scope:
+        return [region_view(region) for region in scope.parts.catalogue.regions]
+
+
+@router.get("/regions/{key}")
+async def region(desk: AtDesk, request: Request, key: str) -> Json:
+    async with desk.open(request) as scope:
+        return region_view(scope.parts.catalogue.region(key))
+
+
+@router.get("/stacks")
+async def stacks(desk: AtDesk, request: Request) -> list[Json]:
+    async with desk.open(request):
+        return [
+            {
+                **named("stack", name),
+                "created_at": SINCE,
+                "default": name == DEFAULT_STACK,
+                "state": "public",
+                "updated_at": SINCE,
+            }
+            for name in STACKS
+        ]

@@ -1,0 +1,50 @@
+"""Credentials of a database. The official CLI sends these requests with Basic: the desk takes both schemes."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+
+from changeover.api.desk import AtDesk
+from changeover.api.views import Json
+from changeover.errors import NotFound
+from changeover.platform.databases import credentials_of, find_database
+from changeover.platform.scope import Scope
+from changeover.store.rows import CredentialRow, Database
+
+router = APIRouter(prefix="/postgres/v0/databases")
+
+
+def view(scope: Scope, database: Database, credential: CredentialRow) -> Json:
+    return {
+        "uuid": str(credential.id),
+        "name": credential.name,
+        "state": credential.state,
+        "database": database.database_name,
+        "host": database.address,
+        "port": database.port,
+        "credentials": [
+            {
+                "user": credential.user_name,
+                "password": scope.parts.cipher.decrypt(credential.password),
+                "state": credential.state,
+                "connections": 0,
+            }
+        ],
+    }
+
+
+@router.get("/{key}/credentials")
+async def index(desk: AtDesk, request: Request, key: str) -> list[Json]:
+    async with desk.open(request) as scope:
+        addon, database = await find_database(scope, key)
+        return [view(scope, database, one) for one in await credentials_of(scope, addon)]
+
+
+@router.get("/{key}/credentials/{name}")
+async def show(desk: AtDesk, request: Request, key: str, name: str) -> Json:
+    async with desk.open(request) as scope:
+        addon, database = await find_database(scope, key)
+        for credential in await credentials_of(scope, addon):
+            if credential.name == name:
+                return view(scope, database, credential)
+        raise NotFound(f"Couldn't find the credential {name} of {addon.name}.", resource="credential")

@@ -1,0 +1,101 @@
+"""What only changeover has: runs, promoting as one act, our certificate authority."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+
+from changeover.api.bodies import Body, flag, text
+from changeover.api.desk import AtDesk
+from changeover.api.moments import iso, maybe_iso
+from changeover.api.views import Json, attachment_view, release_view
+from changeover.platform.apps import find_app
+from changeover.platform.progress import RunView, find_run, list_runs
+from changeover.platform.promoting import promote
+from changeover.platform.releases import list_releases
+from changeover.runs.run import Workflow
+from changeover.store.rows import RunRow
+
+router = APIRouter(prefix="/changeover/v1")
+
+
+def run_view(row: RunRow, workflow: Workflow) -> Json:
+    return {
+        "id": row.id,
+        "kind": row.kind,
+        "subject": row.subject,
+        "app": row.app,
+        "status": row.status,
+        "step": row.step,
+        "says": next((step.says for step in workflow.steps if step.name == row.step), row.step),
+        "waits_because": row.waits_because,
+        "percent": row.percent,
+        "error": row.error,
+        "epoch": row.epoch,
+        "created_at": iso(row.created_at),
+        "updated_at": iso(row.updated_at),
+        "finished_at": maybe_iso(row.finished_at),
+    }
+
+
+def run_detail(found: RunView, workflow: Workflow) -> Json:
+    """With the table of its steps and its journal (times to the millisecond)."""
+    row = found.row
+    position = workflow.by_name.get(row.step, 0)
+    states = ["done" if n < position or row.status == "done" else "pending" for n in range(len(found.steps))]
+    if row.status not in ("done", "failed"):
+        states[position] = "current"
+    return {
+        **run_view(row, workflow),
+        "steps": [
+            {"name": step.name, "says": step.says, "state": state}
+            for step, state in zip(found.steps, states, strict=True)
+        ],
+        "journal": [
+            {
+                "at": entry.at.isoformat(timespec="milliseconds"),
+                "epoch": entry.epoch,
+                "step": entry.step,
+                "event": entry.event,
+                "detail": entry.detail,
+            }
+            for entry in found.journal
+        ],
+    }
+
+
+@router.get("/runs")
+async def index(desk: AtDesk, request: Request, app: str | None = None) -> list[Json]:
+    async with desk.open(request) as scope:
+        return [run_view(row, desk.workflows[row.kind]) for row in await list_runs(scope, app)]
+
+
+@router.get("/runs/{run_id}")
+async def show(desk: AtDesk, request: Request, run_id: int) -> Json:
+    async with desk.open(request) as scope:
+        found = await find_run(scope, run_id, desk.workflows)
+        return run_detail(found, desk.workflows[found.row.kind])
+
+
+@router.post("/apps/{app}/databases/{database}/actions/promote")
+async def promote_database(desk: AtDesk, request: Request, app: str, database: str, body: Body) -> Json:
+    """The alias for the former database and the new attachment, in one transaction."""
+    async with desk.open(request) as scope:
+        found = await find_app(scope, app)
+        promotion = await promote(
+            scope, found, database, name=text("as", body.get("as")) or "DATABASE", force=bool(flag(body, "force"))
+        )
+        releases = await list_releases(scope, found)
+        return {
+            "attachment": attachment_view(promotion.attachment),
+            "previous": attachment_view(promotion.former) if promotion.former else None,
+            "alias": promotion.alias.name if promotion.alias else None,
+            "warnings": scope.warnings,
+            "release": release_view(releases[-1]),
+        }
+
+
+@router.get("/ca")
+async def certificate_authority(desk: AtDesk, request: Request) -> Json:
+    """Public: with it, clients verify who answers at a database's address."""
+    async with desk.open(request) as scope:
+        return {"certificate": scope.parts.ca_certificate.read_text()}

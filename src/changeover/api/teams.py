@@ -1,0 +1,84 @@
+"""Teams and their members."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from changeover.api.bodies import Body, required, text
+from changeover.api.desk import AtDesk
+from changeover.api.moments import iso
+from changeover.api.views import Json, team_view, user_view
+from changeover.errors import InvalidParams
+from changeover.platform import teams as platform
+from changeover.store.rows import Member
+
+router = APIRouter(prefix="/teams")
+ROLES = ("admin", "member", "viewer", "collaborator")
+
+
+def member_view(member: Member) -> Json:
+    return {
+        "id": str(member.account_id),
+        "created_at": iso(member.created_at),
+        "email": member.email,
+        "federated": False,
+        "identity_provider": None,
+        "role": member.role if member.role != "viewer" else "collaborator",
+        "two_factor_authentication": False,
+        "updated_at": iso(member.updated_at),
+        "user": {**user_view(member.account_id, member.email), "name": None},
+    }
+
+
+@router.get("")
+async def index(desk: AtDesk, request: Request) -> list[Json]:
+    async with desk.open(request) as scope:
+        return [team_view(team) for team in await platform.list_teams(scope)]
+
+
+@router.post("", status_code=201)
+async def create(desk: AtDesk, request: Request, body: Body) -> Json:
+    async with desk.open(request) as scope:
+        return team_view(await platform.ensure_team(scope, required(body, "name")))
+
+
+@router.get("/{key}")
+async def show(desk: AtDesk, request: Request, key: str) -> Json:
+    async with desk.open(request) as scope:
+        return team_view(await platform.find_team(scope, key))
+
+
+@router.get("/{key}/members")
+async def members(desk: AtDesk, request: Request, key: str) -> list[Json]:
+    async with desk.open(request) as scope:
+        return [member_view(one) for one in await platform.members(scope, await platform.find_team(scope, key))]
+
+
+@router.put("/{key}/members")
+@router.patch("/{key}/members")
+async def set_member(desk: AtDesk, request: Request, key: str, body: Body) -> Json:
+    role = text("role", body.get("role")) or "member"
+    if role not in ROLES:
+        raise InvalidParams(f"Role {role} isn't known.", why=f"There are: {', '.join(ROLES)}.")
+    async with desk.open(request) as scope:
+        team = await platform.find_team(scope, key)
+        email = required(body, "email")
+        await platform.set_member(scope, team, email, role)
+        [found] = [one for one in await platform.members(scope, team) if one.email.lower() == email.lower()]
+        return member_view(found)
+
+
+@router.delete("/{key}/members/{email}")
+async def remove_member(desk: AtDesk, request: Request, key: str, email: str) -> Json:
+    async with desk.open(request) as scope:
+        await platform.remove_member(scope, await platform.find_team(scope, key), email)
+        return {}
+
+
+@router.get("/{key}/features")
+async def features(desk: AtDesk, request: Request, key: str) -> list[Any]:
+    async with desk.open(request) as scope:
+        await platform.find_team(scope, key)
+        return []

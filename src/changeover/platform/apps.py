@@ -1,0 +1,155 @@
+"""Apps: made, found, renamed, handed over. Who may see one is decided here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from changeover.errors import Forbidden, InvalidParams, NameTaken, NotFound
+from changeover.platform.accounts import ensure_account, find_account
+from changeover.platform.catalogue import DEFAULT_STACK
+from changeover.platform.names import checked_app_name, new_app_name
+from changeover.platform.releases import add_release
+from changeover.platform.scope import Scope
+from changeover.platform.spaces import find_space
+from changeover.platform.teams import ensure_team, find_team
+from changeover.store import query
+from changeover.store.rows import App, Collaborator, Team
+
+
+async def list_apps(scope: Scope, *, everything: bool = False) -> Sequence[App]:
+    """Those that the caller may see; `everything` includes, for the operator, all others."""
+    return await query.rows(
+        scope.db, App, "apps.visible", caller=scope.caller.id, everything=everything and scope.caller.is_operator
+    )
+
+
+async def team_apps(scope: Scope, team: Team) -> Sequence[App]:
+    return await query.rows(scope.db, App, "apps.of_team", team_id=team.id)
+
+
+async def may_access(scope: Scope, app_id: object) -> bool:
+    """Owner, collaborator, team member, or the operator of the installation."""
+    if scope.caller.is_operator:
+        return True
+    return await query.values(scope.db, "apps.is_accessible", id=app_id, caller=scope.caller.id) == [True]
+
+
+async def find_app(scope: Scope, key: str) -> App:
+    """By name or id. Raises NotFound, or Forbidden for somebody else's."""
+    app = await query.one(scope.db, App, "apps.find", key=key)
+    if app is None:
+        raise NotFound("Couldn't find that app.", fix="`changeover apps` lists yours.", resource="app")
+    if not await may_access(scope, app.id):
+        raise Forbidden(
+            f"You do not have access to the app {app.name}.",
+            fix=f"Its owner can let you in: `changeover access:add {scope.caller.email} -a {app.name}`.",
+            resource="app",
+        )
+    return app
+
+
+async def create_app(
+    scope: Scope,
+    *,
+    name: str | None = None,
+    region_name: str | None = None,
+    stack: str | None = None,
+    space_key: str | None = None,
+    team_key: str | None = None,
+    is_locked: bool = False,
+    is_internally_routed: bool = False,
+) -> App:
+    """A new app with its first release. In a space it takes that one's team and region. Raises NameTaken."""
+    space = await find_space(scope, space_key) if space_key else None
+    if space is not None:
+        team: Team | None = await find_team(scope, str(space.team_id))
+        region = space.region
+    else:
+        team = await ensure_team(scope, team_key) if team_key else None
+        region = scope.parts.catalogue.region(region_name or scope.parts.catalogue.default_region).name
+    values = {
+        "owner_id": scope.caller.id, "team_id": team.id if team else None, "space_id": space.id if space else None,
+        "region": region, "stack": scope.parts.catalogue.stack(stack or DEFAULT_STACK),
+        "is_locked": is_locked, "is_internally_routed": is_internally_routed,
+    }  # fmt: skip
+    wanted = checked_app_name(name) if name else new_app_name()
+    if not await query.values(scope.db, "apps.add", name=wanted, **values):
+        if name:
+            raise NameTaken("app", name)
+        return await create_app(
+            scope, region_name=region_name, stack=stack, space_key=space_key, team_key=team_key,
+            is_locked=is_locked, is_internally_routed=is_internally_routed,
+        )  # fmt: skip
+    app = await find_app(scope, wanted)
+    await add_release(scope.db, scope.parts.cipher, app.id, scope.caller.id, "Initial release")
+    return await find_app(scope, wanted)
+
+
+async def change_app(
+    scope: Scope,
+    app: App,
+    *,
+    name: str | None = None,
+    is_in_maintenance: bool | None = None,
+    is_locked: bool | None = None,
+    stack: str | None = None,
+) -> App:
+    """Change what is given. Raises NameTaken, InvalidParams."""
+    if name is not None and name != app.name:
+        checked_app_name(name)
+        if await query.one(scope.db, App, "apps.find", key=name):
+            raise NameTaken("app", name)
+    await query.execute(
+        scope.db, "apps.change",
+        id=app.id, name=name, is_in_maintenance=is_in_maintenance, is_locked=is_locked,
+        stack=scope.parts.catalogue.stack(stack) if stack else None, owner_id=None,
+    )  # fmt: skip
+    return await find_app(scope, str(app.id))
+
+
+async def transfer_app(scope: Scope, app: App, recipient: str) -> App:
+    """Give it to another account, at once. Raises Forbidden for anybody but the owner, NotFound."""
+    if app.owner_id != scope.caller.id and not scope.caller.is_operator:
+        raise Forbidden(f"Only the owner of {app.name} can give it away.", resource="app")
+    to = await find_account(scope.db, recipient)
+    await query.execute(
+        scope.db, "apps.change",
+        id=app.id, name=None, is_in_maintenance=None, is_locked=None, stack=None, owner_id=to.id,
+    )  # fmt: skip
+    return await query.only(scope.db, App, "apps.find", key=str(app.id))
+
+
+async def remove_app(scope: Scope, app: App) -> None:
+    """With its config, releases and attachments. Its databases must be gone already."""
+    await query.execute(scope.db, "apps.remove", id=app.id)
+
+
+async def collaborators(scope: Scope, app: App) -> Sequence[Collaborator]:
+    """The owner first."""
+    return await query.rows(scope.db, Collaborator, "apps.collaborators", id=app.id)
+
+
+async def add_collaborator(scope: Scope, app: App, email: str, permissions: list[str]) -> Collaborator:
+    """An unknown address gets an account: the owner then makes a token for it. Raises InvalidParams."""
+    account = await ensure_account(scope.db, email)
+    if account.id == app.owner_id:
+        raise InvalidParams(f"{email} owns {app.name} already.", resource="collaborator")
+    await query.execute(scope.db, "apps.collaborate", app_id=app.id, account_id=account.id, permissions=permissions)
+    return await find_collaborator(scope, app, email)
+
+
+async def find_collaborator(scope: Scope, app: App, email_or_id: str) -> Collaborator:
+    """Raises NotFound."""
+    for found in await collaborators(scope, app):
+        if email_or_id.lower() in (found.email.lower(), str(found.account_id), str(found.id)):
+            return found
+    raise NotFound("Couldn't find that collaborator.", resource="collaborator")
+
+
+async def remove_collaborator(scope: Scope, app: App, email_or_id: str) -> Collaborator:
+    """Raises NotFound, InvalidParams for the owner."""
+    found = await find_collaborator(scope, app, email_or_id)
+    if found.role == "owner":
+        raise InvalidParams(f"{found.email} owns {app.name}: transfer it instead.", resource="collaborator")
+    await query.execute(scope.db, "apps.stop_collaborating", app_id=app.id, account_id=found.account_id)
+    return found

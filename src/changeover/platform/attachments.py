@@ -1,0 +1,164 @@
+"""Attachments name an add-on inside an app: `DATABASE` gives the config var `DATABASE_URL`.
+
+Each attach and detach is a release of its own; replacing an attachment is one transaction, so that no moment exists in
+which the app has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from changeover.errors import ConfirmationRequired, ConfirmationWrong, InvalidParams, NotAvailable, NotFound
+from changeover.platform.names import checked_attachment_name, free_attachment_name
+from changeover.platform.releases import add_release, own_config
+from changeover.platform.scope import Scope
+from changeover.platform.secrets import Cipher
+from changeover.platform.urls import DatabaseUrl
+from changeover.store import query
+from changeover.store.query import Db
+from changeover.store.rows import Addon, App, Attachment, CredentialRow, Database
+
+CREDENTIAL_NAMESPACE = "credential:"
+
+
+async def attachments_of(db: Db, app_id: UUID) -> Sequence[Attachment]:
+    """Of an app, in the order in which they came."""
+    return await query.rows(db, Attachment, "attachments.of_app", app_id=app_id)
+
+
+async def attachments_to(db: Db, addon_id: UUID) -> Sequence[Attachment]:
+    """To an add-on, from all apps."""
+    return await query.rows(db, Attachment, "attachments.of_addon", addon_id=addon_id)
+
+
+async def find_attachment(db: Db, app: App, key: str) -> Attachment:
+    """By name, config var or id. Raises NotFound."""
+    found = await query.one(db, Attachment, "attachments.find_in_app", app_id=app.id, key=key)
+    if found is None:
+        raise NotFound(
+            "Couldn't find that add on attachment.",
+            fix=f"`changeover addons -a {app.name}` lists them.",
+            resource="add_on attachment",
+        )
+    return found
+
+
+async def database_url(db: Db, cipher: Cipher, database: Database, namespace: str | None = None) -> DatabaseUrl:
+    """How the holder of an attachment of that namespace reaches the database. Raises NotFound for an unknown credential."""
+    wanted = (namespace or "").removeprefix(CREDENTIAL_NAMESPACE) or "default"
+    for credential in await query.rows(db, CredentialRow, "databases.credentials", addon_id=database.addon_id):
+        if credential.name == wanted:
+            return DatabaseUrl(
+                database.address, database.port, database.database_name, credential.user_name,
+                cipher.decrypt(credential.password),
+            )  # fmt: skip
+    raise NotFound(f"Couldn't find the credential {wanted} of {database.addon_name}.", resource="credential")
+
+
+async def urls_of_attachments(db: Db, cipher: Cipher, app_id: UUID) -> dict[str, str]:
+    """Config vars that attachments add; none for a database that is still being made or already going."""
+    found: dict[str, str] = {}
+    for attachment in await attachments_of(db, app_id):
+        database = await query.one(db, Database, "databases.find", addon_id=attachment.addon_id)
+        if database is not None and database.state == "provisioned":
+            found[attachment.config_var] = str(await database_url(db, cipher, database, attachment.namespace))
+    return found
+
+
+async def attach(
+    scope: Scope,
+    addon: Addon,
+    app: App,
+    *,
+    name: str | None = None,
+    namespace: str | None = None,
+    confirm: str | None = None,
+) -> Attachment:
+    """Attach an available add-on to an app. Without a name, one is invented; an existing name is replaced with `confirm`.
+
+    Raises ConfirmationRequired, ConfirmationWrong, NotAvailable, NotFound (credential), InvalidParams (name).
+    """
+    if addon.state != "provisioned":
+        raise NotAvailable(
+            f"{addon.name} can't be attached now.",
+            why=f"It is {addon.state}: the app would get a URL that nobody answers.",
+            fix=f"Wait for it: `changeover pg:wait {addon.name} -a {addon.app_name}`.",
+        )
+    database = await query.only(scope.db, Database, "databases.find", addon_id=addon.id)
+    await database_url(scope.db, scope.parts.cipher, database, namespace)
+    wanted = await claim_name(scope, app, name, may_be_default=False, confirm=confirm)
+    return await put_on(scope, addon, app, wanted, namespace)
+
+
+async def claim_name(scope: Scope, app: App, name: str | None, *, may_be_default: bool, confirm: str | None) -> str:
+    """A name that is free for a new attachment: the given one (its holder is taken off, once confirmed), or an invented.
+
+    Holds the app's row lock until the transaction ends. Raises as `attach` does.
+    """
+    await query.values(scope.db, "apps.lock", id=app.id)
+    existing = {one.name: one for one in await attachments_of(scope.db, app.id)}
+    wanted = (
+        checked_attachment_name(name) if name else free_attachment_name(set(existing), may_be_default=may_be_default)
+    )
+    await _require_confirmation(scope, app, wanted, existing.get(wanted), confirm)
+    if wanted in existing:
+        await _take_off(scope, existing[wanted])
+    return wanted
+
+
+async def put_on(scope: Scope, addon: Addon, app: App, name: str, namespace: str | None = None) -> Attachment:
+    """The row and its release; the caller has made sure that the name is free."""
+    [made] = await query.values(
+        scope.db, "attachments.add", app_id=app.id, addon_id=addon.id, name=name, namespace=namespace
+    )
+    await _release(scope, app.id, f"Attach {name} (@ref:{addon.name})")
+    return await query.only(scope.db, Attachment, "attachments.by_id", key=made)
+
+
+async def detach(scope: Scope, attachment: Attachment) -> None:
+    """Take it off its app. Raises InvalidParams for the owner's last one, which only destroying takes away."""
+    others = [one for one in await attachments_to(scope.db, attachment.addon_id) if one.id != attachment.id]
+    if attachment.app_id == attachment.addon_app_id and not any(one.app_id == attachment.app_id for one in others):
+        raise InvalidParams(
+            f"Can't detach {attachment.name}, the last attachment of {attachment.addon_name} on its own app.",
+            why="Its owner could no longer reach it by any name.",
+            fix=f"Destroy it (`changeover addons:destroy {attachment.addon_name} -a {attachment.app_name}`), "
+            "or attach it under another name first.",
+        )
+    await _take_off(scope, attachment)
+
+
+async def take_off_all(scope: Scope, addon: Addon) -> None:
+    """All attachments of an add-on that is going."""
+    for attachment in await attachments_to(scope.db, addon.id):
+        await _take_off(scope, attachment)
+
+
+async def _take_off(scope: Scope, attachment: Attachment) -> None:
+    await query.execute(scope.db, "attachments.remove", id=attachment.id)
+    await _release(scope, attachment.app_id, f"Detach {attachment.name} (@ref:{attachment.addon_name})")
+
+
+async def _release(scope: Scope, app_id: UUID, description: str) -> None:
+    await add_release(scope.db, scope.parts.cipher, app_id, scope.caller.id, description)
+
+
+async def _require_confirmation(
+    scope: Scope, app: App, name: str, existing: Attachment | None, confirm: str | None
+) -> None:
+    own = await own_config(scope.db, scope.parts.cipher, app.id)
+    if f"{name}_URL" in own:
+        raise InvalidParams(
+            f"{app.name} already has a config var {name}_URL.",
+            why="The attachment would hide it.",
+            fix=f"Unset it first (`changeover config:unset {name}_URL -a {app.name}`), or choose another name by --as.",
+        )
+    if existing is None:
+        return
+    if confirm is None:
+        raise ConfirmationRequired(
+            f"Adding {name} to {app.name} will overwrite the existing attachment {name} ({existing.addon_name})."
+        )
+    if confirm != app.name:
+        raise ConfirmationWrong(confirm, app.name)

@@ -1,0 +1,139 @@
+"""What is known of a database: its state, size, leader, followers and how far it is behind. Reads; changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from changeover.engines.engine import Behind, DatabaseFacts, Health
+from changeover.errors import NotFound, ServerUnreachable
+from changeover.platform.attachments import database_url
+from changeover.platform.catalogue import Plan
+from changeover.platform.resolving import find_addon
+from changeover.platform.scope import Scope
+from changeover.platform.servers import server_of
+from changeover.platform.urls import DatabaseUrl
+from changeover.store import query
+from changeover.store.rows import Addon, CredentialRow, Database, RunRow
+
+
+@dataclass(frozen=True)
+class Description:
+    """A database as `pg:info` shows it. `facts` and `behind` are None where nobody can tell now."""
+
+    addon: Addon
+    database: Database
+    plan: Plan
+    url: DatabaseUrl
+    health: Health
+    facts: DatabaseFacts | None
+    leader: Database | None
+    leader_url: DatabaseUrl | None
+    behind: Behind | None
+    followers: Sequence[Database]
+    credentials: int
+
+    @property
+    def status(self) -> str:
+        """One word, and the reason when it isn't available."""
+        if self.health.state == "available":
+            return "Available"
+        because = self.database.trouble or self.health.because
+        return f"Unavailable ({because})" if because else "Unavailable"
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What `pg:wait` reads."""
+
+    is_waiting: bool
+    message: str
+    is_error: bool = False
+    percent: int | None = None
+    step: str | None = None
+
+
+async def find_database(scope: Scope, key: str) -> tuple[Addon, Database]:
+    """By add-on name or id. Raises NotFound, Forbidden."""
+    addon = await find_addon(scope, key)
+    database = await query.one(scope.db, Database, "databases.find", addon_id=addon.id)
+    if database is None:
+        raise NotFound(f"{addon.name} is no database.", resource="add_on")
+    return addon, database
+
+
+async def describe(scope: Scope, addon: Addon, database: Database) -> Description:
+    """Asks the running servers; one that doesn't answer is described all the same."""
+    engine = scope.parts.engine
+    server = await server_of(scope.db, database.server_name)
+    leader = await _leader_of(scope, database)
+    leader_server = await server_of(scope.db, leader.server_name) if leader else None
+    followers = await query.rows(scope.db, Database, "databases.followers", addon_id=addon.id)
+    credentials = await query.rows(scope.db, CredentialRow, "databases.credentials", addon_id=addon.id)
+
+    async def facts() -> DatabaseFacts | None:
+        try:
+            return await engine.facts(server, database.database_name)
+        except ServerUnreachable:
+            return None
+
+    async def behind() -> Behind | None:
+        if leader_server is None:
+            return None
+        try:
+            return await engine.behind(server, leader_server)
+        except ServerUnreachable:
+            return None
+
+    seen_health, seen_facts, seen_behind = await asyncio.gather(engine.health(server), facts(), behind())
+    return Description(
+        addon=addon,
+        database=database,
+        plan=scope.parts.catalogue.plan_of(addon.service, addon.plan),
+        url=await database_url(scope.db, scope.parts.cipher, database),
+        health=seen_health,
+        facts=seen_facts,
+        leader=leader,
+        leader_url=await database_url(scope.db, scope.parts.cipher, leader) if leader else None,
+        behind=seen_behind,
+        followers=followers,
+        credentials=len(credentials),
+    )
+
+
+async def waiting(scope: Scope, key: str) -> Waiting:
+    """How far the making of a database is. Raises NotFound for one that never was."""
+    try:
+        addon, database = await find_database(scope, key)
+    except NotFound as error:
+        if error.why:
+            return Waiting(is_waiting=False, is_error=True, message=error.message)
+        raise
+    run = await query.one(scope.db, RunRow, "runs.unfinished_of", subject=addon.name)
+    if addon.state == "provisioning" and run is not None:
+        share = f"{run.percent}% completed" if run.percent is not None else run.waits_because or "0% completed"
+        return Waiting(is_waiting=True, message=f"preparing ({share})", percent=run.percent, step=run.step)
+    if run is not None and run.kind == "unfollow":
+        return Waiting(is_waiting=True, message="unfollowing", step=run.step)
+    health = await scope.parts.engine.health(await server_of(scope.db, database.server_name))
+    if health.state == "available":
+        return Waiting(is_waiting=False, message="available")
+    return Waiting(is_waiting=True, message=database.trouble or health.because or health.state)
+
+
+async def end_sessions(scope: Scope, database: Database) -> int:
+    """End every client's session; how many there were. Raises ServerUnreachable."""
+    return await scope.parts.engine.end_sessions(
+        await server_of(scope.db, database.server_name), database.database_name
+    )
+
+
+async def credentials_of(scope: Scope, addon: Addon) -> Sequence[CredentialRow]:
+    return await query.rows(scope.db, CredentialRow, "databases.credentials", addon_id=addon.id)
+
+
+async def _leader_of(scope: Scope, database: Database) -> Database | None:
+    if database.leader_id is None:
+        return None
+    return await query.one(scope.db, Database, "databases.find", addon_id=database.leader_id)

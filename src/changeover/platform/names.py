@@ -1,0 +1,89 @@
+"""Names that we invent or accept: apps, add-ons, attachments, servers."""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+from changeover.errors import InvalidParams
+
+COLORS = (
+    "AMBER AQUA BLACK BLUE BRONZE BROWN CERULEAN CHARCOAL COBALT COPPER CRIMSON CYAN GOLD GRAY GREEN IVORY JADE MAGENTA "
+    "MAROON MAUVE NAVY OLIVE ONYX ORANGE PINK PUCE PURPLE RED ROSE SILVER TEAL VIOLET WHITE YELLOW"
+).split()
+SHAPES = (
+    "acute adjacent amorphous angular asymmetrical clean colorful concave conical contoured convex corrugated crystalline "
+    "cubed cubic curved cylindrical deep defined dimensional elliptical encircled encrusted fitted flat flexible fluffy "
+    "graceful horizontal infinite lively metric objective octagonal opaque parallel perpendicular polished pointy "
+    "polyhedral rectangular regular reticulated rigid round rugged shallow shaped sharp silhouetted sinuous slippery "
+    "smooth solid spherical square striped sunny symmetrical tapered tetrahedral transparent trapezoidal triangular "
+    "vertical"
+).split()
+MOODS = "calm bold brave bright clear cool damp deep fair fast gentle glad keen kind lucid mild pure quiet swift warm".split()
+PLACES = "bay brook cliff cove delta dune field fjord forest glade grove hill island lake meadow peak reef river shore".split()
+
+APP_NAME = re.compile(r"[a-z][a-z0-9-]{1,28}[a-z0-9]")
+ADDON_NAME = re.compile(r"[a-z][a-z0-9-]{2,61}")
+VAR_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+SPACE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9]|-(?!-))+[a-z0-9]")
+
+
+def new_app_name() -> str:
+    return f"{secrets.choice(MOODS)}-{secrets.choice(PLACES)}-{secrets.randbelow(90000) + 10000}"
+
+
+def new_addon_name(service: str) -> str:
+    """`postgresql-shaped-12345`."""
+    return f"{service.removeprefix('heroku-')}-{secrets.choice(SHAPES)}-{secrets.randbelow(90000) + 10000}"
+
+
+def new_server_name() -> str:
+    return "s" + secrets.token_hex(4)
+
+
+def free_attachment_name(taken: set[str], *, may_be_default: bool) -> str:
+    """`DATABASE` when free and allowed, else a colour that is free; past the last colour, numbered ones."""
+    if may_be_default and "DATABASE" not in taken:
+        return "DATABASE"
+    colors = [f"HEROKU_POSTGRESQL_{color}" for color in COLORS]
+    free = [name for name in colors if name not in taken]
+    if free:
+        return secrets.choice(free)
+    number = 2
+    while f"{colors[0]}_{number}" in taken:
+        number += 1
+    return f"{colors[0]}_{number}"
+
+
+def checked(kind: str, name: str, pattern: re.Pattern[str], rule: str) -> str:
+    """The name, or InvalidParams saying the rule."""
+    if not pattern.fullmatch(name):
+        raise InvalidParams(f"{name!r} can't be the name of {kind}.", why=rule, fix="Choose another name.")
+    return name
+
+
+def checked_app_name(name: str) -> str:
+    return checked(
+        "an app", name, APP_NAME,
+        "It starts with a letter, ends with a letter or digit, and has 3 to 30 lower-case letters, digits and dashes.",
+    )  # fmt: skip
+
+
+def checked_addon_name(name: str) -> str:
+    return checked(
+        "an add-on", name, ADDON_NAME,
+        "It starts with a letter and has 3 to 62 lower-case letters, digits and dashes.",
+    )  # fmt: skip
+
+
+def checked_attachment_name(name: str) -> str:
+    """Upper case, as config vars are."""
+    return checked(
+        "an attachment", name, VAR_NAME, "It has letters, digits and underscores, and does not start with a digit."
+    ).upper()
+
+
+def checked_space_name(name: str) -> str:
+    return checked(
+        "a space", name, SPACE_NAME, "It has at least 3 lower-case letters, digits and single dashes inside."
+    )

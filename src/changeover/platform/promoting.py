@@ -1,0 +1,64 @@
+"""`pg:promote` as one act: an alias for the present DATABASE, then DATABASE for the new one, in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from changeover.errors import AlreadyPromoted, NotAvailable, NotFound
+from changeover.platform.attachments import attach, attachments_of
+from changeover.platform.resolving import find_addon, resolve_attachments
+from changeover.platform.scope import Scope
+from changeover.platform.servers import server_of
+from changeover.store import query
+from changeover.store.rows import App, Attachment, Database
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """`alias` is the attachment that keeps the former database reachable, where one had to be made."""
+
+    attachment: Attachment
+    former: Attachment | None
+    alias: Attachment | None
+
+
+async def promote(scope: Scope, app: App, key: str, *, name: str = "DATABASE", force: bool = False) -> Promotion:
+    """Point DATABASE_URL (or `name`) to the database. Raises NotFound, AlreadyPromoted, NotAvailable.
+
+    Waits for nothing: one that is still a follower becomes DATABASE all the same, and the CLI warns.
+    """
+    target = (await resolve_attachments(scope, key, app.name))[0]
+    mine = await attachments_of(scope.db, app.id)
+    former = next((one for one in mine if one.name == name), None)
+    if former and (former.addon_id, former.namespace) == (target.addon_id, target.namespace):
+        raise AlreadyPromoted(f"{target.addon_name} is already promoted on {app.name}.")
+    database = await query.one(scope.db, Database, "databases.find", addon_id=target.addon_id)
+    if database is None:
+        raise NotFound(f"{target.addon_name} is no database.", resource="add_on")
+    if not force:
+        await _require_available(scope, target, database)
+    alias = await _keep_reachable(scope, app, former, list(mine)) if former else None
+    addon = await find_addon(scope, str(target.addon_id))
+    attachment = await attach(scope, addon, app, name=name, namespace=target.namespace, confirm=app.name)
+    return Promotion(attachment, former, alias)
+
+
+async def _require_available(scope: Scope, target: Attachment, database: Database) -> None:
+    health = await scope.parts.engine.health(await server_of(scope.db, database.server_name))
+    if health.state != "available":
+        raise NotAvailable(
+            f"Database cannot be promoted while in state: {database.trouble or health.because or health.state}",
+            fix=f"Wait for it: `changeover pg:wait {target.addon_name} -a {target.app_name}`; --force does not wait.",
+        )
+
+
+async def _keep_reachable(scope: Scope, app: App, former: Attachment, mine: list[Attachment]) -> Attachment | None:
+    others = [
+        one
+        for one in mine
+        if one.id != former.id and (one.addon_id, one.namespace) == (former.addon_id, former.namespace)
+    ]
+    if others:
+        return None
+    addon = await find_addon(scope, str(former.addon_id))
+    return await attach(scope, addon, app, namespace=former.namespace)

@@ -1,0 +1,111 @@
+"""From what a person typed to the add-on or attachment that it means (contract: names, ids, config vars, URLs)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from changeover.errors import Forbidden, MultipleMatches, NotFound
+from changeover.platform.apps import find_app, list_apps, may_access
+from changeover.platform.attachments import attachments_of, attachments_to
+from changeover.platform.progress import failure_of
+from changeover.platform.scope import Scope
+from changeover.store import query
+from changeover.store.rows import Addon, App, Attachment
+
+NO_ADDON = "Couldn't find that add-on."
+NO_ATTACHMENT = "Couldn't find that add on attachment."
+
+
+def split_app(key: str, app: str | None) -> tuple[str, str | None]:
+    """`app::NAME` names the app itself."""
+    if "::" in key:
+        named, _, rest = key.partition("::")
+        return rest, named
+    return key, app
+
+
+async def resolve_attachments(scope: Scope, key: str, app_key: str | None) -> Sequence[Attachment]:
+    """Every attachment of the best class of match: name, config var or id; then the add-on's. Raises NotFound."""
+    key, app_key = split_app(key, app_key)
+    if app_key is None:
+        found = await query.one(scope.db, Attachment, "attachments.by_id", key=key)
+        if found is not None and await may_access(scope, found.app_id):
+            return [found]
+        raise NotFound(NO_ATTACHMENT, resource="add_on attachment")
+    app = await find_app(scope, app_key)
+    direct = await query.one(scope.db, Attachment, "attachments.find_in_app", app_id=app.id, key=key)
+    if direct is not None:
+        return [direct]
+    of_addon = await query.rows(scope.db, Attachment, "attachments.of_addon_in_app", app_id=app.id, key=key)
+    if of_addon:
+        return of_addon
+    raise NotFound(NO_ATTACHMENT, fix=f"`changeover addons -a {app.name}` lists them.", resource="add_on attachment")
+
+
+async def resolve_addons(scope: Scope, key: str, app_key: str | None) -> Sequence[Addon]:
+    """First in scope of the app, then globally by exact name or id among those the caller may see. Raises NotFound."""
+    key, app_key = split_app(key, app_key)
+    if app_key is not None:
+        app = await find_app(scope, app_key)
+        attached = await query.rows(scope.db, Addon, "addons.attached_as", app_id=app.id, key=key)
+        if attached:
+            return attached
+        of_service = await query.rows(scope.db, Addon, "addons.of_service", app_id=app.id, service=key)
+        if of_service:
+            return of_service
+    return [await find_addon(scope, key)]
+
+
+async def resolve_addon(scope: Scope, key: str, app_key: str | None) -> Addon:
+    """The one that is meant. Raises NotFound, MultipleMatches."""
+    found = await resolve_addons(scope, key, app_key)
+    if len(found) > 1:
+        names = ", ".join(addon.name for addon in found)
+        raise MultipleMatches(
+            f"Ambiguous identifier; multiple matching add-ons found: {names}.", fix="Name the one you mean."
+        )
+    return found[0]
+
+
+async def find_addon(scope: Scope, key: str) -> Addon:
+    """By its own name or id. Raises NotFound (with the reason when its provisioning failed), Forbidden."""
+    addon = await query.one(scope.db, Addon, "addons.find", key=key)
+    if addon is None:
+        raise NotFound(NO_ADDON, why=await _why_it_is_gone(scope, key), resource="add_on")
+    if not await may_see_addon(scope, addon):
+        raise Forbidden(f"You do not have access to the add-on {addon.name}.", resource="add_on")
+    return addon
+
+
+async def addon_in_app(scope: Scope, app: App, key: str) -> Addon:
+    """An add-on that the app owns or has attached. Raises NotFound."""
+    addon = await resolve_addon(scope, key, app.name)
+    attached = {one.addon_id for one in await attachments_of(scope.db, app.id)}
+    if addon.app_id != app.id and addon.id not in attached:
+        raise NotFound(NO_ADDON, resource="add_on")
+    return addon
+
+
+async def may_see_addon(scope: Scope, addon: Addon) -> bool:
+    """Whoever sees its app, or an app that has it attached."""
+    if await may_access(scope, addon.app_id):
+        return True
+    for attachment in await attachments_to(scope.db, addon.id):
+        if await may_access(scope, attachment.app_id):
+            return True
+    return False
+
+
+async def visible_app_ids(scope: Scope) -> list[UUID]:
+    return [app.id for app in await list_apps(scope, everything=True)]
+
+
+async def _why_it_is_gone(scope: Scope, name: str) -> str:
+    error = await failure_of(scope, name)
+    return f"Its provisioning failed: {error['message']}" if error else ""
+
+
+async def visible_attachments(scope: Scope, app_ids: list[UUID]) -> Sequence[Attachment]:
+    """Of these apps, and to the add-ons that they own."""
+    return await query.rows(scope.db, Attachment, "attachments.of_apps", apps=app_ids)

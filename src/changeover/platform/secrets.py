@@ -1,0 +1,81 @@
+"""Encryption of what our state must be able to read back (passwords, config vars), and hashing of what it must not."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from cryptography.fernet import Fernet, MultiFernet
+
+TOKEN_PREFIX = "changeover-"  # noqa: S105 - no secret
+"""Worthless anywhere else: the official CLI can be talked into sending a token to Heroku."""
+
+
+class Cipher:
+    """Fernet with rotatable keys: the first encrypts, all decrypt."""
+
+    def __init__(self, keys: list[bytes]) -> None:
+        self._fernet = MultiFernet([Fernet(key) for key in keys])
+
+    @classmethod
+    def from_file(cls, path: Path) -> Cipher:
+        """One key a line. Makes the file (0600) with a fresh key where there is none."""
+        if not path.exists():
+            write_secret_file(path, Fernet.generate_key().decode() + "\n")
+        return cls(path.read_bytes().split())
+
+    def encrypt(self, text: str) -> bytes:
+        return self._fernet.encrypt(text.encode())
+
+    def decrypt(self, sealed: bytes) -> str:
+        """Raises cryptography.fernet.InvalidToken when none of the keys fits."""
+        return self._fernet.decrypt(sealed).decode()
+
+    def encrypt_map(self, values: Mapping[str, str]) -> bytes:
+        return self.encrypt(json.dumps(values))
+
+    def decrypt_map(self, sealed: bytes) -> dict[str, str]:
+        found: dict[str, str] = json.loads(self.decrypt(sealed))
+        return found
+
+
+def write_secret_file(path: Path, text: str) -> None:
+    """Readable by its owner alone from its first moment on; replaces what was there in one act."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.rename(path)
+
+
+def new_token() -> str:
+    return TOKEN_PREFIX + secrets.token_urlsafe(32)
+
+
+def token_hash(token: str) -> bytes:
+    """Tokens are 256 random bits: a plain hash can't be guessed back."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def token_hint(token: str) -> str:
+    """What lists show: both ends, as the official CLI compares them."""
+    return f"{token[:14]}{'*' * 10}{token[-4:]}"
+
+
+def new_password() -> str:
+    """64 characters that no shell, URL or configuration file has to quote."""
+    return secrets.token_hex(32)
+
+
+def new_role_name() -> str:
+    return "u" + secrets.token_hex(7)
+
+
+def new_database_name() -> str:
+    return "d" + secrets.token_hex(7)

@@ -1,0 +1,160 @@
+"""The servers of this host as our state knows them: where a new database goes, and keeping alive what should run."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from psycopg.types.json import Jsonb
+from psycopg_pool import AsyncConnectionPool
+
+from changeover.engines.engine import Server, Size
+from changeover.errors import ChangeoverError, HostFull
+from changeover.platform.catalogue import Plan
+from changeover.platform.names import new_server_name
+from changeover.platform.scope import Parts, Scope
+from changeover.platform.spaces import COMMON_ADDRESS
+from changeover.store import query
+from changeover.store.query import Db
+from changeover.store.rows import App, ServerRow, Space
+
+log = logging.getLogger(__name__)
+
+ENGINE = "local"
+MOST_ON_SHARED = 50
+SHARED_SIZE = Size(max_connections=400)
+
+
+def as_server(row: ServerRow) -> Server:
+    """What the engine takes."""
+    return Server(
+        name=row.name,
+        engine=row.engine,
+        address=row.address,
+        port=row.port,
+        bin_directory=Path(row.bin_directory),
+        data_directory=Path(row.data_directory),
+        socket_directory=Path(row.socket_directory),
+    )
+
+
+async def server_of(db: Db, name: str) -> Server:
+    return as_server(await query.only(db, ServerRow, "databases.server", name=name))
+
+
+async def choose_server(scope: Scope, app: App, plan: Plan, leader: Server | None) -> str:
+    """The name of the server on which a new database will live: its own, or (essential) one that is shared.
+
+    Raises HostFull. Keeps others from choosing until the transaction ends.
+    """
+    await query.execute(scope.db, "databases.lock_servers")
+    address = await _address(scope, app)
+    if plan.tier.is_shared:
+        shared = await query.one(
+            scope.db, ServerRow, "databases.shared_with_room",
+            host=scope.parts.host, address=address, most=MOST_ON_SHARED,
+        )  # fmt: skip
+        if shared is not None:
+            return shared.name
+    known = await query.rows(scope.db, ServerRow, "databases.servers", host=scope.parts.host)
+    if len(known) >= scope.parts.max_servers:
+        raise HostFull(
+            "This host is full: no database can be added.",
+            why=f"It runs {len(known)} servers, of {scope.parts.max_servers} allowed (CHANGEOVER_MAX_DATABASES).",
+            fix="Destroy a database that nobody needs, or raise the setting and restart the control plane.",
+        )
+    server = scope.parts.engine.plan_server(
+        new_server_name(), address=address, taken_ports=frozenset(row.port for row in known), leader=leader
+    )
+    size = SHARED_SIZE if plan.tier.is_shared else plan.size
+    await _add(scope, server, size, is_shared=plan.tier.is_shared)
+    return server.name
+
+
+async def _address(scope: Scope, app: App) -> str:
+    if app.space_id is None:
+        return COMMON_ADDRESS
+    return (await query.only(scope.db, Space, "spaces.find", key=str(app.space_id))).address
+
+
+async def _add(scope: Scope, server: Server, size: Size, *, is_shared: bool) -> None:
+    await query.execute(
+        scope.db, "databases.add_server",
+        name=server.name, host=scope.parts.host, engine=server.engine, address=server.address, port=server.port,
+        bin_directory=str(server.bin_directory), data_directory=str(server.data_directory),
+        socket_directory=str(server.socket_directory), size=Jsonb(dataclasses.asdict(size)), is_shared=is_shared,
+    )  # fmt: skip
+
+
+@asynccontextmanager
+async def holding_server(db: Db, name: str) -> AsyncIterator[bool]:
+    """Whether nobody else (a run, the keeper) has the server in hand; then nobody else will, inside."""
+    [is_ours] = await query.values(db, "databases.try_lock_server", name=name)
+    try:
+        yield is_ours
+    finally:
+        if is_ours and not db.closed:
+            await query.values(db, "databases.unlock_server", name=name)
+
+
+async def servers_of_host(db: Db, host: str) -> Sequence[ServerRow]:
+    return await query.rows(db, ServerRow, "databases.servers", host=host)
+
+
+async def keep_alive(parts: Parts, pool: AsyncConnectionPool[Any]) -> None:
+    """One round: start each server that should run and does not; remember why one would not start."""
+    async with pool.connection() as db:
+        rows = await servers_of_host(db, parts.host)
+    for row in rows:
+        if not row.is_wanted:
+            continue
+        health = await parts.engine.health(as_server(row))
+        if health.state in ("stopped", "failed"):
+            await _revive(parts, pool, row, health.because)
+        elif row.trouble and health.state == "available":
+            await _remember(pool, row.name, None)
+
+
+async def _revive(parts: Parts, pool: AsyncConnectionPool[Any], row: ServerRow, because: str) -> None:
+    async with pool.connection() as db, holding_server(db, row.name) as is_ours:
+        fresh = await query.one(db, ServerRow, "databases.server", name=row.name)
+        if not is_ours or fresh is None or not fresh.is_wanted:
+            return
+        try:
+            await parts.engine.start(as_server(row))
+            log.warning("server %s was down (%s): started it", row.name, because)
+            trouble = None
+        except ChangeoverError as error:
+            log.warning("server %s does not start: %s", row.name, error.message)
+            trouble = f"{error.what} {error.why}".strip()
+    await _remember(pool, row.name, trouble)
+
+
+async def _remember(pool: AsyncConnectionPool[Any], name: str, trouble: str | None) -> None:
+    async with pool.connection() as db:
+        await query.execute(db, "databases.set_trouble", name=name, trouble=trouble)
+
+
+async def tidy_servers(parts: Parts, pool: AsyncConnectionPool[Any]) -> None:
+    """What each running server needs now and then: its certificate renewed, old logs removed."""
+    async with pool.connection() as db:
+        rows = await servers_of_host(db, parts.host)
+    for row in rows:
+        if row.is_wanted:
+            parts.engine.tidy(as_server(row))
+
+
+async def stop_all(parts: Parts, db: Db) -> list[str]:
+    """Stop every server of this host, followers first; the names of those that were stopped."""
+    stopped = []
+    rows = await servers_of_host(db, parts.host)
+    for row in reversed(rows):
+        server = as_server(row)
+        if (await parts.engine.health(server)).state != "stopped":
+            await parts.engine.stop(server)
+            stopped.append(row.name)
+    return stopped

@@ -1,0 +1,21 @@
+"""The tables of steps: what a run of each kind does. Docs, `runs:info` and dashboard are drawn from them."""
+
+from __future__ import annotations
+
+from changeover.platform.scope import Parts
+from changeover.platform.workflows.destroying import Destroying
+from changeover.platform.workflows.following import Following
+from changeover.platform.workflows.provisioning import Provisioning
+from changeover.platform.workflows.unfollowing import Unfollowing
+from changeover.runs.run import Workflow
+
+
+def workflows(parts: Parts) -> dict[str, Workflow]:
+    """By kind, with everything that they act through."""
+    tables = (
+        Provisioning(parts).workflow(),
+        Following(parts).workflow(),
+        Unfollowing(parts).workflow(),
+        Destroying(parts).workflow(),
+    )
+    return {table.kind: table for table in tables}
