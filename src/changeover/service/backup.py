@@ -1,0 +1,104 @@
+"""`changeover backup FILE` and `restore FILE`: our state with the keys that open it. Not the databases' own data.
+
+The file is a tar with the dump, the keys, the operator's token and our certificate authority: it is as secret as they.
+"""
+
+from __future__ import annotations
+
+import os
+import tarfile
+import tempfile
+from pathlib import Path
+
+from changeover.errors import AlreadyRunning, BadRequest
+from changeover.service.places import Places
+from changeover.service.state import State
+from changeover.settings import Settings
+
+DUMP = "state.dump"
+
+
+async def backup(places: Places, settings: Settings, file: Path | None) -> None:
+    """Write FILE (0600), whole or not at all. Works with a running control plane or without one."""
+    target = _named(file)
+    if not places.state_data.exists() and settings.state_url is None:
+        raise BadRequest(f"There is nothing to back up in {places.home}.", why="No control plane ever ran there.")
+    state = State(places, settings)
+    was_running = state.is_running()
+    await state.start()
+    partial = target.with_name(f".{target.name}.partial")
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            dump = await state.dump(Path(folder) / DUMP)
+            with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as raw:
+                with tarfile.open(fileobj=raw, mode="w:gz") as archive:
+                    archive.add(dump, DUMP)
+                    for path in _kept(places):
+                        archive.add(path, str(path.relative_to(places.home)))
+                raw.flush()
+                os.fsync(raw.fileno())
+        partial.rename(target)
+    finally:
+        partial.unlink(missing_ok=True)
+        if not was_running:
+            await state.stop()
+    print(f"Saved state and keys to {target}. Keep it as secret as the keys that it holds.")
+
+
+async def restore(places: Places, settings: Settings, file: Path | None) -> None:
+    """Into a data directory without state. What had been made is removed when it fails."""
+    source = _named(file)
+    if not source.is_file():
+        raise BadRequest(f"{source} is no file.", fix="Name a file that `changeover backup` wrote.")
+    if places.state_data.exists():
+        raise AlreadyRunning(
+            f"{places.home} has a state already.",
+            why="A restore would replace it.",
+            fix=f"Stop it (`changeover stop`) and move {places.state} away, or choose another --data-dir.",
+        )
+    places.make()
+    state = State(places, settings)
+    with tempfile.TemporaryDirectory() as folder:
+        _unpack(source, Path(folder))
+        try:
+            await state.start()
+            await state.load(Path(folder) / DUMP)
+            for path in sorted(Path(folder).rglob("*")):
+                _put_back(path, places.home / path.relative_to(folder))
+        except BaseException:
+            await state.stop()
+            state.remove()
+            raise
+        await state.stop()
+    print(f"Restored state and keys into {places.home}. Start it with `changeover server --data-dir {places.home}`.")
+
+
+def _unpack(source: Path, folder: Path) -> None:
+    try:
+        with tarfile.open(source) as archive:
+            archive.extractall(folder, filter="data")
+    except tarfile.TarError as error:
+        raise BadRequest(f"{source} is no backup of changeover.", why=str(error)) from None
+    if not (folder / DUMP).is_file():
+        raise BadRequest(f"{source} is no backup of changeover.", why=f"It has no {DUMP} in it.")
+
+
+def _put_back(path: Path, to: Path) -> None:
+    if path.name == DUMP:
+        return
+    if path.is_dir():
+        to.mkdir(mode=0o700, exist_ok=True)
+        return
+    to.unlink(missing_ok=True)
+    with os.fdopen(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(path.read_bytes())
+
+
+def _kept(places: Places) -> list[Path]:
+    return [path for path in (places.keys.parent, places.operator_token, places.ca) if path.exists()]
+
+
+def _named(file: Path | None) -> Path:
+    if file is None:
+        raise BadRequest("Name a file.", fix="`changeover backup FILE`")
+    return file.absolute()

@@ -1,0 +1,32 @@
+"""What every process of ours does first: its log, and to go when its parent goes. Standard library only."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import logging.handlers
+import os
+import signal
+import sys
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1
+LOG_BYTES, LOG_FILES = 5_000_000, 3
+
+
+def log_to(folder: Path, name: str) -> None:
+    """Everything at INFO and above into `folder/name.log`, bounded in size."""
+    handler = logging.handlers.RotatingFileHandler(folder / f"{name}.log", maxBytes=LOG_BYTES, backupCount=LOG_FILES)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    for chatty in ("procrastinate", "uvicorn.access", "psycopg.pool"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def go_with_parent() -> None:
+    """Ask the kernel for a SIGTERM when the parent dies, and go at once if it has died already."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl failed")
+    if os.getppid() == 1:
+        sys.exit("changeover: my parent process is gone")

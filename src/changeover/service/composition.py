@@ -1,0 +1,52 @@
+"""Wires the parts: which engine, which keys, which places."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.conninfo import make_conninfo
+from psycopg_pool import AsyncConnectionPool
+
+from changeover.engines.local import CertificateAuthority, LocalEngine, run_as_for_servers
+from changeover.platform.catalogue import Catalogue
+from changeover.platform.scope import Parts
+from changeover.platform.secrets import Cipher
+from changeover.service.places import Places
+from changeover.service.state import State
+from changeover.settings import Settings
+
+
+def make_parts(places: Places, settings: Settings) -> Parts:
+    """Everything that platform code acts through."""
+    authority = CertificateAuthority(places.ca)
+    engine = LocalEngine(
+        home=places.home,
+        sockets=places.sockets,
+        authority=authority,
+        run_as=run_as_for_servers(),
+        configured=settings.installations,
+    )
+    return Parts(
+        host=settings.host_name,
+        home=places.home,
+        engine=engine,
+        cipher=Cipher.from_file(places.keys),
+        catalogue=Catalogue(),
+        max_servers=settings.max_databases,
+        ca_certificate=authority.ensure(),
+    )
+
+
+def make_pool(state: State, *, most: int) -> AsyncConnectionPool[Any]:
+    """Checked connections to the state: one that a restart of it broke is replaced unseen."""
+    return AsyncConnectionPool(
+        kwargs=dict(state.conninfo), min_size=1, max_size=most, open=False, timeout=10,
+        check=AsyncConnectionPool.check_connection,
+    )  # fmt: skip
+
+
+async def connect_state(state: State) -> AsyncConnection[Any]:
+    """A connection of its own, autocommit: for locks that live as long as it does."""
+    return await psycopg.AsyncConnection.connect(make_conninfo(**state.conninfo), autocommit=True)

@@ -1,0 +1,41 @@
+"""The process that answers HTTP, on a socket that its parent opened: a restart refuses nobody."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import uvicorn
+
+from changeover.api.app import create_app
+from changeover.api.desk import Desk
+from changeover.platform.workflows import workflows
+from changeover.runs.ticks import Ticks
+from changeover.service.composition import make_parts, make_pool
+from changeover.service.places import Places
+from changeover.service.state import State
+from changeover.settings import Settings
+
+GRACE_S = 3
+
+
+async def serve(
+    places: Places, settings: Settings, *, listening: int, tls_cert: Path | None = None, tls_key: Path | None = None
+) -> None:
+    """Until SIGTERM. `listening` is the file descriptor of the open socket."""
+    state = State(places, settings)
+    parts = make_parts(places, settings)
+    async with make_pool(state, most=8) as pool, Ticks(state.conninfo, host=settings.host_name) as ticks:
+        app = create_app(Desk(pool=pool, parts=parts, ticks=ticks, workflows=workflows(parts)))
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_S,
+            h11_max_incomplete_event_size=64 * 1024,
+            ssl_certfile=tls_cert,
+            ssl_keyfile=tls_key,
+        )
+        await uvicorn.Server(config).serve(sockets=[socket.socket(fileno=listening)])

@@ -1,0 +1,73 @@
+"""Where an installation keeps what: one data directory, and a folder for sockets outside it. Standard library only."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Places:
+    """The paths below a data directory, and its sockets' folder (whose path has to be short)."""
+
+    home: Path
+
+    @property
+    def lock(self) -> Path:
+        """Held by the parent process for as long as it lives; holds its pid."""
+        return self.home / "changeover.lock"
+
+    @property
+    def endpoint(self) -> Path:
+        """Where a running control plane answers, for the CLI."""
+        return self.home / "endpoint.json"
+
+    @property
+    def keys(self) -> Path:
+        return self.home / "keys" / "secrets.keys"
+
+    @property
+    def operator_token(self) -> Path:
+        return self.home / "operator-token"
+
+    @property
+    def ca(self) -> Path:
+        return self.home / "ca"
+
+    @property
+    def logs(self) -> Path:
+        return self.home / "log"
+
+    @property
+    def state(self) -> Path:
+        return self.home / "state"
+
+    @property
+    def state_data(self) -> Path:
+        return self.state / "data"
+
+    @property
+    def dumps(self) -> Path:
+        return self.home / "dumps"
+
+    @property
+    def state_sockets(self) -> Path:
+        return self.sockets / "state"
+
+    @property
+    def sockets(self) -> Path:
+        """One folder for each data directory: unix socket paths are limited to some 100 bytes."""
+        mark = hashlib.sha256(os.fsencode(self.home.resolve())).hexdigest()[:10]
+        if os.geteuid() == 0:
+            return Path("/run/changeover") / mark
+        return Path(tempfile.gettempdir()) / f"changeover-{os.geteuid()}-{mark}"
+
+    def make(self) -> None:
+        """The data directory itself. As root others may pass through it, but not look: PostgreSQL runs as another user."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.home.chmod(0o711 if os.geteuid() == 0 else 0o700)
+        for folder in (self.logs, self.dumps):
+            folder.mkdir(mode=0o700, exist_ok=True)

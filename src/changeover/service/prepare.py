@@ -1,0 +1,24 @@
+"""What has to be true before anything serves: the state runs and is migrated, keys and operator exist. Repeatable."""
+
+from __future__ import annotations
+
+from changeover.engines.local import ensure_system_users
+from changeover.platform.accounts import ensure_operator
+from changeover.platform.secrets import Cipher
+from changeover.service.composition import connect_state
+from changeover.service.places import Places
+from changeover.service.state import State
+from changeover.settings import Settings
+from changeover.store.migrate import migrate
+
+
+async def prepare(places: Places, settings: Settings) -> None:
+    """Raises what keeps the state from starting."""
+    places.make()
+    await ensure_system_users()
+    Cipher.from_file(places.keys)
+    state = State(places, settings)
+    await state.start()
+    migrate(state.conninfo)
+    async with await connect_state(state) as db, db.transaction():
+        await ensure_operator(db, email=settings.operator_email, home=places.home)

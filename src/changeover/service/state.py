@@ -1,0 +1,156 @@
+"""Our own state's PostgreSQL: a small server of ours on a unix socket alone, or one that somebody named by URL."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from psycopg.conninfo import conninfo_to_dict
+
+from changeover.engines.local.places import Places as ServerPlaces
+from changeover.engines.local.users import run_as_for_servers
+from changeover.errors import InstallationGone
+from changeover.postgres.cluster import Cluster
+from changeover.postgres.configuration import SUPERUSER, SettingValue
+from changeover.postgres.connect import connect
+from changeover.postgres.installations import Installation, find_installations, newest_with_tls
+from changeover.postgres.programs import run_or_fail
+from changeover.service.places import Places
+from changeover.settings import Settings
+
+DATABASE = "changeover"
+PORT = 5432
+DUMPS_KEPT = 14
+SMALL: dict[str, SettingValue] = {
+    "listen_addresses": "", "shared_buffers": "16MB", "max_connections": 60, "max_wal_size": "128MB", "min_wal_size": "32MB",
+    "wal_level": "minimal", "max_wal_senders": 0, "autovacuum_max_workers": 1, "max_parallel_workers": 0,
+    "max_worker_processes": 2, "jit": False, "logging_collector": False, "log_min_messages": "warning",
+    "log_line_prefix": "%m [%p] ", "log_timezone": "UTC", "timezone": "UTC", "huge_pages": "off",
+}  # fmt: skip
+
+
+class State:
+    """The state database of an installation. `conninfo` is what psycopg takes."""
+
+    def __init__(self, places: Places, settings: Settings) -> None:
+        self._places = places
+        self._settings = settings
+
+    @property
+    def is_ours(self) -> bool:
+        return self._settings.state_url is None
+
+    @property
+    def conninfo(self) -> dict[str, str]:
+        if self._settings.state_url is not None:
+            found = conninfo_to_dict(self._settings.state_url)
+            return {"dbname": DATABASE, **{key: str(value) for key, value in found.items()}}
+        return {"host": str(self._places.state_sockets), "port": str(PORT), "user": SUPERUSER, "dbname": DATABASE}
+
+    def cluster(self) -> Cluster:
+        """Raises InstallationGone when the PostgreSQL that made its data directory is no longer there."""
+        return Cluster(
+            bin_directory=self._bin_directory(),
+            data_directory=self._places.state_data,
+            socket_directory=self._places.state_sockets,
+            log_directory=self._places.state / "log",
+            port=PORT,
+            run_as=run_as_for_servers(),
+        )
+
+    def _bin_directory(self) -> Path:
+        major = self._major()
+        if major is None:
+            return self._readable(newest_with_tls(self._settings.installations))
+        for installation in find_installations(self._settings.installations):
+            if str(installation.version[0]) == major:
+                return self._readable(installation)
+        newest = max(self._places.dumps.glob("*.dump"), default=None)
+        raise InstallationGone(
+            "The state of this installation can't be opened.",
+            why=f"PostgreSQL {major} made {self._places.state_data}, and its programs are no longer on this host.",
+            fix=f"Install PostgreSQL {major} again; or move {self._places.state} away and restore the last backup into a "
+            f"new one: `changeover restore FILE`" + (f" (the newest dump is {newest})." if newest else "."),
+        )
+
+    def _readable(self, installation: Installation) -> Path:
+        """Its programs, or a copy of them where the servers' user can't enter their folder."""
+        return ServerPlaces(self._places.home, self._places.sockets, run_as_for_servers()).bring(installation)
+
+    def _major(self) -> str | None:
+        file = self._places.state_data / "PG_VERSION"
+        return file.read_text().strip() if file.exists() else None
+
+    async def start(self) -> None:
+        """Make it where it is new, adopt it where it runs; done when our database exists."""
+        if not self.is_ours:
+            return
+        cluster = self.cluster()
+        self._open_folders()
+        await cluster.initialise(SMALL, listens=False)
+        await cluster.start()
+        async with connect(cluster.address) as db:
+            known = await (await db.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])).fetchone()
+            if known is None:
+                await db.execute(f"CREATE DATABASE {DATABASE}")
+
+    def _open_folders(self) -> None:
+        """As root the servers' user has to pass through these."""
+        for folder in (self._places.sockets, self._places.state):
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o711 if run_as_for_servers() else 0o700)
+
+    async def stop(self) -> None:
+        if self.is_ours:
+            await self.cluster().stop()
+
+    def is_running(self) -> bool:
+        return not self.is_ours or (self._major() is not None and self.cluster().postmaster() is not None)
+
+    async def dump(self, to: Path | None = None) -> Path:
+        """A dump of the state, in HOME/dumps unless told otherwise; old ones there go."""
+        target = to or self._places.dumps / f"state-{datetime.now(UTC):%Y%m%d-%H%M%S}.dump"
+        partial = target.with_name(f".{target.name}.partial")
+        await run_or_fail(
+            [self.program("pg_dump"), "--format=custom", "--no-password", f"--file={partial}", *self._where()],
+            timeout_s=600,
+        )
+        partial.chmod(0o600)
+        partial.rename(target)
+        if to is None:
+            for old in sorted(self._places.dumps.glob("state-*.dump"))[:-DUMPS_KEPT]:
+                old.unlink()
+        return target
+
+    def age_of_newest_dump(self) -> timedelta:
+        """`timedelta.max` where there is none."""
+        newest = max((path.stat().st_mtime for path in self._places.dumps.glob("state-*.dump")), default=None)
+        return datetime.now(UTC) - datetime.fromtimestamp(newest, UTC) if newest else timedelta.max
+
+    async def load(self, dump: Path) -> None:
+        """Restore a dump into our (new, empty) database, in one transaction."""
+        await run_or_fail(
+            [self.program("pg_restore"), "--single-transaction", "--exit-on-error", "--no-password", *self._where(), str(dump)],
+            timeout_s=600,
+        )  # fmt: skip
+
+    def program(self, name: str) -> Path:
+        if self.is_ours:
+            return self._bin_directory() / name
+        return newest_with_tls(self._settings.installations).bin_directory / name
+
+    def _where(self) -> list[str]:
+        if not self.is_ours:
+            return [f"--dbname={self._settings.state_url}"]
+        known = self.conninfo
+        return [
+            f"--host={known['host']}",
+            f"--port={known['port']}",
+            f"--username={known['user']}",
+            f"--dbname={DATABASE}",
+        ]
+
+    def remove(self) -> None:
+        """What a restore that failed had made."""
+        shutil.rmtree(self._places.state, ignore_errors=True)

@@ -1,0 +1,61 @@
+"""`changeover stop`: takes the parent down, and then everything that it may have left running."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import signal
+import subprocess
+import sys
+
+from changeover.errors import NotRunning, ServerFailed
+from changeover.service.places import Places
+
+STOP_S = 120.0
+
+
+def stop(places: Places) -> int:
+    """Raises NotRunning when there is nothing to stop, ServerFailed when the parent does not go."""
+    pid = _parent(places)
+    if pid is None and not (places.state_data / "postmaster.pid").exists():
+        raise NotRunning(f"Nothing of changeover runs over {places.home}.", fix="`changeover server` starts it.")
+    if pid is not None:
+        _end(pid, places)
+    if (places.state_data / "postmaster.pid").exists():
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "changeover.service", "teardown", f"--data-dir={places.home}"], check=False
+        )
+        return done.returncode
+    return 0
+
+
+def _parent(places: Places) -> int | None:
+    """The pid of the living parent: who holds the lock has written it there."""
+    try:
+        with places.lock.open("r+") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return int(handle.read())
+    except FileNotFoundError:
+        pass
+    return None
+
+
+def _end(pid: int, places: Places) -> None:
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        signal.pidfd_send_signal(handle, signal.SIGTERM)
+        poll = select.poll()
+        poll.register(handle, select.POLLIN)
+        if not poll.poll(STOP_S * 1000):
+            raise ServerFailed(
+                "changeover does not stop.", why=f"Process {pid} has not ended within {STOP_S:.0f} seconds.",
+                fix=f"The logs in {places.logs} say what it waits for.",
+            )  # fmt: skip
+    finally:
+        os.close(handle)

@@ -1,0 +1,287 @@
+"""The small parent: opens the socket, starts control plane and job worker, restarts whichever dies. Standard library only.
+
+It also restarts the state's PostgreSQL, whose children they both depend on. It decides nothing else, so that it has no
+reason to fail.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import http.client
+import json
+import os
+import select
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from changeover.errors import AlreadyRunning, BadSetting, ChangeoverError, PortTaken, Reported, ServerFailed
+from changeover.service.places import Places
+
+READY_S = 60.0
+STOP_S = 20.0
+TICK_MS = 500
+QUICK_DEATH_S = 2.0
+LONGEST_PAUSE_S = 5.0
+
+
+@dataclass(frozen=True)
+class Listen:
+    """Where to answer, and with which certificate."""
+
+    host: str
+    port: int
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+
+    @classmethod
+    def parse(cls, text: str, tls_cert: Path | None, tls_key: Path | None) -> Listen:
+        """Raises BadSetting: an address beyond loopback needs TLS."""
+        host, _, port = text.rpartition(":")
+        if not host or not port.isdigit() or int(port) > 65535:
+            raise BadSetting("--listen", text, wants="HOST:PORT, such as 127.0.0.1:5000 (port 0 picks a free one)")
+        if not (host == "localhost" or host.startswith("127.")) and not (tls_cert and tls_key):
+            raise BadSetting("--listen", text, wants="an address of loopback, or --tls-cert and --tls-key beside it")
+        return cls("127.0.0.1" if host == "localhost" else host, int(port), tls_cert, tls_key)
+
+    def open(self) -> socket.socket:
+        """Raises PortTaken."""
+        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((self.host, self.port))
+        except OSError as error:
+            listening.close()
+            raise PortTaken(
+                f"changeover can't listen at {self.host}:{self.port}.",
+                why=f"{error.strerror}: another program uses that port." if self.port else str(error),
+                fix="End that program (`ss -ltnp` names it), or choose another port: --listen 127.0.0.1:0 finds a free one.",
+            ) from error
+        listening.listen(512)
+        listening.set_inheritable(True)
+        return listening
+
+    def url(self, port: int) -> str:
+        return f"{'https' if self.tls_cert else 'http'}://{self.host}:{port}"
+
+
+@dataclass
+class Child:
+    """One of our processes: what to start, and when it may be started again."""
+
+    name: str
+    arguments: list[str]
+    keep: tuple[int, ...] = ()
+    process: subprocess.Popen[bytes] | None = None
+    pidfd: int = -1
+    began_at: float = 0
+    quick_deaths: int = 0
+    not_before: float = 0
+
+    def start(self, places: Places) -> None:
+        """Its own log goes to HOME/log; what it says besides (a crash of Python itself), to NAME.stderr there."""
+        with (places.logs / f"{self.name}.stderr").open("ab") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "changeover.service", *self.arguments],
+                stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, pass_fds=self.keep,
+            )  # fmt: skip
+        self.pidfd = os.pidfd_open(self.process.pid)
+        self.began_at = time.monotonic()
+
+    def reap(self) -> bool:
+        """Whether it has died; then says when it may come back."""
+        if self.process is None or self.process.poll() is None:
+            return False
+        os.close(self.pidfd)
+        self.process, self.pidfd = None, -1
+        was_quick = time.monotonic() - self.began_at < QUICK_DEATH_S
+        self.quick_deaths = self.quick_deaths + 1 if was_quick else 0
+        pause = min(LONGEST_PAUSE_S, 0.1 * 2**self.quick_deaths) if was_quick else 0.0
+        self.not_before = time.monotonic() + pause
+        return True
+
+
+@dataclass
+class Supervisor:
+    """Runs until told to stop."""
+
+    places: Places
+    listen: Listen
+    leave_running: bool
+    told_to_stop: bool = False
+    children: list[Child] = field(default_factory=list)
+
+    def run(self) -> int:
+        """The exit code. Raises AlreadyRunning, PortTaken, and what `prepare` met."""
+        self.places.make()
+        with self._alone(), self.listen.open() as listening:
+            wake, woken = self._obey_signals()
+            self._one_shot("prepare")
+            self._make_children(listening)
+            try:
+                for child in self.children:
+                    child.start(self.places)
+                self._announce(listening.getsockname()[1], woken)
+                while not self.told_to_stop:
+                    self._tend(woken, TICK_MS)
+            finally:
+                self._stop_all()
+                self.places.endpoint.unlink(missing_ok=True)
+            wake.close()
+        return 0
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        handle = self.places.lock.open("a+")
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            handle.seek(0)
+            pid = handle.read().strip()
+            handle.close()
+            raise AlreadyRunning(
+                f"A control plane already runs over {self.places.home}.",
+                why=f"Its process is {pid}." if pid else "",
+                fix="Stop it with `changeover stop`, or choose another --data-dir.",
+            ) from None
+        with handle:
+            handle.truncate(0)
+            handle.write(f"{os.getpid()}\n")
+            handle.flush()
+            yield
+            handle.truncate(0)
+
+    def _obey_signals(self) -> tuple[socket.socket, socket.socket]:
+        wake, woken = socket.socketpair()
+        for end in (wake, woken):
+            end.setblocking(False)
+        signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
+
+        def stop(_number: int, _frame: object) -> None:
+            self.told_to_stop = True
+
+        for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(name, stop)
+        return wake, woken
+
+    def _make_children(self, listening: socket.socket) -> None:
+        fd = listening.fileno()
+        tls = [] if self.listen.tls_cert is None else [
+            f"--tls-cert={self.listen.tls_cert}", f"--tls-key={self.listen.tls_key}"
+        ]  # fmt: skip
+        where = f"--data-dir={self.places.home}"
+        self.children = [
+            Child("worker", ["worker", where]),
+            Child("control-plane", ["control-plane", where, f"--fd={fd}", *tls], keep=(fd,)),
+        ]
+
+    def _one_shot(self, what: str) -> None:
+        """A short process of ours; its failure, told in its own words, is ours."""
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "changeover.service", what, f"--data-dir={self.places.home}", "--json"],
+            stdin=subprocess.DEVNULL, capture_output=True, check=False,
+        )  # fmt: skip
+        if done.returncode != 0:
+            raise _told(what, done)
+
+    def _announce(self, port: int, woken: socket.socket) -> None:
+        url = self.listen.url(port)
+        deadline = time.monotonic() + READY_S
+        while not self.told_to_stop:
+            if _answers(self.listen, port):
+                self._write_endpoint(url)
+                print(f"changeover is ready at {url}", flush=True)
+                return
+            if time.monotonic() > deadline:
+                raise ServerFailed(
+                    "changeover did not get ready.",
+                    why=f"{url}/healthz did not answer 200 within {READY_S:.0f} seconds.",
+                    fix=f"The logs in {self.places.logs} say more.",
+                )
+            self._tend(woken, 20)
+
+    def _write_endpoint(self, url: str) -> None:
+        fresh = self.places.endpoint.with_suffix(".new")
+        fresh.write_text(json.dumps({"url": url, "pid": os.getpid()}) + "\n")
+        fresh.rename(self.places.endpoint)
+
+    def _tend(self, woken: socket.socket, wait_ms: int) -> None:
+        """Sleep until something happens; then bring back whoever died."""
+        poll = select.poll()
+        poll.register(woken, select.POLLIN)
+        for child in self.children:
+            if child.pidfd >= 0:
+                poll.register(child.pidfd, select.POLLIN)
+        poll.poll(wait_ms)
+        with contextlib.suppress(BlockingIOError):
+            while woken.recv(64):
+                pass
+        for child in self.children:
+            child.reap()
+        if self.told_to_stop:
+            return
+        if self._state_is_dead():
+            self._one_shot("prepare")
+        for child in self.children:
+            if child.process is None and time.monotonic() >= child.not_before:
+                child.start(self.places)
+
+    def _state_is_dead(self) -> bool:
+        """Its pid file names a process that is gone. Who keeps the state elsewhere has no such file."""
+        try:
+            pid = int((self.places.state_data / "postmaster.pid").read_text().split()[0])
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        except (FileNotFoundError, NotADirectoryError, ValueError, IndexError, PermissionError):
+            return False
+        return False
+
+    def _stop_all(self) -> None:
+        alive = [child for child in self.children if child.process is not None]
+        for child in alive:
+            assert child.process is not None  # noqa: S101 - filtered above
+            child.process.terminate()
+        deadline = time.monotonic() + STOP_S
+        for child in alive:
+            assert child.process is not None  # noqa: S101 - filtered above
+            try:
+                child.process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                child.process.kill()
+                child.process.wait()
+        if not self.leave_running:
+            self._one_shot("teardown")
+
+
+def _answers(listen: Listen, port: int) -> bool:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    host = "127.0.0.1" if listen.host == "0.0.0.0" else listen.host  # noqa: S104 - compared, not bound
+    asking: http.client.HTTPConnection = (
+        http.client.HTTPSConnection(host, port, timeout=1, context=context)
+        if listen.tls_cert
+        else http.client.HTTPConnection(host, port, timeout=1)
+    )
+    try:
+        asking.request("GET", "/healthz")
+        return asking.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        asking.close()
+
+
+def _told(what: str, done: subprocess.CompletedProcess[bytes]) -> ChangeoverError:
+    try:
+        return Reported(json.loads(done.stdout))
+    except ValueError:
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        return ServerFailed(f"changeover {what} failed.", why=said[-1] if said else "It said nothing.")

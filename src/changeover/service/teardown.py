@@ -1,0 +1,20 @@
+"""Stops what the installation runs: servers first, then (dumped) the state."""
+
+from __future__ import annotations
+
+from changeover.platform.servers import stop_all
+from changeover.service.composition import connect_state, make_parts
+from changeover.service.places import Places
+from changeover.service.state import State
+from changeover.settings import Settings
+
+
+async def teardown(places: Places, settings: Settings) -> list[str]:
+    """The names of the servers that were stopped. Starts the state first where it had died: it knows the servers."""
+    state = State(places, settings)
+    await state.start()
+    async with await connect_state(state) as db:
+        stopped = await stop_all(make_parts(places, settings), db)
+    await state.dump()
+    await state.stop()
+    return stopped

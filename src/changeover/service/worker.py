@@ -1,0 +1,90 @@
+"""The job worker: drives runs, keeps servers alive, sweeps what was forgotten, dumps the state once a day.
+
+A process of its own, so that no page ever jitters a pause. It dies when its state connection does; its parent starts
+the next one at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+from psycopg_pool import AsyncConnectionPool
+
+from changeover.platform.liveness import hold_worker_lock
+from changeover.platform.scope import Parts
+from changeover.platform.servers import keep_alive, tidy_servers
+from changeover.platform.workflows import workflows
+from changeover.runs.driver import Driver
+from changeover.runs.ticks import Ticks
+from changeover.service.composition import connect_state, make_parts, make_pool
+from changeover.service.places import Places
+from changeover.service.state import State
+from changeover.settings import Settings
+
+log = logging.getLogger(__name__)
+
+SWEEP_S, KEEP_ALIVE_S, HOURLY_S = 30.0, 1.0, 3600.0
+DUMP_AGE = timedelta(days=1)
+
+
+async def work(places: Places, settings: Settings) -> None:
+    """Until SIGTERM, or until the state is lost."""
+    state = State(places, settings)
+    parts = make_parts(places, settings)
+    pool = make_pool(state, most=4)
+    ticks = Ticks(state.conninfo, host=settings.host_name, most_at_once=4)
+    async with await connect_state(state) as lock, pool, ticks:
+        await _become_the_worker(lock, settings.host_name)
+        driver = Driver(lambda: connect_state(state), workflows(parts))
+        await _until_told_to_stop(
+            _every(SWEEP_S, lambda: _sweep(pool, ticks)),
+            _every(KEEP_ALIVE_S, lambda: keep_alive(parts, pool)),
+            _every(HOURLY_S, lambda: _housekeeping(parts, pool, state)),
+            _every(2.0, lambda: lock.execute("SELECT 1")),
+            ticks.obey(driver),
+        )
+
+
+async def _become_the_worker(lock: Any, host: str) -> None:
+    """A former worker that is still dying holds the lock for a moment."""
+    async with asyncio.timeout(30):
+        while not await hold_worker_lock(lock, host):  # noqa: ASYNC110 - another process's lock sends no event
+            await asyncio.sleep(0.1)
+
+
+async def _until_told_to_stop(*jobs: Awaitable[None]) -> None:
+    """Runs them side by side; the first failure ends all, SIGTERM too."""
+    told = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, told.set)
+    tasks = [asyncio.ensure_future(job) for job in jobs]
+    stop = asyncio.ensure_future(told.wait())
+    done, _ = await asyncio.wait([*tasks, stop], return_when=asyncio.FIRST_COMPLETED)
+    for task in (*tasks, stop):
+        task.cancel()
+    await asyncio.gather(*tasks, stop, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+async def _every(seconds: float, act: Callable[[], Awaitable[Any]]) -> None:
+    while True:
+        await act()
+        await asyncio.sleep(seconds)
+
+
+async def _sweep(pool: AsyncConnectionPool[Any], ticks: Ticks) -> None:
+    async with pool.connection() as db:
+        await ticks.sweep(db)
+
+
+async def _housekeeping(parts: Parts, pool: AsyncConnectionPool[Any], state: State) -> None:
+    """The daily dump, and what servers need now and then."""
+    if state.age_of_newest_dump() > DUMP_AGE:
+        log.info("dumped the state to %s", await state.dump())
+    await tidy_servers(parts, pool)
