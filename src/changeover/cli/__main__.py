@@ -1,0 +1,5 @@
+"""`python -m changeover.cli`."""
+
+from changeover.cli import main
+
+main()

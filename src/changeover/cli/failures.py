@@ -1,0 +1,48 @@
+"""How a failure ends a command: what it prints, and the exit code. Nothing here decides what is a failure."""
+
+from __future__ import annotations
+
+import click
+
+from changeover.cli import terminal
+from changeover.errors import ChangeoverError, Misused
+
+MISUSED, UNKNOWN = 2, 3
+_CODES = {
+    "misused": MISUSED,
+    "bad_setting": MISUSED,
+    "confirmation_required": MISUSED,
+    "confirmation_wrong": MISUSED,
+    "not_running": UNKNOWN,
+    "no_answer": UNKNOWN,
+    "state_unavailable": UNKNOWN,
+}
+
+
+def exit_code(error: ChangeoverError) -> int:
+    """1 failed, 2 misused, 3 could not find out."""
+    return _CODES.get(error.id, 1)
+
+
+def report(error: ChangeoverError, *, as_json: bool) -> None:
+    if as_json:
+        terminal.print_json({"id": error.id, "what": error.what, "why": error.why, "fix": error.fix})
+        return
+    for line in lines(error):
+        terminal.mention(line)
+
+
+def lines(error: ChangeoverError) -> list[str]:
+    """What happened, why, what to do, and the id by which it can be looked up."""
+    mark = f" {terminal.paint('bad', '▸')}    "
+    said = [mark + line for part in (error.what, error.why) if part for line in part.splitlines()]
+    said += [mark + terminal.paint("label", line) for line in error.fix.splitlines()]
+    return [*said, mark.rstrip(), mark + terminal.paint("quiet", f"Error ID: {error.id}")]
+
+
+def from_click(error: click.ClickException) -> Misused:
+    """What click found wrong with a command line, in our form."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    name = context.info_name if context and context.parent else None
+    fix = f"See `changeover {name} --help`." if name else "See `changeover --help`."
+    return Misused(error.format_message(), fix=fix)

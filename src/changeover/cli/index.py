@@ -1,0 +1,169 @@
+"""Every command: where it is, what it is for, under which topic. So that help and completion import nothing.
+
+A test holds this against the commands themselves.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Entry(NamedTuple):
+    module: str
+    attribute: str
+    help: str
+    topic: str
+
+
+TOPICS = {
+    "here": "the control plane on this machine",
+    "apps": "apps, their config and their releases",
+    "addons": "databases and other services of apps",
+    "pg": "PostgreSQL databases",
+    "pg looks inside": "what happens in a database",
+    "spaces": "private networks, teams and regions",
+    "access": "who may what",
+    "runs": "long work under way",
+}
+
+_COMMANDS = """
+here
+    server                  local server                 Run the control plane: API, job worker, state.
+    stop                    local stop                   Stop the control plane and everything that it runs.
+    env                     official env                 Print the exports that point both CLIs here.
+    heroku                  official heroku              Run the official CLI against this control plane.
+    demo                    local demo                   Move a live database before your eyes; nothing is lost.
+    backup                  local backup                 Save our own state and keys to a file.
+    restore                 local restore                Restore our own state and keys from such a file.
+    ca                      runs ca                      Print the certificate of our authority.
+    completion              shells completion            Print a completion script for bash, zsh or fish.
+    version                 shells version               Print the version.
+apps
+    apps                    apps index                   List your apps.
+    apps:create             apps create                  Create an app.
+    apps:info               apps info                    Show an app: add-ons, addresses, owner, region, space.
+    apps:open               apps open_                   Open an app in the browser.
+    apps:rename             apps rename                  Give an app another name.
+    apps:transfer           apps transfer                Hand an app over to another person or team.
+    apps:lock               apps lock                    Keep people of the team from joining an app.
+    apps:unlock             apps unlock                  Let people of the team join an app again.
+    apps:join               apps join                    Add yourself to a team's app.
+    apps:leave              apps leave                   Remove yourself from a team's app.
+    apps:stacks             apps stacks                  List the stacks that there are, and the app's own.
+    apps:destroy            apps destroy                 Destroy an app and its add-ons, for ever.
+    config                  config index                 Show an app's config vars.
+    config:get              config get                   Print the values of config vars, one a line.
+    config:set              config set_                  Set config vars, all in one release.
+    config:unset            config unset                 Remove config vars, all in one release.
+    config:edit             config edit                  Edit config vars in your editor.
+    releases                releases index               List an app's releases, newest first.
+    releases:info           releases info                Show a release and the config that it had.
+    releases:rollback       releases rollback            Go back to an earlier release.
+addons
+    addons                  addon_views index            List add-ons and their attachments.
+    addons:create           addons create                Create an add-on, such as a database or its follower.
+    addons:info             addon_views info             Show an add-on: plan, price, attachments, state.
+    addons:wait             addon_views wait             Wait until add-ons are created or gone.
+    addons:attach           addons attach                Attach an add-on to a further app.
+    addons:detach           addons detach                Take an attachment away from an app; the add-on stays.
+    addons:rename           addons rename                Give an add-on another name.
+    addons:destroy          addons destroy               Destroy add-ons with all their data, for ever.
+    addons:services         addon_views services         List the services that add-ons can be made of.
+    addons:plans            addon_views plans            List the plans of a service, with their prices.
+    addons:docs             addon_views docs             Open a service's documentation in the browser.
+pg
+    pg:info                 pg info                      Show databases: plan, status, size, followers, how far behind.
+    pg:wait                 pg wait                      Wait until databases are available.
+    pg:unfollow             pg unfollow                  Make a follower a writable database, for ever.
+    pg:promote              pg promote                   Make a database the app's DATABASE_URL.
+    pg:credentials          credentials index            List a database's credentials and where they are attached.
+    pg:credentials:url      credentials url              Show how to connect to a database.
+    pg:psql                 psql psql                    Open psql on a database, or run SQL in it.
+    pg:kill                 diagnostics kill             Cancel a query by its process id.
+    pg:killall              pg killall                   End all connections of all credentials.
+pg looks inside
+    pg:ps                   diagnostics ps               Show what runs in a database.
+    pg:locks                diagnostics locks            Show queries with active locks.
+    pg:blocking             diagnostics blocking         Show queries that others wait for.
+    pg:long-running-queries diagnostics long_running_queries  Show queries that run for more than five minutes.
+    pg:outliers             diagnostics outliers         Show the queries that took most time in all.
+    pg:calls                diagnostics calls            Show the queries that were called most often.
+    pg:cache-hit            diagnostics cache_hit        Show how often reads were served from memory.
+    pg:index-usage          diagnostics index_usage      Show how often each table was read by an index.
+    pg:unused-indexes       diagnostics unused_indexes   Show indexes that are hardly ever used.
+    pg:seq-scans            diagnostics seq_scans        Show how often each table was read as a whole.
+    pg:bloat                diagnostics bloat            Show tables with much room that holds nothing (estimated).
+    pg:vacuum-stats         diagnostics vacuum_stats     Show dead rows, and when each table was vacuumed.
+    pg:records-rank         diagnostics records_rank     Show tables by their number of rows (estimated).
+    pg:index-size           diagnostics index_size       Show the size of each index.
+    pg:table-size           diagnostics table_size       Show the size of each table without its indexes.
+    pg:table-indexes-size   diagnostics table_indexes_size   Show the size of all indexes of each table.
+    pg:total-index-size     diagnostics total_index_size     Show the size of all indexes together.
+    pg:total-table-size     diagnostics total_table_size     Show the size of each table with its indexes.
+    pg:user-connections     diagnostics user_connections     Show how many connections each credential has.
+    pg:extensions           diagnostics extensions       Show the extensions that can be installed.
+spaces
+    spaces                  spaces index                 List spaces.
+    spaces:create           spaces create                Create a space.
+    spaces:info             spaces info                  Show a space: team, region, networks, state.
+    spaces:wait             spaces wait                  Wait until a space is allocated.
+    spaces:rename           spaces rename                Give a space another name.
+    spaces:destroy          spaces destroy               Destroy a space.
+    teams                   teams index                  List the teams that you belong to.
+    regions                 teams regions                List the regions that apps and spaces can be in.
+access
+    auth:whoami             authorizations whoami        Show whose token this is.
+    auth:token              authorizations token         Print the token that the CLI uses.
+    access                  access index                 List who has access to an app.
+    access:add              access add                   Give somebody access to an app.
+    access:remove           access remove                Take somebody's access to an app away.
+    authorizations          authorizations index         List tokens.
+    authorizations:create   authorizations create        Make a further token.
+    authorizations:info     authorizations info          Show a token's authorization.
+    authorizations:update   authorizations update        Change a token's description.
+    authorizations:rotate   authorizations rotate        Replace a token by a new one.
+    authorizations:revoke   authorizations revoke        Make a token worthless.
+runs
+    runs                    runs index                   List runs: what is being done, and what it waits for.
+    runs:info               runs info                    Show a run: its steps, what it waits for, its journal.
+"""
+
+ALIASES = {
+    "pg": "pg:info",
+    "psql": "pg:psql",
+    "create": "apps:create",
+    "destroy": "apps:destroy",
+    "info": "apps:info",
+    "list": "apps",
+    "open": "apps:open",
+    "rename": "apps:rename",
+    "apps:list": "apps",
+    "apps:delete": "apps:destroy",
+    "join": "apps:join",
+    "leave": "apps:leave",
+    "lock": "apps:lock",
+    "unlock": "apps:unlock",
+    "stack": "apps:stacks",
+    "config:add": "config:set",
+    "config:remove": "config:unset",
+    "rollback": "releases:rollback",
+    "addons:add": "addons:create",
+    "addons:remove": "addons:destroy",
+    "authorizations:destroy": "authorizations:revoke",
+    "whoami": "auth:whoami",
+    "orgs": "teams",
+}
+
+
+def _read(table: str) -> dict[str, Entry]:
+    index, topic = {}, ""
+    for line in table.strip().splitlines():
+        if not line.startswith(" "):
+            topic = line
+            continue
+        name, module, attribute, about = line.split(None, 3)
+        index[name] = Entry(module, attribute, about, topic)
+    return index
+
+
+INDEX = _read(_COMMANDS)

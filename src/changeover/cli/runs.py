@@ -1,0 +1,86 @@
+"""Long work: which runs there are, what each does or waits for, and its journal. And our certificate authority."""
+
+from __future__ import annotations
+
+import click
+
+from changeover.cli.resolve import Record
+from changeover.cli.session import Session, command, may_take_app
+from changeover.cli.terminal import Column, header, paint, rows, say, table
+from changeover.client import segment
+
+MARKS = {"done": "✓", "current": "▸", "pending": "·"}
+
+
+@command()
+@may_take_app
+@click.option("--all", "-A", "of_all", is_flag=True, help="Runs of all apps, wherever this is typed.")
+def index(session: Session, *, app: str | None, of_all: bool) -> None:
+    """List runs: what is being done, and what it waits for."""
+    query = f"?app={segment(app)}" if app and not of_all else ""
+    found = session.client.get(f"/changeover/v1/runs{query}")
+
+    def show() -> None:
+        if not found:
+            say("No runs.")
+            return
+        columns = [
+            Column("Run", lambda run: paint("name", run["id"])),
+            Column("Kind", lambda run: run["kind"]),
+            Column("Subject", lambda run: run["subject"]),
+            Column("App", lambda run: run.get("app") or ""),
+            Column("Status", _status),
+            Column("Step", lambda run: "" if run["status"] == "done" else run.get("says") or ""),
+            Column("Waits for", lambda run: run.get("waits_because") or ""),
+        ]
+        table(found, columns)
+
+    session.tell(found, show)
+
+
+def _status(run: Record) -> str:
+    style = {"failed": "bad", "done": "good"}.get(run["status"], "info")
+    percent = f" {run['percent']:g} %" if run.get("percent") is not None else ""
+    return paint(style, run["status"]) + percent
+
+
+@command()
+@click.argument("run_id", metavar="ID", type=int)
+def info(session: Session, *, run_id: int) -> None:
+    """Show a run: its steps, what it waits for, its journal."""
+    run = session.client.get(f"/changeover/v1/runs/{run_id}")
+    session.tell(run, lambda: _show(run))
+
+
+def _show(run: Record) -> None:
+    header(f"Run {paint('name', run['id'])}: {run['kind']} {run['subject']}")
+    error: Record = run.get("error") or {}
+    rows(
+        {
+            "App": run.get("app"),
+            "Status": _status(run),
+            "Waits for": run.get("waits_because") or None,
+            "Error": [part for part in (error.get("what"), error.get("why"), error.get("fix")) if part],
+            "Error ID": error.get("id"),
+            "Epoch": run["epoch"],
+            "Created at": run["created_at"],
+            "Updated at": run["updated_at"],
+            "Finished at": run.get("finished_at"),
+        }
+    )
+    say()
+    header("Steps")
+    for step in run["steps"]:
+        say(f" {MARKS.get(step['state'], '·')} {step['name']}  {step['says']}")
+    say()
+    header("Journal")
+    for entry in run["journal"]:
+        detail = f"  {entry['detail']}" if entry.get("detail") else ""
+        say(f"{entry['at']}  epoch {entry['epoch']}  {entry['step']}: {entry['event']}{detail}")
+
+
+@command()
+def ca(session: Session) -> None:
+    """Print the certificate of our authority, which signs the servers' own."""
+    found = session.client.get("/changeover/v1/ca")
+    session.tell(found, lambda: say(found["certificate"].rstrip("\n")))

@@ -1,0 +1,250 @@
+"""The HTTP client of the command line: one connection, JSON in and out, failures as errors.
+
+Knows where the control plane is (settings, or what the server wrote into its home) and how to ask it. Knows nothing
+of commands or of how things are printed.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from changeover.errors import BadSetting, NoAnswer, NotRunning, Reported, Unauthorized
+from changeover.settings import Settings
+
+ACCEPT = "application/vnd.heroku+json; version=3"
+LOOPBACK = ("localhost", "::1")
+IDLE_S = 2.0
+"""Longer than this and the server may just be closing the connection: a new one is opened before anything is sent."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where the control plane answers, and the token that it knows us by."""
+
+    url: str
+    token: str
+
+    @classmethod
+    def find(cls, settings: Settings) -> Endpoint:
+        """From the settings, else from what a running server left in its home. Raises NotRunning without either."""
+        url = settings.url or _written_url(settings)
+        _refuse_open_wire(url)
+        return cls(url.rstrip("/"), settings.api_key or _written_token(settings))
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def port(self) -> int:
+        parts = urlsplit(self.url)
+        return parts.port or (443 if parts.scheme == "https" else 80)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One response: its status, its parsed body (None when empty), its headers in lower case."""
+
+    status: int
+    body: Any
+    headers: dict[str, str]
+
+
+class Client:
+    """Speaks to one control plane over one kept connection. Not for several threads."""
+
+    def __init__(self, endpoint: Endpoint, *, on_warning: Callable[[str], None], timeout_s: float = 60.0) -> None:
+        self.endpoint, self.timeout_s = endpoint, timeout_s
+        self._on_warning, self._warned = on_warning, set[str]()
+        self._connection: http.client.HTTPConnection | None = None
+        self._used_at = 0.0
+
+    def get(self, path: str, *, order: str | None = None) -> Any:
+        """The resource at `path`, all pages of it; with `order` (a Range) only what that asks for."""
+        answer = self.request("GET", path, headers={"Range": order} if order else {})
+        if order or not isinstance(answer.body, list):
+            return answer.body
+        items = list(answer.body)
+        while next_range := answer.headers.get("next-range"):
+            answer = self.request("GET", path, headers={"Range": next_range})
+            items += answer.body
+        return items
+
+    def post(self, path: str, body: Any = None) -> Any:
+        return self.request("POST", path, body).body
+
+    def put(self, path: str, body: Any = None) -> Any:
+        return self.request("PUT", path, body).body
+
+    def patch(self, path: str, body: Any) -> Any:
+        return self.request("PATCH", path, body).body
+
+    def delete(self, path: str, body: Any = None) -> Any:
+        return self.request("DELETE", path, body).body
+
+    def request(self, method: str, path: str, body: Any = None, *, headers: dict[str, str] | None = None) -> Answer:
+        """Send one request.
+
+        Raises Reported for what the server refuses, NotRunning where there is none, NoAnswer where it stays silent.
+        """
+        content = None if body is None else json.dumps(body).encode()
+        sent = {"Accept": ACCEPT, "Authorization": f"Bearer {self.endpoint.token}", "User-Agent": "changeover-cli"}
+        sent |= {"Content-Type": "application/json"} if content is not None else {}
+        answer = self._exchange(method, path, content, sent | (headers or {}))
+        for name in ("x-heroku-warning", "warning-message"):
+            self.warn(answer.headers.get(name))
+        if answer.status >= 400:
+            raise _failure(answer)
+        return answer
+
+    def _exchange(self, method: str, path: str, content: bytes | None, headers: dict[str, str]) -> Answer:
+        attempts = 2 if method == "GET" else 1
+        for attempt in range(1, attempts + 1):
+            connection = self._open()
+            try:
+                connection.request(method, urlsplit(self.endpoint.url).path + path, body=content, headers=headers)
+                response = connection.getresponse()
+                answer = _answer(response, response.read())
+            except (OSError, http.client.HTTPException) as error:
+                self.close()
+                if attempt == attempts:
+                    raise _silence(self.endpoint, method, error) from error
+                continue
+            self._used_at = time.monotonic()
+            return answer
+        raise AssertionError("the loop returns or raises")
+
+    def _open(self) -> http.client.HTTPConnection:
+        """A connection that is connected, so that from here on a failure means: perhaps it was heard."""
+        if self._connection is not None and time.monotonic() - self._used_at < IDLE_S:
+            return self._connection
+        self.close()
+        connection = _connection(self.endpoint, self.timeout_s)
+        try:
+            connection.connect()
+        except OSError as error:
+            raise _unreachable(self.endpoint, error) from error
+        self._connection, self._used_at = connection, time.monotonic()
+        return connection
+
+    def warn(self, text: str | None) -> None:
+        """Hand a warning of the server's on, each once."""
+        if text and text not in self._warned:
+            self._warned.add(text)
+            self._on_warning(text.removeprefix("Warning:").strip())
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def segment(text: str) -> str:
+    """`text` as one part of a path."""
+    return quote(text, safe="~@")
+
+
+def _connection(endpoint: Endpoint, timeout_s: float) -> http.client.HTTPConnection:
+    if urlsplit(endpoint.url).scheme == "https":
+        return http.client.HTTPSConnection(endpoint.host, endpoint.port, timeout=timeout_s)
+    return http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=timeout_s)
+
+
+def _answer(response: http.client.HTTPResponse, content: bytes) -> Answer:
+    headers = {name.lower(): value for name, value in response.getheaders()}
+    is_json = headers.get("content-type", "").split(";")[0].endswith("json")
+    return Answer(response.status, json.loads(content) if content and is_json else content.decode() or None, headers)
+
+
+def _failure(answer: Answer) -> Reported | Unauthorized:
+    if answer.status == 401:
+        return Unauthorized()
+    if isinstance(answer.body, dict):
+        return Reported({"status": answer.status, "id": _id_of(answer.status), **answer.body})
+    return Reported({"id": _id_of(answer.status), "status": answer.status, "what": _sentence(answer.status)})
+
+
+def _id_of(status: int) -> str:
+    return {403: "forbidden", 404: "not_found", 502: "no_answer", 503: "no_answer", 504: "no_answer"}.get(
+        status, "http_error"
+    )
+
+
+def _sentence(status: int) -> str:
+    return "Couldn't find that." if status == 404 else f"The control plane answered {status} without saying why."
+
+
+def _unreachable(endpoint: Endpoint, error: OSError) -> NotRunning:
+    return NotRunning(
+        f"The control plane at {endpoint.url} is not reachable.",
+        why=f"{_reason(error)}; nothing was changed.",
+        fix="Start it with `changeover server`, or point CHANGEOVER_URL to one that runs.",
+    )
+
+
+def _silence(endpoint: Endpoint, method: str, error: Exception) -> NoAnswer:
+    effect = "Nothing was changed." if method == "GET" else "Whether the request took effect is unknown."
+    return NoAnswer(
+        f"The control plane at {endpoint.url} did not answer.",
+        why=f"{_reason(error)}. {effect}",
+        fix="Look with the matching info command or `changeover runs`, then repeat the command if need be.",
+    )
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "It took too long"
+    strerror = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return str(strerror).rstrip(".")
+
+
+def _written_url(settings: Settings) -> str:
+    try:
+        return str(json.loads((settings.home / "endpoint.json").read_text())["url"])
+    except FileNotFoundError:
+        raise NotRunning(
+            "No control plane is running here.",
+            why=f"{settings.home} has no endpoint.json, which a running server writes.",
+            fix="Start it with `changeover server`, or point CHANGEOVER_URL to one that runs.",
+        ) from None
+    except PermissionError:
+        raise BadSetting("CHANGEOVER_HOME", str(settings.home), wants="a folder that you may read") from None
+    except (ValueError, KeyError, TypeError):
+        raise BadSetting("CHANGEOVER_HOME", str(settings.home), wants="a readable endpoint.json") from None
+
+
+def _written_token(settings: Settings) -> str:
+    try:
+        return (settings.home / "operator-token").read_text().strip()
+    except OSError as error:
+        raise Unauthorized(f"CHANGEOVER_API_KEY is not set, and {error.filename} can't be read.") from None
+
+
+def _refuse_open_wire(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise BadSetting("CHANGEOVER_URL", url, wants="an address such as http://127.0.0.1:5000")
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK and not parts.hostname.startswith("127."):
+        raise BadSetting("CHANGEOVER_URL", url, wants="https for any host but this one, because it carries your token")
+
+
+def poll(fetch: Callable[[], Any], *, every_s: float, patience_s: float = 30.0) -> Iterator[Any]:
+    """What `fetch` returns, again and again; once it worked, silence is borne for as long as a restart may take."""
+    yield fetch()
+    heard_at = time.monotonic()
+    while True:
+        time.sleep(every_s)
+        try:
+            found = fetch()
+        except (NotRunning, NoAnswer):
+            if time.monotonic() - heard_at > patience_s:
+                raise
+            continue
+        heard_at = time.monotonic()
+        yield found
