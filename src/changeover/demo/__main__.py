@@ -1,0 +1,76 @@
+"""`python -m changeover.demo`: options, signals and exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+
+from changeover.demo.screen import Screen
+from changeover.demo.stage import Stage
+from changeover.demo.story import Story
+from changeover.errors import ChangeoverError
+
+INTERRUPTED = 130
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="changeover demo",
+        description="Move a live database into a private space, and prove that nothing was lost.",
+    )
+    parser.add_argument(
+        "--break",
+        dest="sabotage",
+        choices=["lose-one"],
+        help="lose one acknowledged order on purpose: the demo must notice, and exits 1",
+    )
+    parser.add_argument(
+        "--keep", action="store_true", help="leave everything running at the end, and say how to use it"
+    )
+    parser.add_argument("--json", action="store_true", help="print nothing but the verdict, as JSON")
+    return parser.parse_args()
+
+
+async def play(chosen: argparse.Namespace, screen: Screen) -> int:
+    """Tell the story; whatever happens, take down what it built. Returns the exit code."""
+    end_tidily_on_signals(asyncio.current_task(), screen)
+    try:
+        async with Stage(screen) as stage:
+            verdict = await Story(stage, screen, sabotage=chosen.sabotage).tell()
+            screen.verdict(verdict)
+            if chosen.keep:
+                stage.keep()
+    except ChangeoverError as error:
+        screen.failure(error)
+        return 1
+    except asyncio.CancelledError:
+        return INTERRUPTED
+    return 1 if verdict.lost else 0
+
+
+def end_tidily_on_signals(task: asyncio.Task[int] | None, screen: Screen) -> None:
+    """The first signal ends the story; later ones must not stop the tidying up."""
+    signals = 0
+
+    def on_signal() -> None:
+        nonlocal signals
+        signals += 1
+        screen.note(
+            "Interrupted: taking everything down." if signals == 1 else "Still taking everything down; a moment."
+        )
+        if signals == 1 and task:
+            task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, on_signal)
+
+
+def main() -> int:
+    chosen = arguments()
+    return asyncio.run(play(chosen, Screen(as_json=chosen.json)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,189 @@
+"""Where the demo plays: a temporary home, a control plane over it, commands run as a person would.
+
+Takes all of it down again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+import re
+import shlex
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import cast
+
+from changeover.demo.screen import Screen
+from changeover.errors import DemoFailed
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+READY = "is ready at"
+READY_S = 60
+STOP_S = 40
+COMMAND_S = 120
+SYSTEM_USERS = ("changeover-pg", "changeover-app")
+
+
+class Stage:
+    """Async context: makes the home on entry; on exit stops and removes everything, unless told to `keep` it."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._is_kept = False
+        self._server: asyncio.subprocess.Process | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self.home = Path()
+
+    async def __aenter__(self) -> Stage:
+        self.home = Path(tempfile.mkdtemp(prefix="changeover-demo-"))
+        if os.geteuid() == 0:
+            self.home.chmod(0o711)  # PostgreSQL runs as a user of its own and must find its data below
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._is_kept:
+            return
+        await self._stop_server()
+        shutil.rmtree(self.home)
+        self._name_what_stays()
+
+    def keep(self) -> None:
+        """Leave everything running, and say how to use it and how to end it."""
+        self._is_kept = True
+        self._screen.note(f"Everything goes on running: export CHANGEOVER_HOME={self.home}")
+        self._screen.note(f"To end it: changeover stop --data-dir {self.home} && rm -r {self.home}")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """This process's surroundings, pointed to the demo's own home; empty means unset."""
+        ours = dict.fromkeys(
+            ["URL", "API_KEY", "APP", "TEAM", "DATABASE_URL", "HOST", "OPERATOR_EMAIL", "MAX_DATABASES"], ""
+        )
+        return {
+            **os.environ,
+            **{f"CHANGEOVER_{name}": value for name, value in ours.items()},
+            "HEROKU_APP": "",
+            "HEROKU_TEAM": "",
+            "CHANGEOVER_HOME": str(self.home),
+        }
+
+    async def start_server(self) -> None:
+        """Start the control plane and wait until it says that it is ready."""
+        self._server = await self._spawn("server", "--listen", "127.0.0.1:0")
+        said: list[str] = []
+        ready = asyncio.Event()
+        self._reading = asyncio.create_task(_read(output_of(self._server), said, ready))
+        try:
+            async with asyncio.timeout(READY_S):
+                await ready.wait()
+        except TimeoutError:
+            raise DemoFailed(f"The control plane was not ready after {READY_S} s.", said="".join(said)) from None
+        if not said or READY not in said[-1]:
+            raise DemoFailed("The control plane ended before it was ready.", said="".join(said))
+        self._screen.said(said[-1].rstrip())
+
+    async def run(self, *arguments: str, show: Callable[[str], str | None] = str, echo: bool = True) -> str:
+        """Echo a command, run it, print each line that `show` returns. Returns all it said. Raises DemoFailed."""
+        process = await self._spawn(*arguments, echo=echo)
+        said = ""
+        try:
+            async with asyncio.timeout(COMMAND_S):
+                async for raw in output_of(process):
+                    line = raw.decode().rstrip()
+                    said += line + "\n"
+                    shown = show(line)
+                    if shown and shown.strip():
+                        self._screen.said(shown)
+                await process.wait()
+        except BaseException:
+            await _end(process)
+            raise
+        if process.returncode:
+            raise DemoFailed(f"`changeover {shlex.join(arguments)}` ended with {process.returncode}.", said=said)
+        return said
+
+    async def _spawn(self, *arguments: str, echo: bool = True) -> asyncio.subprocess.Process:
+        if echo:
+            self._screen.command(f"changeover {shlex.join(arguments)}")
+        # a session of its own: Ctrl-C is for the demo, which then ends each child in order
+        return await asyncio.create_subprocess_exec(
+            *changeover_command(),
+            *arguments,
+            env=self.environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    async def _stop_server(self) -> None:
+        if self._server is None:
+            return
+        if self._server.returncode is None:
+            self._server.send_signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(STOP_S):
+                await self._server.wait()
+        except TimeoutError:
+            raise DemoFailed(
+                f"The control plane did not stop within {STOP_S} s.",
+                said=f"Its home is {self.home}; `changeover stop --data-dir {self.home}` tries again.",
+            ) from None
+        if self._reading:
+            await self._reading
+
+    def _name_what_stays(self) -> None:
+        if os.geteuid() != 0:
+            return
+        made = [name for name in SYSTEM_USERS if _exists(name)]
+        if made:
+            self._screen.note(
+                f"What stays on this machine: the system user{'s' * (len(made) > 1)} {' and '.join(made)}."
+            )
+
+
+def changeover_command() -> list[str]:
+    """How to start our CLI: bin/changeover of the checkout that this is, else the installed module."""
+    script = CHECKOUT / "bin/changeover"
+    return [str(script)] if script.exists() else [sys.executable, "-P", "-m", "changeover.cli"]
+
+
+def output_of(process: asyncio.subprocess.Process) -> asyncio.StreamReader:
+    """What a child prints; it was started with a pipe."""
+    return cast(asyncio.StreamReader, process.stdout)
+
+
+def without_password(line: str) -> str:
+    """A line that may hold a database URL, fit to be shown."""
+    return re.sub(r"(postgres(?:ql)?://[^:/]+):[^@]+@", r"\1:…@", line)
+
+
+async def _read(stream: asyncio.StreamReader, said: list[str], ready: asyncio.Event) -> None:
+    """Keep lines in `said` until READY or the end; read on, as a full pipe would stop the server."""
+    async for line in stream:
+        if not ready.is_set():
+            said.append(line.decode())
+        if READY in said[-1]:
+            ready.set()
+    ready.set()
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.terminate()
+        await process.wait()
+
+
+def _exists(user: str) -> bool:
+    try:
+        return bool(pwd.getpwnam(user))
+    except KeyError:
+        return False
