@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from changeover.api.bodies import Body, required
-from changeover.api.desk import AtDesk
+from changeover.api.desk import opened
 from changeover.api.views import Json, collaborator_view
 from changeover.errors import InvalidParams
 from changeover.platform import apps as platform
@@ -25,24 +25,24 @@ def permissions_in(body: dict[str, Any]) -> list[str]:
 
 @router.get("/apps/{app}/collaborators")
 @router.get("/teams/apps/{app}/collaborators")
-async def index(desk: AtDesk, request: Request, app: str) -> list[Json]:
-    async with desk.open(request) as scope:
+async def index(request: Request, app: str) -> list[Json]:
+    async with opened(request) as scope:
         found = await platform.find_app(scope, app)
         return [collaborator_view(found, one) for one in await platform.collaborators(scope, found)]
 
 
 @router.post("/apps/{app}/collaborators", status_code=201)
 @router.post("/teams/apps/{app}/collaborators", status_code=201)
-async def add(desk: AtDesk, request: Request, app: str, body: Body) -> Json:
-    async with desk.open(request) as scope:
+async def add(request: Request, app: str, body: Body) -> Json:
+    async with opened(request) as scope:
         found = await platform.find_app(scope, app)
         made = await platform.add_collaborator(scope, found, required(body, "user"), permissions_in(body))
         return collaborator_view(found, made)
 
 
 @router.patch("/teams/apps/{app}/collaborators/{user}")
-async def update(desk: AtDesk, request: Request, app: str, user: str, body: Body) -> Json:
-    async with desk.open(request) as scope:
+async def update(request: Request, app: str, user: str, body: Body) -> Json:
+    async with opened(request) as scope:
         found = await platform.find_app(scope, app)
         known = await platform.find_collaborator(scope, found, user)
         changed = await platform.add_collaborator(scope, found, known.email, permissions_in(body))
@@ -50,13 +50,13 @@ async def update(desk: AtDesk, request: Request, app: str, user: str, body: Body
 
 
 @router.delete("/apps/{app}/collaborators/{user}")
-async def remove(desk: AtDesk, request: Request, app: str, user: str) -> Json:
-    async with desk.open(request) as scope:
+async def remove(request: Request, app: str, user: str) -> Json:
+    async with opened(request) as scope:
         found = await platform.find_app(scope, app)
         return collaborator_view(found, await platform.remove_collaborator(scope, found, user))
 
 
 @router.get("/teams/permissions")
-async def permissions(desk: AtDesk, request: Request) -> list[Json]:
-    async with desk.open(request):
+async def permissions(request: Request) -> list[Json]:
+    async with opened(request):
         return [{"name": name, "description": name} for name in ("view", "deploy", "operate", "manage")]

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from changeover.api.desk import AtDesk
+from changeover.api.desk import opened
 from changeover.api.responses import raw
 from changeover.api.views import Json, account_view
 from changeover.errors import NotFound, Unauthorized
@@ -16,28 +16,28 @@ router = APIRouter()
 
 
 @router.get("/account", response_model=None)
-async def show(desk: AtDesk, request: Request) -> Json | Response:
+async def show(request: Request) -> Json | Response:
     """A wrong token is answered without a message: the official CLI then says `not logged in`, and exits with 100."""
     try:
-        async with desk.open(request) as scope:
+        async with opened(request) as scope:
             return account_view(scope.caller)
     except Unauthorized:
         return raw(401)
 
 
 @router.get("/account/features")
-async def features(desk: AtDesk, request: Request) -> list[Any]:
-    async with desk.open(request):
+async def features(request: Request) -> list[Any]:
+    async with opened(request):
         return []
 
 
 @router.get("/account/features/{name}")
-async def feature(desk: AtDesk, request: Request, name: str) -> None:
-    async with desk.open(request):
+async def feature(request: Request, name: str) -> None:
+    async with opened(request):
         raise NotFound(f"Couldn't find the feature {name}.", resource="account_feature")
 
 
 @router.get("/account/keys")
-async def keys(desk: AtDesk, request: Request) -> list[Any]:
-    async with desk.open(request):
+async def keys(request: Request) -> list[Any]:
+    async with opened(request):
         return []

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from changeover.api.bodies import Body, flag, named, required, text
-from changeover.api.desk import AtDesk
+from changeover.api.desk import desk_of, opened
 from changeover.api.views import Json, addon_view
 from changeover.errors import InvalidParams, NotFound
 from changeover.platform import addons as platform
@@ -16,7 +16,7 @@ from changeover.platform.apps import find_app
 from changeover.platform.attachments import attachments_to
 from changeover.platform.resolving import addon_in_app, find_addon, resolve_addons
 from changeover.platform.scope import Scope
-from changeover.store.rows import Addon
+from changeover.platform.things import Addon
 
 router = APIRouter()
 
@@ -37,24 +37,24 @@ async def views(scope: Scope, addons: Sequence[Addon]) -> list[Json]:
 
 
 @router.get("/addons")
-async def index(desk: AtDesk, request: Request) -> list[Json]:
-    async with desk.open(request) as scope:
+async def index(request: Request) -> list[Json]:
+    async with opened(request) as scope:
         return await views(scope, await platform.all_addons(scope))
 
 
 @router.get("/apps/{app}/addons")
-async def of_app(desk: AtDesk, request: Request, app: str) -> list[Json]:
-    async with desk.open(request) as scope:
+async def of_app(request: Request, app: str) -> list[Json]:
+    async with opened(request) as scope:
         return await views(scope, await platform.addons_of(scope, await find_app(scope, app)))
 
 
 @router.post("/apps/{app}/addons", status_code=201)
-async def create(desk: AtDesk, request: Request, app: str, body: Body) -> Json:
+async def create(request: Request, app: str, body: Body) -> Json:
     config = body.get("config") or {}
     attachment = body.get("attachment") or {}
     if not isinstance(config, dict) or not isinstance(attachment, dict):
         raise InvalidParams("config and attachment must be objects.")
-    async with desk.open(request) as scope:
+    async with opened(request) as scope:
         addon = await platform.create_addon(
             scope,
             await find_app(scope, app),
@@ -68,20 +68,20 @@ async def create(desk: AtDesk, request: Request, app: str, body: Body) -> Json:
 
 
 @router.get("/apps/{app}/addons/{key}")
-async def show_in_app(desk: AtDesk, request: Request, app: str, key: str) -> Json:
-    async with desk.open(request) as scope:
+async def show_in_app(request: Request, app: str, key: str) -> Json:
+    async with opened(request) as scope:
         return await view(scope, await addon_in_app(scope, await find_app(scope, app), key))
 
 
 @router.get("/addons/{key}")
-async def show(desk: AtDesk, request: Request, key: str) -> Json:
-    async with desk.open(request) as scope:
+async def show(request: Request, key: str) -> Json:
+    async with opened(request) as scope:
         return await view(scope, await find_addon(scope, key))
 
 
 @router.patch("/apps/{app}/addons/{key}")
-async def update(desk: AtDesk, request: Request, app: str, key: str, body: Body) -> Json:
-    async with desk.open(request) as scope:
+async def update(request: Request, app: str, key: str, body: Body) -> Json:
+    async with opened(request) as scope:
         addon = await addon_in_app(scope, await find_app(scope, app), key)
         if named(body, "plan"):
             plan = scope.parts.catalogue.plan(required(body, "plan"))
@@ -95,9 +95,9 @@ async def update(desk: AtDesk, request: Request, app: str, key: str, body: Body)
 
 
 @router.delete("/apps/{app}/addons/{key}")
-async def destroy(desk: AtDesk, request: Request, app: str, key: str, body: Body) -> Json:
+async def destroy(request: Request, app: str, key: str, body: Body) -> Json:
     """Answers once the database is gone; `deprovisioning` when that takes longer than a request should."""
-    async with desk.open(request) as scope:
+    async with opened(request) as scope:
         found = await find_app(scope, app)
         addon = await addon_in_app(scope, found, key)
         if addon.app_id != found.id:
@@ -107,13 +107,13 @@ async def destroy(desk: AtDesk, request: Request, app: str, key: str, body: Body
             )
         run = await platform.destroy_addon(scope, addon, force=bool(flag(body, "force")))
         gone: dict[str, Any] = await view(scope, addon)
-    is_done = await desk.stay_for_removal(run)
+    is_done = await desk_of(request).stay_for_removal(run)
     return {**gone, "state": "deprovisioned" if is_done else "deprovisioning"}
 
 
 @router.post("/actions/addons/resolve")
-async def resolve(desk: AtDesk, request: Request, body: Body) -> list[Json]:
-    async with desk.open(request) as scope:
+async def resolve(request: Request, body: Body) -> list[Json]:
+    async with opened(request) as scope:
         found = await resolve_addons(scope, required(body, "addon"), named(body, "app"))
         wanted = named(body, "addon_service")
         chosen = [addon for addon in found if wanted in (None, addon.service)]
@@ -123,9 +123,9 @@ async def resolve(desk: AtDesk, request: Request, body: Body) -> list[Json]:
 
 
 @router.get("/addons/{key}/config/{namespace}")
-async def credential_config(desk: AtDesk, request: Request, key: str, namespace: str) -> list[Json]:
+async def credential_config(request: Request, key: str, namespace: str) -> list[Json]:
     """`credential:NAME`: its config, or nothing where there is no such credential."""
-    async with desk.open(request) as scope:
+    async with opened(request) as scope:
         addon = await find_addon(scope, key)
         wanted = namespace.removeprefix("credential:")
         known = await platform.credential_names(scope, addon)

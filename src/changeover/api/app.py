@@ -30,9 +30,9 @@ from changeover.api import (
     spaces,
     teams,
 )
-from changeover.api.desk import Desk
 from changeover.api.responses import error_response
 from changeover.errors import ChangeoverError, InternalError, StateUnavailable
+from changeover.platform.desk import Desk
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from changeover.api.bodies import Body, flag, named, required, text
-from changeover.api.desk import AtDesk, Desk
+from changeover.api.desk import desk_of, opened
 from changeover.api.moments import iso
 from changeover.api.ranges import page
 from changeover.api.views import Json, app_view, user_view
@@ -19,20 +19,20 @@ from changeover.platform.addons import addons_to_destroy_with, destroy_addon
 from changeover.platform.catalogue import stable_id
 from changeover.platform.scope import Scope
 from changeover.platform.teams import find_team
-from changeover.store.rows import Addon, App
+from changeover.platform.things import Addon, App
 
 router = APIRouter()
 
 
 @router.get("/apps")
-async def index(desk: AtDesk, request: Request) -> JSONResponse:
-    async with desk.open(request) as scope:
+async def index(request: Request) -> JSONResponse:
+    async with opened(request) as scope:
         return page(request, [app_view(scope, app) for app in await platform.list_apps(scope, everything=True)])
 
 
 @router.get("/users/{user}/apps")
-async def of_user(desk: AtDesk, request: Request, user: str) -> JSONResponse:
-    async with desk.open(request) as scope:
+async def of_user(request: Request, user: str) -> JSONResponse:
+    async with opened(request) as scope:
         if user not in ("~", scope.caller.email, str(scope.caller.id)):
             raise NotFound("Couldn't find that user.", resource="account")
         return page(request, [app_view(scope, app) for app in await platform.list_apps(scope)])
@@ -40,8 +40,8 @@ async def of_user(desk: AtDesk, request: Request, user: str) -> JSONResponse:
 
 @router.post("/apps", status_code=201)
 @router.post("/teams/apps", status_code=201)
-async def create(desk: AtDesk, request: Request, body: Body) -> Json:
-    async with desk.open(request) as scope:
+async def create(request: Request, body: Body) -> Json:
+    async with opened(request) as scope:
         app = await platform.create_app(
             scope,
             name=text("name", body.get("name")),
@@ -57,14 +57,14 @@ async def create(desk: AtDesk, request: Request, body: Body) -> Json:
 
 @router.get("/apps/{key}")
 @router.get("/teams/apps/{key}")
-async def show(desk: AtDesk, request: Request, key: str) -> Json:
-    async with desk.open(request) as scope:
+async def show(request: Request, key: str) -> Json:
+    async with opened(request) as scope:
         return app_view(scope, await platform.find_app(scope, key))
 
 
 @router.patch("/apps/{key}")
-async def update(desk: AtDesk, request: Request, key: str, body: Body) -> Json:
-    async with desk.open(request) as scope:
+async def update(request: Request, key: str, body: Body) -> Json:
+    async with opened(request) as scope:
         app = await platform.change_app(
             scope,
             await platform.find_app(scope, key),
@@ -76,9 +76,9 @@ async def update(desk: AtDesk, request: Request, key: str, body: Body) -> Json:
 
 
 @router.patch("/teams/apps/{key}")
-async def update_team_app(desk: AtDesk, request: Request, key: str, body: Body) -> Json:
+async def update_team_app(request: Request, key: str, body: Body) -> Json:
     """Locking, and handing over to another account."""
-    async with desk.open(request) as scope:
+    async with opened(request) as scope:
         app = await platform.find_app(scope, key)
         owner = named(body, "owner")
         if owner:
@@ -89,24 +89,24 @@ async def update_team_app(desk: AtDesk, request: Request, key: str, body: Body) 
 
 
 @router.delete("/apps/{key}")
-async def destroy(desk: AtDesk, request: Request, key: str) -> Json:
+async def destroy(request: Request, key: str) -> Json:
     """Its databases first, followers before leaders. Refused while another app uses one of them."""
-    async with desk.open(request) as scope:
+    async with opened(request) as scope:
         app = await platform.find_app(scope, key)
         view = app_view(scope, app)
         rounds = await addons_to_destroy_with(scope, app)
     for addons in rounds:
-        await _destroy_all(desk, request, app, addons)
-    async with desk.open(request) as scope:
+        await _destroy_all(request, app, addons)
+    async with opened(request) as scope:
         await platform.remove_app(scope, await platform.find_app(scope, str(app.id)))
     return view
 
 
-async def _destroy_all(desk: Desk, request: Request, app: App, addons: list[Addon]) -> None:
-    async with desk.open(request) as scope:
+async def _destroy_all(request: Request, app: App, addons: list[Addon]) -> None:
+    async with opened(request) as scope:
         runs = [await destroy_addon(scope, addon, force=True) for addon in addons]
     for run in runs:
-        if not await desk.stay_for_removal(run):
+        if not await desk_of(request).stay_for_removal(run):
             raise NotAvailable(
                 f"{app.name} is not destroyed yet.",
                 why=f"Its database {run.subject} is still being destroyed.",
@@ -115,16 +115,16 @@ async def _destroy_all(desk: Desk, request: Request, app: App, addons: list[Addo
 
 
 @router.get("/teams/{key}/apps")
-async def of_team(desk: AtDesk, request: Request, key: str) -> JSONResponse:
-    async with desk.open(request) as scope:
+async def of_team(request: Request, key: str) -> JSONResponse:
+    async with opened(request) as scope:
         team = await find_team(scope, key)
         return page(request, [app_view(scope, app) for app in await platform.team_apps(scope, team)])
 
 
 @router.post("/account/app-transfers", status_code=201)
-async def transfer(desk: AtDesk, request: Request, body: Body) -> Json:
+async def transfer(request: Request, body: Body) -> Json:
     """Accepted at once: the owner of an installation needs nobody's consent."""
-    async with desk.open(request) as scope:
+    async with opened(request) as scope:
         app = await platform.find_app(scope, required(body, "app"))
         recipient = await find_account(scope.db, required(body, "recipient"))
         if recipient.id == app.owner_id:
@@ -143,14 +143,14 @@ async def transfer(desk: AtDesk, request: Request, body: Body) -> Json:
 
 
 @router.get("/apps/{key}/pipeline-couplings")
-async def coupling(desk: AtDesk, request: Request, key: str) -> Response:
-    async with desk.open(request) as scope:
+async def coupling(request: Request, key: str) -> Response:
+    async with opened(request) as scope:
         await platform.find_app(scope, key)
         raise NotFound("Couldn't find that pipeline coupling.", resource="pipeline-coupling")
 
 
-async def _nothing_of(desk: Desk, request: Request, key: str) -> list[Any]:
-    async with desk.open(request) as scope:
+async def _nothing_of(request: Request, key: str) -> list[Any]:
+    async with opened(request) as scope:
         await _known(scope, key)
         return []
 
@@ -160,10 +160,10 @@ async def _known(scope: Scope, key: str) -> None:
 
 
 @router.get("/apps/{key}/features")
-async def features(desk: AtDesk, request: Request, key: str) -> list[Any]:
-    return await _nothing_of(desk, request, key)
+async def features(request: Request, key: str) -> list[Any]:
+    return await _nothing_of(request, key)
 
 
 @router.get("/apps/{key}/buildpack-installations")
-async def buildpacks(desk: AtDesk, request: Request, key: str) -> list[Any]:
-    return await _nothing_of(desk, request, key)
+async def buildpacks(request: Request, key: str) -> list[Any]:
+    return await _nothing_of(request, key)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fastapi import APIRouter, Request
 
 from changeover.api.bodies import Body, named, required, text
-from changeover.api.desk import AtDesk
+from changeover.api.desk import opened
 from changeover.api.views import Json, attachment_view
 from changeover.errors import InvalidParams
 from changeover.platform import attachments as platform
@@ -19,7 +19,7 @@ from changeover.platform.resolving import (
     visible_app_ids,
     visible_attachments,
 )
-from changeover.store.rows import Attachment
+from changeover.platform.things import Attachment
 
 router = APIRouter()
 
@@ -29,20 +29,20 @@ def views(attachments: Sequence[Attachment]) -> list[Json]:
 
 
 @router.get("/addon-attachments")
-async def index(desk: AtDesk, request: Request) -> list[Json]:
-    async with desk.open(request) as scope:
+async def index(request: Request) -> list[Json]:
+    async with opened(request) as scope:
         return views(await visible_attachments(scope, await visible_app_ids(scope)))
 
 
 @router.post("/addon-attachments", status_code=201)
-async def create(desk: AtDesk, request: Request, body: Body) -> Json:
+async def create(request: Request, body: Body) -> Json:
     """Without a name one is invented; an existing name is replaced when `confirm` names the app."""
     namespace = text("namespace", body.get("namespace"))
     if namespace and not namespace.startswith(platform.CREDENTIAL_NAMESPACE):
         raise InvalidParams(
             f"The namespace {namespace} is not available.", why="Connection pooling is not offered yet."
         )
-    async with desk.open(request) as scope:
+    async with opened(request) as scope:
         app = await find_app(scope, required(body, "app"))
         addon = await resolve_addon(scope, required(body, "addon"), app.name)
         attachment = await platform.attach(
@@ -53,38 +53,38 @@ async def create(desk: AtDesk, request: Request, body: Body) -> Json:
 
 
 @router.get("/addon-attachments/{key}")
-async def show(desk: AtDesk, request: Request, key: str) -> Json:
-    async with desk.open(request) as scope:
+async def show(request: Request, key: str) -> Json:
+    async with opened(request) as scope:
         return attachment_view((await resolve_attachments(scope, key, None))[0])
 
 
 @router.delete("/addon-attachments/{key}")
-async def destroy(desk: AtDesk, request: Request, key: str) -> Json:
-    async with desk.open(request) as scope:
+async def destroy(request: Request, key: str) -> Json:
+    async with opened(request) as scope:
         [attachment] = await resolve_attachments(scope, key, None)
         await platform.detach(scope, attachment)
         return attachment_view(attachment)
 
 
 @router.get("/apps/{app}/addon-attachments")
-async def of_app(desk: AtDesk, request: Request, app: str) -> list[Json]:
-    async with desk.open(request) as scope:
+async def of_app(request: Request, app: str) -> list[Json]:
+    async with opened(request) as scope:
         return views(await platform.attachments_of(scope.db, (await find_app(scope, app)).id))
 
 
 @router.get("/apps/{app}/addon-attachments/{key}")
-async def show_in_app(desk: AtDesk, request: Request, app: str, key: str) -> Json:
-    async with desk.open(request) as scope:
+async def show_in_app(request: Request, app: str, key: str) -> Json:
+    async with opened(request) as scope:
         return attachment_view(await platform.find_attachment(scope.db, await find_app(scope, app), key))
 
 
 @router.get("/addons/{key}/addon-attachments")
-async def of_addon(desk: AtDesk, request: Request, key: str) -> list[Json]:
-    async with desk.open(request) as scope:
+async def of_addon(request: Request, key: str) -> list[Json]:
+    async with opened(request) as scope:
         return views(await platform.attachments_to(scope.db, (await find_addon(scope, key)).id))
 
 
 @router.post("/actions/addon-attachments/resolve")
-async def resolve(desk: AtDesk, request: Request, body: Body) -> list[Json]:
-    async with desk.open(request) as scope:
+async def resolve(request: Request, body: Body) -> list[Json]:
+    async with opened(request) as scope:
         return views(await resolve_attachments(scope, required(body, "addon_attachment"), named(body, "app")))

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from fastapi import APIRouter, Request
 
 from changeover.api.bodies import Body, text, whole
-from changeover.api.desk import AtDesk, token_of
+from changeover.api.desk import opened, token_of
 from changeover.api.moments import iso
 from changeover.api.views import Json
 from changeover.errors import InvalidParams, NotFound
 from changeover.platform import accounts
 from changeover.platform.scope import Scope
-from changeover.store.rows import Authorization
+from changeover.platform.things import Authorization
 
 router = APIRouter(prefix="/oauth")
 
@@ -41,17 +41,17 @@ async def view(scope: Scope, authorization: Authorization, token: str | None = N
 
 
 @router.get("/authorizations")
-async def index(desk: AtDesk, request: Request) -> list[Json]:
-    async with desk.open(request) as scope:
+async def index(request: Request) -> list[Json]:
+    async with opened(request) as scope:
         return [await view(scope, one) for one in await accounts.list_authorizations(scope)]
 
 
 @router.post("/authorizations", status_code=201)
-async def create(desk: AtDesk, request: Request, body: Body) -> Json:
+async def create(request: Request, body: Body) -> Json:
     scopes = body.get("scope") or ["global"]
     if scopes != ["global"]:
         raise InvalidParams("Only the scope global is available.", fix="Leave the scope out.")
-    async with desk.open(request) as scope:
+    async with opened(request) as scope:
         made, token = await accounts.authorize(
             scope,
             description=text("description", body.get("description")) or "Long-lived user authorization",
@@ -62,42 +62,42 @@ async def create(desk: AtDesk, request: Request, body: Body) -> Json:
 
 
 @router.get("/authorizations/{id_}")
-async def show(desk: AtDesk, request: Request, id_: str) -> Json:
-    async with desk.open(request) as scope:
+async def show(request: Request, id_: str) -> Json:
+    async with opened(request) as scope:
         return await view(scope, await accounts.find_authorization(scope, id_, token_of(request)))
 
 
 @router.patch("/authorizations/{id_}")
-async def update(desk: AtDesk, request: Request, id_: str, body: Body) -> Json:
-    async with desk.open(request) as scope:
+async def update(request: Request, id_: str, body: Body) -> Json:
+    async with opened(request) as scope:
         found = await accounts.find_authorization(scope, id_, token_of(request))
         wanted = text("description", body.get("description"))
         return await view(scope, await accounts.describe(scope, found, wanted) if wanted else found)
 
 
 @router.delete("/authorizations/{id_}")
-async def revoke(desk: AtDesk, request: Request, id_: str) -> Json:
-    async with desk.open(request) as scope:
+async def revoke(request: Request, id_: str) -> Json:
+    async with opened(request) as scope:
         found = await accounts.find_authorization(scope, id_, token_of(request))
         await accounts.revoke(scope, found)
         return await view(scope, found)
 
 
 @router.post("/authorizations/{id_}/actions/regenerate-tokens")
-async def rotate(desk: AtDesk, request: Request, id_: str) -> Json:
-    async with desk.open(request) as scope:
+async def rotate(request: Request, id_: str) -> Json:
+    async with opened(request) as scope:
         renewed, token = await accounts.rotate(scope, await accounts.find_authorization(scope, id_, token_of(request)))
         return await view(scope, renewed, token)
 
 
 @router.get("/sessions")
-async def sessions(desk: AtDesk, request: Request) -> list[Json]:
-    async with desk.open(request):
+async def sessions(request: Request) -> list[Json]:
+    async with opened(request):
         return []
 
 
 @router.delete("/sessions/{id_}")
-async def end_session(desk: AtDesk, request: Request, id_: str) -> None:
+async def end_session(request: Request, id_: str) -> None:
     """There are none: tokens are authorizations. The official CLI's logout tolerates this answer."""
-    async with desk.open(request):
+    async with opened(request):
         raise NotFound(f"Couldn't find the session {id_}.", resource="session")

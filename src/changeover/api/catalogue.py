@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 
-from changeover.api.desk import AtDesk
+from changeover.api.desk import opened
 from changeover.api.views import Json, named, plan_view
 from changeover.platform.catalogue import DEFAULT_STACK, STACKS, Region, Service
 
@@ -42,40 +42,40 @@ def region_view(region: Region) -> Json:
 
 
 @router.get("/addon-services")
-async def services(desk: AtDesk, request: Request) -> list[Json]:
-    async with desk.open(request) as scope:
+async def services(request: Request) -> list[Json]:
+    async with opened(request) as scope:
         return [service_view(scope.parts.catalogue.service)]
 
 
 @router.get("/addon-services/{key}")
-async def service(desk: AtDesk, request: Request, key: str) -> Json:
-    async with desk.open(request) as scope:
+async def service(request: Request, key: str) -> Json:
+    async with opened(request) as scope:
         return service_view(scope.parts.catalogue.find_service(key))
 
 
 @router.get("/addon-services/{key}/plans")
-async def plans(desk: AtDesk, request: Request, key: str) -> list[Json]:
-    async with desk.open(request) as scope:
+async def plans(request: Request, key: str) -> list[Json]:
+    async with opened(request) as scope:
         found = scope.parts.catalogue
         found.find_service(key)
         return [plan_view(found, plan) for plan in found.plans]
 
 
 @router.get("/regions")
-async def regions(desk: AtDesk, request: Request) -> list[Json]:
-    async with desk.open(request) as scope:
+async def regions(request: Request) -> list[Json]:
+    async with opened(request) as scope:
         return [region_view(region) for region in scope.parts.catalogue.regions]
 
 
 @router.get("/regions/{key}")
-async def region(desk: AtDesk, request: Request, key: str) -> Json:
-    async with desk.open(request) as scope:
+async def region(request: Request, key: str) -> Json:
+    async with opened(request) as scope:
         return region_view(scope.parts.catalogue.region(key))
 
 
 @router.get("/stacks")
-async def stacks(desk: AtDesk, request: Request) -> list[Json]:
-    async with desk.open(request):
+async def stacks(request: Request) -> list[Json]:
+    async with opened(request):
         return [
             {
                 **named("stack", name),

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from changeover.api.bodies import Body
-from changeover.api.desk import AtDesk
+from changeover.api.desk import opened
 from changeover.errors import InvalidParams
 from changeover.platform.apps import find_app
 from changeover.platform.config import change_config, config_vars
@@ -17,21 +17,21 @@ router = APIRouter()
 
 
 @router.get("/apps/{app}/config-vars")
-async def show(desk: AtDesk, request: Request, app: str) -> dict[str, str]:
-    async with desk.open(request) as scope:
+async def show(request: Request, app: str) -> dict[str, str]:
+    async with opened(request) as scope:
         return await config_vars(scope, await find_app(scope, app))
 
 
 @router.patch("/apps/{app}/config-vars")
-async def update(desk: AtDesk, request: Request, app: str, body: Body) -> dict[str, str]:
-    async with desk.open(request) as scope:
+async def update(request: Request, app: str, body: Body) -> dict[str, str]:
+    async with opened(request) as scope:
         return await change_config(scope, await find_app(scope, app), _values(body))
 
 
 @router.get("/apps/{app}/releases/{release}/config-vars")
-async def at_release(desk: AtDesk, request: Request, app: str, release: str) -> dict[str, str]:
+async def at_release(request: Request, app: str, release: str) -> dict[str, str]:
     """The app's own as they were then, under what its attachments add now."""
-    async with desk.open(request) as scope:
+    async with opened(request) as scope:
         found = await find_app(scope, app)
         now = await config_vars(scope, found)
         attached = {name: value for name, value in now.items() if name.endswith("_URL")}

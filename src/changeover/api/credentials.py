@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 
-from changeover.api.desk import AtDesk
+from changeover.api.desk import opened
 from changeover.api.views import Json
 from changeover.errors import NotFound
 from changeover.platform.databases import credentials_of, find_database
 from changeover.platform.scope import Scope
-from changeover.store.rows import CredentialRow, Database
+from changeover.platform.things import CredentialRow, Database
 
 router = APIRouter(prefix="/postgres/v0/databases")
 
@@ -34,15 +34,15 @@ def view(scope: Scope, database: Database, credential: CredentialRow) -> Json:
 
 
 @router.get("/{key}/credentials")
-async def index(desk: AtDesk, request: Request, key: str) -> list[Json]:
-    async with desk.open(request) as scope:
+async def index(request: Request, key: str) -> list[Json]:
+    async with opened(request) as scope:
         addon, database = await find_database(scope, key)
         return [view(scope, database, one) for one in await credentials_of(scope, addon)]
 
 
 @router.get("/{key}/credentials/{name}")
-async def show(desk: AtDesk, request: Request, key: str, name: str) -> Json:
-    async with desk.open(request) as scope:
+async def show(request: Request, key: str, name: str) -> Json:
+    async with opened(request) as scope:
         addon, database = await find_database(scope, key)
         for credential in await credentials_of(scope, addon):
             if credential.name == name:

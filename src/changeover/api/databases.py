@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from changeover.api.desk import AtDesk
+from changeover.api.desk import desk_of, opened
 from changeover.api.info_rows import behind_json, info_rows
 from changeover.api.moments import spaced
 from changeover.api.responses import raw
@@ -55,8 +55,8 @@ def view(seen: Description) -> Json:
 
 
 @router.get("/{key}", response_model=None)
-async def show(desk: AtDesk, request: Request, key: str) -> Json | Response:
-    async with desk.open(request) as scope:
+async def show(request: Request, key: str) -> Json | Response:
+    async with opened(request) as scope:
         addon, database = await find_database(scope, key)
         if addon.state == "provisioning":
             return raw(404)
@@ -64,8 +64,8 @@ async def show(desk: AtDesk, request: Request, key: str) -> Json | Response:
 
 
 @router.get("/{key}/wait_status")
-async def wait_status(desk: AtDesk, request: Request, key: str) -> Json:
-    async with desk.open(request) as scope:
+async def wait_status(request: Request, key: str) -> Json:
+    async with opened(request) as scope:
         found = await waiting(scope, key)
         answer: dict[str, Any] = {"waiting?": found.is_waiting, "message": found.message}
         if found.is_error:
@@ -78,25 +78,25 @@ async def wait_status(desk: AtDesk, request: Request, key: str) -> Json:
 
 
 @router.put("/{key}/unfollow")
-async def start_unfollowing(desk: AtDesk, request: Request, key: str) -> Json:
+async def start_unfollowing(request: Request, key: str) -> Json:
     """Stays until the database accepts writes: what comes next in a script may rely on it."""
-    async with desk.open(request) as scope:
+    async with opened(request) as scope:
         addon, database = await find_database(scope, key)
         run = await unfollow(scope, addon, database)
-    is_done = await desk.stay_for(run)
+    is_done = await desk_of(request).stay_for(run)
     return {"message": "unfollowed" if is_done else "unfollowing", "run": run.id}
 
 
 @router.post("/{key}/connection_reset")
-async def reset_connections(desk: AtDesk, request: Request, key: str) -> Json:
-    async with desk.open(request) as scope:
+async def reset_connections(request: Request, key: str) -> Json:
+    async with opened(request) as scope:
         _, database = await find_database(scope, key)
         return {"message": f"{await end_sessions(scope, database)} connections terminated"}
 
 
 @router.get("/{key}/bastion")
-async def bastion(desk: AtDesk, request: Request, key: str) -> Json:
+async def bastion(request: Request, key: str) -> Json:
     """None: the address of a private database is reached directly."""
-    async with desk.open(request) as scope:
+    async with opened(request) as scope:
         await find_database(scope, key)
         return {}

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from psycopg import OperationalError
 from psycopg_pool import PoolTimeout
 
-from changeover.api.desk import AtDesk
-from changeover.platform.liveness import worker_is_alive
+from changeover.api.desk import desk_of
 
 router = APIRouter()
 
 
 @router.get("/healthz")
-async def healthz(desk: AtDesk) -> JSONResponse:
+async def healthz(request: Request) -> JSONResponse:
     try:
-        async with desk.pool.connection(timeout=2) as db:
-            worker = await worker_is_alive(db, desk.parts.host)
+        worker = await desk_of(request).has_worker()
     except (OperationalError, PoolTimeout):
         return JSONResponse({"api": True, "state": False, "worker": False}, status_code=503)
     return JSONResponse({"api": True, "state": True, "worker": worker}, status_code=200 if worker else 503)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from changeover.engines.engine import Behind
 from changeover.platform.databases import Description
+from changeover.platform.things import Behind
 
 Row = dict[str, Any]
 UNITS = ("B", "kB", "MB", "GB", "TB")

@@ -5,15 +5,14 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 
 from changeover.api.bodies import Body, flag, text
-from changeover.api.desk import AtDesk
+from changeover.api.desk import desk_of, opened
 from changeover.api.moments import iso, maybe_iso
 from changeover.api.views import Json, attachment_view, release_view
 from changeover.platform.apps import find_app
 from changeover.platform.progress import RunView, find_run, list_runs
 from changeover.platform.promoting import promote
 from changeover.platform.releases import list_releases
-from changeover.runs.run import Workflow
-from changeover.store.rows import RunRow
+from changeover.platform.things import RunRow, Workflow
 
 router = APIRouter(prefix="/changeover/v1")
 
@@ -64,22 +63,22 @@ def run_detail(found: RunView, workflow: Workflow) -> Json:
 
 
 @router.get("/runs")
-async def index(desk: AtDesk, request: Request, app: str | None = None) -> list[Json]:
-    async with desk.open(request) as scope:
-        return [run_view(row, desk.workflows[row.kind]) for row in await list_runs(scope, app)]
+async def index(request: Request, app: str | None = None) -> list[Json]:
+    async with opened(request) as scope:
+        return [run_view(row, desk_of(request).workflows[row.kind]) for row in await list_runs(scope, app)]
 
 
 @router.get("/runs/{run_id}")
-async def show(desk: AtDesk, request: Request, run_id: int) -> Json:
-    async with desk.open(request) as scope:
-        found = await find_run(scope, run_id, desk.workflows)
-        return run_detail(found, desk.workflows[found.row.kind])
+async def show(request: Request, run_id: int) -> Json:
+    async with opened(request) as scope:
+        found = await find_run(scope, run_id, desk_of(request).workflows)
+        return run_detail(found, desk_of(request).workflows[found.row.kind])
 
 
 @router.post("/apps/{app}/databases/{database}/actions/promote")
-async def promote_database(desk: AtDesk, request: Request, app: str, database: str, body: Body) -> Json:
+async def promote_database(request: Request, app: str, database: str, body: Body) -> Json:
     """The alias for the former database and the new attachment, in one transaction."""
-    async with desk.open(request) as scope:
+    async with opened(request) as scope:
         found = await find_app(scope, app)
         promotion = await promote(
             scope, found, database, name=text("as", body.get("as")) or "DATABASE", force=bool(flag(body, "force"))
@@ -95,7 +94,7 @@ async def promote_database(desk: AtDesk, request: Request, app: str, database: s
 
 
 @router.get("/ca")
-async def certificate_authority(desk: AtDesk, request: Request) -> Json:
+async def certificate_authority(request: Request) -> Json:
     """Public: with it, clients verify who answers at a database's address."""
-    async with desk.open(request) as scope:
+    async with opened(request) as scope:
         return {"certificate": scope.parts.ca_certificate.read_text()}

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from changeover.api.desk import AtDesk
+from changeover.api.desk import opened
 from changeover.platform.apps import find_app
 
 router = APIRouter()
@@ -14,13 +14,13 @@ router = APIRouter()
 
 @router.get("/apps/{app}/dynos")
 @router.get("/apps/{app}/formation")
-async def index(desk: AtDesk, request: Request, app: str) -> list[Any]:
-    async with desk.open(request) as scope:
+async def index(request: Request, app: str) -> list[Any]:
+    async with opened(request) as scope:
         await find_app(scope, app)
         return []
 
 
 @router.get("/dyno-sizes")
-async def sizes(desk: AtDesk, request: Request) -> list[Any]:
-    async with desk.open(request):
+async def sizes(request: Request) -> list[Any]:
+    async with opened(request):
         return []

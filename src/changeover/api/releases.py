@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from changeover.api.bodies import Body, named
-from changeover.api.desk import AtDesk
+from changeover.api.desk import opened
 from changeover.api.ranges import page
 from changeover.api.views import Json, release_view
 from changeover.errors import InvalidParams
@@ -17,22 +17,22 @@ router = APIRouter()
 
 
 @router.get("/apps/{app}/releases")
-async def index(desk: AtDesk, request: Request, app: str) -> JSONResponse:
-    async with desk.open(request) as scope:
+async def index(request: Request, app: str) -> JSONResponse:
+    async with opened(request) as scope:
         found = await platform.list_releases(scope, await find_app(scope, app))
         return page(request, [release_view(one) for one in found], field="version")
 
 
 @router.get("/apps/{app}/releases/{key}")
-async def show(desk: AtDesk, request: Request, app: str, key: str) -> Json:
-    async with desk.open(request) as scope:
+async def show(request: Request, app: str, key: str) -> Json:
+    async with opened(request) as scope:
         return release_view(await platform.find_release(scope, await find_app(scope, app), key))
 
 
 @router.post("/apps/{app}/releases", status_code=201)
-async def roll_back(desk: AtDesk, request: Request, app: str, body: Body) -> Json:
+async def roll_back(request: Request, app: str, body: Body) -> Json:
     release = named(body, "release")
     if not release:
         raise InvalidParams("The request must name the release to roll back to.")
-    async with desk.open(request) as scope:
+    async with opened(request) as scope:
         return release_view(await platform.roll_back(scope, await find_app(scope, app), release))

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from changeover.api.bodies import Body, flag, named, required, text
-from changeover.api.desk import AtDesk
+from changeover.api.desk import opened
 from changeover.api.moments import iso
 from changeover.api.views import Json, space_view
 from changeover.platform import spaces as platform
@@ -16,14 +16,14 @@ router = APIRouter(prefix="/spaces")
 
 
 @router.get("")
-async def index(desk: AtDesk, request: Request) -> list[Json]:
-    async with desk.open(request) as scope:
+async def index(request: Request) -> list[Json]:
+    async with opened(request) as scope:
         return [space_view(scope, space) for space in await platform.list_spaces(scope)]
 
 
 @router.post("", status_code=201)
-async def create(desk: AtDesk, request: Request, body: Body) -> Json:
-    async with desk.open(request) as scope:
+async def create(request: Request, body: Body) -> Json:
+    async with opened(request) as scope:
         space = await platform.create_space(
             scope,
             name=required(body, "name"),
@@ -37,30 +37,30 @@ async def create(desk: AtDesk, request: Request, body: Body) -> Json:
 
 
 @router.get("/{key}")
-async def show(desk: AtDesk, request: Request, key: str) -> Json:
-    async with desk.open(request) as scope:
+async def show(request: Request, key: str) -> Json:
+    async with opened(request) as scope:
         return space_view(scope, await platform.find_space(scope, key))
 
 
 @router.patch("/{key}")
-async def rename(desk: AtDesk, request: Request, key: str, body: Body) -> Json:
-    async with desk.open(request) as scope:
+async def rename(request: Request, key: str, body: Body) -> Json:
+    async with opened(request) as scope:
         space = await platform.find_space(scope, key)
         return space_view(scope, await platform.rename_space(scope, space, required(body, "name")))
 
 
 @router.delete("/{key}")
-async def destroy(desk: AtDesk, request: Request, key: str) -> Json:
-    async with desk.open(request) as scope:
+async def destroy(request: Request, key: str) -> Json:
+    async with opened(request) as scope:
         space = await platform.find_space(scope, key)
         await platform.destroy_space(scope, space)
         return {**space_view(scope, space), "state": "deleting"}
 
 
 @router.get("/{key}/nat")
-async def nat(desk: AtDesk, request: Request, key: str) -> Json:
+async def nat(request: Request, key: str) -> Json:
     """On one host, what leaves a space leaves by the host's own address: there is none of its own."""
-    async with desk.open(request) as scope:
+    async with opened(request) as scope:
         space = await platform.find_space(scope, key)
         return {
             "created_at": iso(space.created_at), "sources": [], "state": "disabled", "updated_at": iso(space.updated_at),
@@ -68,8 +68,8 @@ async def nat(desk: AtDesk, request: Request, key: str) -> Json:
 
 
 @router.get("/{key}/dynos")
-async def dynos(desk: AtDesk, request: Request, key: str) -> list[Any]:
-    async with desk.open(request) as scope:
+async def dynos(request: Request, key: str) -> list[Any]:
+    async with opened(request) as scope:
         space = await platform.find_space(scope, key)
         return [
             {"app_id": str(app.id), "app_name": app.name, "dynos": []} for app in await platform.apps_in(scope, space)

@@ -7,12 +7,12 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from changeover.api.bodies import Body, required, text
-from changeover.api.desk import AtDesk
+from changeover.api.desk import opened
 from changeover.api.moments import iso
 from changeover.api.views import Json, team_view, user_view
 from changeover.errors import InvalidParams
 from changeover.platform import teams as platform
-from changeover.store.rows import Member
+from changeover.platform.things import Member
 
 router = APIRouter(prefix="/teams")
 ROLES = ("admin", "member", "viewer", "collaborator")
@@ -33,36 +33,36 @@ def member_view(member: Member) -> Json:
 
 
 @router.get("")
-async def index(desk: AtDesk, request: Request) -> list[Json]:
-    async with desk.open(request) as scope:
+async def index(request: Request) -> list[Json]:
+    async with opened(request) as scope:
         return [team_view(team) for team in await platform.list_teams(scope)]
 
 
 @router.post("", status_code=201)
-async def create(desk: AtDesk, request: Request, body: Body) -> Json:
-    async with desk.open(request) as scope:
+async def create(request: Request, body: Body) -> Json:
+    async with opened(request) as scope:
         return team_view(await platform.ensure_team(scope, required(body, "name")))
 
 
 @router.get("/{key}")
-async def show(desk: AtDesk, request: Request, key: str) -> Json:
-    async with desk.open(request) as scope:
+async def show(request: Request, key: str) -> Json:
+    async with opened(request) as scope:
         return team_view(await platform.find_team(scope, key))
 
 
 @router.get("/{key}/members")
-async def members(desk: AtDesk, request: Request, key: str) -> list[Json]:
-    async with desk.open(request) as scope:
+async def members(request: Request, key: str) -> list[Json]:
+    async with opened(request) as scope:
         return [member_view(one) for one in await platform.members(scope, await platform.find_team(scope, key))]
 
 
 @router.put("/{key}/members")
 @router.patch("/{key}/members")
-async def set_member(desk: AtDesk, request: Request, key: str, body: Body) -> Json:
+async def set_member(request: Request, key: str, body: Body) -> Json:
     role = text("role", body.get("role")) or "member"
     if role not in ROLES:
         raise InvalidParams(f"Role {role} isn't known.", why=f"There are: {', '.join(ROLES)}.")
-    async with desk.open(request) as scope:
+    async with opened(request) as scope:
         team = await platform.find_team(scope, key)
         email = required(body, "email")
         await platform.set_member(scope, team, email, role)
@@ -71,14 +71,14 @@ async def set_member(desk: AtDesk, request: Request, key: str, body: Body) -> Js
 
 
 @router.delete("/{key}/members/{email}")
-async def remove_member(desk: AtDesk, request: Request, key: str, email: str) -> Json:
-    async with desk.open(request) as scope:
+async def remove_member(request: Request, key: str, email: str) -> Json:
+    async with opened(request) as scope:
         await platform.remove_member(scope, await platform.find_team(scope, key), email)
         return {}
 
 
 @router.get("/{key}/features")
-async def features(desk: AtDesk, request: Request, key: str) -> list[Any]:
-    async with desk.open(request) as scope:
+async def features(request: Request, key: str) -> list[Any]:
+    async with opened(request) as scope:
         await platform.find_team(scope, key)
         return []

@@ -7,7 +7,7 @@ from typing import Any
 from changeover.api.moments import iso, maybe_iso
 from changeover.platform.catalogue import Catalogue, Plan, stable_id
 from changeover.platform.scope import Scope
-from changeover.store.rows import Account, Addon, App, Attachment, Collaborator, Release, Space, Team
+from changeover.platform.things import Account, Addon, App, Attachment, Collaborator, Release, Space, Team
 
 Json = dict[str, Any]
 

@@ -13,8 +13,8 @@ import procrastinate
 from procrastinate.exceptions import AlreadyEnqueued
 
 from changeover.runs.driver import Driver
+from changeover.runs.job_tables import JOBS_SCHEMA
 from changeover.store import query
-from changeover.store.migrate import JOBS_SCHEMA
 from changeover.store.query import Db
 
 log = logging.getLogger(__name__)

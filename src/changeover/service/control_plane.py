@@ -8,7 +8,7 @@ from pathlib import Path
 import uvicorn
 
 from changeover.api.app import create_app
-from changeover.api.desk import Desk
+from changeover.platform.desk import Desk
 from changeover.platform.workflows import workflows
 from changeover.runs.ticks import Ticks
 from changeover.service.composition import make_parts, make_pool

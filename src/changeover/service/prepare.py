@@ -5,6 +5,7 @@ from __future__ import annotations
 from changeover.engines.local import ensure_system_users
 from changeover.platform.accounts import ensure_operator
 from changeover.platform.secrets import Cipher
+from changeover.runs.job_tables import install_job_tables
 from changeover.service.composition import connect_state
 from changeover.service.places import Places
 from changeover.service.state import State
@@ -20,5 +21,6 @@ async def prepare(places: Places, settings: Settings) -> None:
     state = State(places, settings)
     await state.start()
     migrate(state.conninfo)
+    install_job_tables(state.conninfo)
     async with await connect_state(state) as db, db.transaction():
         await ensure_operator(db, email=settings.operator_email, home=places.home)

@@ -9,8 +9,9 @@ from pathlib import Path
 from psycopg.conninfo import conninfo_to_dict
 
 from changeover.engines.local.places import Places as ServerPlaces
+from changeover.engines.local.places import can_enter
 from changeover.engines.local.users import run_as_for_servers
-from changeover.errors import InstallationGone
+from changeover.errors import BadSetting, InstallationGone
 from changeover.postgres.cluster import Cluster
 from changeover.postgres.configuration import SUPERUSER, SettingValue
 from changeover.postgres.connect import connect
@@ -100,6 +101,13 @@ class State:
         for folder in (self._places.sockets, self._places.state):
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o711 if run_as_for_servers() else 0o700)
+        user = run_as_for_servers()
+        if user is not None and not can_enter(self._places.state, user):
+            raise BadSetting(
+                "CHANGEOVER_HOME",
+                str(self._places.home),
+                wants=f"a folder whose parents the user {user} can pass through",
+            )
 
     async def stop(self) -> None:
         if self.is_ours:

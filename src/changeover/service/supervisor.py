@@ -30,6 +30,10 @@ STOP_S = 20.0
 TICK_MS = 500
 QUICK_DEATH_S = 2.0
 LONGEST_PAUSE_S = 5.0
+AS_A_USER = (
+    "It runs as an ordinary user: every database and app does too, and can read the others' files. "
+    "As root they get users of their own."
+)
 
 
 @dataclass(frozen=True)
@@ -198,6 +202,8 @@ class Supervisor:
             if _answers(self.listen, port):
                 self._write_endpoint(url)
                 print(f"changeover is ready at {url}", flush=True)
+                if os.geteuid() != 0:
+                    print(AS_A_USER, file=sys.stderr, flush=True)
                 return
             if time.monotonic() > deadline:
                 raise ServerFailed(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 from changeover.platform.servers import stop_all
 from changeover.service.composition import connect_state, make_parts
 from changeover.service.places import Places
@@ -17,4 +19,6 @@ async def teardown(places: Places, settings: Settings) -> list[str]:
         stopped = await stop_all(make_parts(places, settings), db)
     await state.dump()
     await state.stop()
+    if places.sockets.exists():
+        shutil.rmtree(places.sockets)
     return stopped

@@ -1,0 +1,60 @@
+"""The one door for every surface: who asks, in a transaction that is committed before anything is answered."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg_pool import AsyncConnectionPool
+
+from changeover.errors import Reported, RunCancelled
+from changeover.platform.accounts import account_of_token
+from changeover.platform.liveness import worker_is_alive
+from changeover.platform.progress import wait_for_run
+from changeover.platform.scope import Parts, Scope
+from changeover.runs.run import Workflow
+from changeover.runs.ticks import Ticks
+from changeover.store.rows import RunRow
+
+PATIENCE_S = 20.0
+"""How long a request stays for a run that usually ends within a second (destroy, unfollow)."""
+LOOK_S = 2.0
+
+
+@dataclass
+class Desk:
+    """One for the whole process."""
+
+    pool: AsyncConnectionPool[Any]
+    parts: Parts
+    ticks: Ticks
+    workflows: Mapping[str, Workflow]
+
+    @asynccontextmanager
+    async def open(self, token: str) -> AsyncIterator[Scope]:
+        """Raises Unauthorized. Commits at the end, then gives the ticks of the runs that were started."""
+        async with self.pool.connection() as db:
+            scope = Scope(db=db, caller=await account_of_token(db, token), parts=self.parts)
+            yield scope
+        for run in scope.started:
+            await self.ticks.give(run.id, run.host)
+
+    async def has_worker(self) -> bool:
+        """Whether a job worker lives. Raises psycopg's errors when the state can't be asked."""
+        async with self.pool.connection(timeout=LOOK_S) as db:
+            return await worker_is_alive(db, self.parts.host)
+
+    async def stay_for(self, run: RunRow) -> bool:
+        """Whether the run was done while the caller waited. Raises what it failed of."""
+        return await wait_for_run(self.pool, run.id, most_s=PATIENCE_S)
+
+    async def stay_for_removal(self, run: RunRow) -> bool:
+        """As `stay_for`; a run that made something and was cancelled has removed it when it failed of that."""
+        try:
+            return await self.stay_for(run)
+        except Reported as ended:
+            if ended.id == RunCancelled.id:
+                return True
+            raise

@@ -1,0 +1,24 @@
+"""The values that platform functions hand out, under one name for those who only show them."""
+
+from changeover.engines.engine import Behind
+from changeover.runs.run import Workflow
+from changeover.store.rows import (
+    Account,
+    Addon,
+    App,
+    Attachment,
+    Authorization,
+    Collaborator,
+    CredentialRow,
+    Database,
+    Member,
+    Release,
+    RunRow,
+    Space,
+    Team,
+)
+
+__all__ = [
+    "Account", "Addon", "App", "Attachment", "Authorization", "Behind", "Collaborator", "CredentialRow", "Database",
+    "Member", "Release", "RunRow", "Space", "Team", "Workflow",
+]  # fmt: skip
