@@ -29,7 +29,7 @@ fill_environment() { # fill_environment FOLDER LOCKFILE
     python=$(python_for_environment) || return 1
     say "setting up $folder from ${lock##*/} (once, some seconds)"
     "$python" -m venv --clear "$folder" >&2 &&
-        "$folder/bin/python" -m pip install --quiet --disable-pip-version-check uv >&2 &&
+        "$folder/bin/python" -m pip install -qq --disable-pip-version-check uv >&2 &&
         "$folder/bin/uv" pip sync --quiet --no-config --python "$folder/bin/python" --require-hashes "$lock" >&2 &&
         echo "$root/src" >"$("$folder/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/changeover.pth" &&
         "$folder/bin/python" -m compileall -q -j 0 "$folder/lib" "$root/src" >/dev/null

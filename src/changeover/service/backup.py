@@ -6,9 +6,10 @@ The file is a tar with the dump, the keys, the operator's token and our certific
 from __future__ import annotations
 
 import os
-import tarfile
 import tempfile
 from pathlib import Path
+
+from backports import tarfile  # Python 3.11.2, Debian 12's, has no extraction filters yet
 
 from changeover.errors import AlreadyRunning, BadRequest
 from changeover.service.places import Places

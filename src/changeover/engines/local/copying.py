@@ -136,13 +136,18 @@ class Copying:
     async def _percent(self, leader: Server) -> int | None:
         """None when the leader doesn't answer."""
         if (self._data / "backup_manifest.tmp").exists():
-            return 99  # every byte is here and is being synced; the leader has forgotten the copy
+            return 99  # every byte is here and is being synced, which needs no leader
+        # The leader forgets a copy when it has sent the last byte, and here it is still being read. So look first at
+        # what has arrived: of a copy that had begun by then, the leader knows, or it has sent everything.
+        has_begun = (self._data / "backup_label").exists()
         try:
             async with connect(Address(leader.socket_directory, leader.port), timeout_s=5) as connection:
                 row = await (await connection.execute(PROGRESS, [self._follower.name])).fetchone()
-                return int(row[0]) if row else 0
         except ServerUnreachable:
             return None
+        if row is not None:
+            return int(row[0])
+        return 99 if has_begun else 0
 
     def adopt(self) -> None:
         """Give the finished copy its own configuration and make it a standby. Safe to repeat."""

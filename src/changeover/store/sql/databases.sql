@@ -5,9 +5,6 @@ VALUES (%(addon_id)s, %(server_name)s, %(database_name)s, %(leader_id)s);
 -- name: find
 SELECT * FROM databases_seen WHERE addon_id = %(addon_id)s;
 
--- name: all
-SELECT * FROM databases_seen ORDER BY addon_name;
-
 -- name: followers
 SELECT * FROM databases_seen WHERE leader_id = %(addon_id)s ORDER BY created_at, addon_name;
 
@@ -16,10 +13,6 @@ SELECT * FROM databases_seen WHERE address = %(address)s AND port = %(port)s AND
 
 -- name: stand_alone
 UPDATE databases SET leader_id = NULL, forked_from = %(forked_from)s WHERE addon_id = %(addon_id)s;
-
--- name: forget_leader
--- Followers whose leader goes while they could not be freed: they stand alone, wherever they are.
-UPDATE databases SET leader_id = NULL, forked_from = %(forked_from)s WHERE leader_id = %(leader_id)s;
 
 -- name: add_credential
 INSERT INTO credentials (addon_id, name, user_name, password, state)
