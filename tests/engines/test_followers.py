@@ -153,7 +153,21 @@ def small_disk(host: Host) -> Iterator[Path]:
     folder.rmdir()
 
 
-async def test_a_full_disk_is_named_with_what_is_free(host: Host, leader: Server, small_disk: Path) -> None:
+async def test_a_copy_that_does_not_fit_is_not_begun(host: Host, leader: Server, small_disk: Path) -> None:
+    engine = host.engine_at(small_disk)
+    follower = host.plan(leader=leader, engine=engine)
+    with pytest.raises(DiskFull, match="does not fit") as full:
+        await engine.begin_copy(follower, leader, SMALL)
+    await engine.destroy(follower)
+    await engine.forget_follower(leader, follower)
+    assert str(follower.data_directory) in full.value.why
+    assert copies_to(follower) == []
+
+
+async def test_a_full_disk_is_named_with_what_is_free(
+    host: Host, leader: Server, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("changeover.engines.local.copying.SPARE_BYTES", -(2**30))  # as if another filled it at once
     engine = host.engine_at(small_disk)
     follower = host.plan(leader=leader, engine=engine)
     await engine.begin_copy(follower, leader, SMALL)

@@ -86,6 +86,12 @@ def wait_for_addon(
         except ChangeoverError as error:
             if error.id != "not_found":
                 raise
+            if during == "provisioning":
+                raise CopyFailed(
+                    "The add-on was unable to be created, with status deprovisioned.",
+                    why=error.why,
+                    fix="See `changeover runs` for the step that failed.",
+                ) from error
             return {**addon, "state": "deprovisioned"}
         return found
 
@@ -96,11 +102,6 @@ def wait_for_addon(
                 advance(*_how_far(client, addon))
             if found["state"] != during:
                 break
-    if found["state"] == "deprovisioned" and during == "provisioning":
-        raise CopyFailed(
-            "The add-on was unable to be created, with status deprovisioned.",
-            fix="See `changeover runs` for the reason.",
-        )
     return found
 
 

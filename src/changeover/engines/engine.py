@@ -109,7 +109,10 @@ class Engine(Protocol):
         """Ends its sessions and removes database and role; nothing to do when they are gone."""
 
     async def begin_copy(self, server: Server, leader: Server, size: Size) -> None:
-        """Reserve a slot on the leader and start the base backup in the background; a running one is left alone."""
+        """Reserve a slot on the leader and start the base backup in the background; a running one is left alone.
+
+        Raises DiskFull where the copy would not fit beside what lives there already, LeaderGone.
+        """
 
     async def copy_progress(self, server: Server, leader: Server) -> CopyProgress:
         """Raises CopyFailed, DiskFull or LeaderGone when the copy died."""

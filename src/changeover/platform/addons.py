@@ -156,8 +156,10 @@ async def rename_addon(scope: Scope, addon: Addon, name: str) -> Addon:
 async def destroy_addon(scope: Scope, addon: Addon, *, force: bool = False) -> RunRow:
     """Take it off its apps now, and have a run remove process and data. `force` frees live followers as standalone.
 
-    Raises AttachedElsewhere and HasFollowers without `force`, RunConflict while another run works on it.
+    Raises AttachedElsewhere and HasFollowers without `force`, RunConflict while another run works on it, NotFound.
     """
+    await query.execute(scope.db, "addons.lock_for_destroying", id=addon.id)
+    addon = await find_addon(scope, str(addon.id))  # who came second finds what the first one has begun
     under_way = await query.one(scope.db, RunRow, "runs.unfinished_of", subject=addon.name)
     if addon.state == "deprovisioning" and under_way is not None:
         return under_way

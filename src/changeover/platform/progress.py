@@ -50,7 +50,7 @@ async def run_under_way(scope: Scope, subject: str) -> RunRow | None:
 
 
 async def failure_of(scope: Scope, subject: str) -> dict[str, Any] | None:
-    """Why the newest run of that subject failed; None when it did not, or is not the caller's to know."""
+    """Why the newest run of that add-on (name or id) failed; None when it did not, or is not the caller's to know."""
     row = await query.one(scope.db, RunRow, "runs.latest_of", subject=subject)
     if row is None or row.error is None or not await _may_see(scope, row):
         return None

@@ -45,9 +45,11 @@ async def promote(scope: Scope, app: App, key: str, *, name: str = "DATABASE", f
 
 async def _require_available(scope: Scope, target: Attachment, database: Database) -> None:
     health = await scope.parts.engine.health(await server_of(scope.db, database.server_name))
-    if health.state != "available":
+    is_made = database.state == "provisioned"
+    if not is_made or health.state != "available":
+        state = (database.trouble or health.because or health.state) if is_made else database.state
         raise NotAvailable(
-            f"Database cannot be promoted while in state: {database.trouble or health.because or health.state}",
+            f"Database cannot be promoted while in state: {state}",
             fix=f"Wait for it: `changeover pg:wait {target.addon_name} -a {target.app_name}`; --force does not wait.",
         )
 

@@ -40,7 +40,12 @@ async def resolve_attachments(scope: Scope, key: str, app_key: str | None) -> Se
     of_addon = await query.rows(scope.db, Attachment, "attachments.of_addon_in_app", app_id=app.id, key=key)
     if of_addon:
         return of_addon
-    raise NotFound(NO_ATTACHMENT, fix=f"`changeover addons -a {app.name}` lists them.", resource="add_on attachment")
+    raise NotFound(
+        NO_ATTACHMENT,
+        why=await _why_it_is_gone(scope, key),
+        fix=f"`changeover addons -a {app.name}` lists them.",
+        resource="add_on attachment",
+    )
 
 
 async def resolve_addons(scope: Scope, key: str, app_key: str | None) -> Sequence[Addon]:
@@ -101,8 +106,8 @@ async def visible_app_ids(scope: Scope) -> list[UUID]:
     return [app.id for app in await list_apps(scope, everything=True)]
 
 
-async def _why_it_is_gone(scope: Scope, name: str) -> str:
-    error = await failure_of(scope, name)
+async def _why_it_is_gone(scope: Scope, key: str) -> str:
+    error = await failure_of(scope, key)
     return f"Its provisioning failed: {error['message']}" if error else ""
 
 

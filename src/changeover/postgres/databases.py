@@ -7,7 +7,7 @@ from typing import LiteralString
 from psycopg import sql
 
 from changeover.postgres.configuration import SUPERUSER
-from changeover.postgres.connect import Address, Connection, connect
+from changeover.postgres.connect import Address, Connection, connect, fetch_row
 from changeover.postgres.roles import create_login, drop_role, grant_watching_rights
 
 RESET_STATISTICS = """
@@ -47,6 +47,12 @@ async def drop_database(address: Address, database: str, owner: str) -> None:
     async with connect(address, timeout_s=60) as connection:
         await connection.execute(_named("DROP DATABASE IF EXISTS {} WITH (FORCE)", database))
         await drop_role(connection, owner)
+
+
+async def bytes_of_all(connection: Connection) -> int:
+    """What all databases of the server take on its disk, without its WAL."""
+    (size,) = await fetch_row(connection, "SELECT sum(pg_database_size(oid))::bigint FROM pg_database")
+    return int(size)
 
 
 async def end_sessions(address: Address, database: str) -> int:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from changeover.engines.engine import CopyProgress, Server
 from changeover.engines.local.places import Places
 from changeover.engines.local.settings import conninfo
-from changeover.errors import ChangeoverError, CopyFailed, LeaderGone, ServerUnreachable
+from changeover.errors import ChangeoverError, CopyFailed, DiskFull, LeaderGone, ServerUnreachable
 from changeover.postgres.cluster import disk_full, make_folder, write_file
 from changeover.postgres.configuration import SUPERUSER, SettingValue
 from changeover.postgres.connect import Address, connect
@@ -27,6 +27,8 @@ SELECT coalesce(100 * backup_streamed / nullif(backup_total, 0), 0)::int
   FROM pg_stat_progress_basebackup JOIN pg_stat_replication USING (pid)
  WHERE application_name = %s
 """
+SPARE_BYTES = 48 * 2**20
+"""What has to stay free on the disk: a server that can't add a file of 16 MB to its WAL goes down."""
 LOST_ITS_LEADER = (
     "connection to server",
     "server closed the connection",
@@ -87,10 +89,11 @@ class Copying:
         self._places.cluster(self._follower).configure(settings, listens=True, folder=prepared)
         write_file(prepared / "standby.signal", b"", run_as=self._places.run_as)
 
-    async def start(self, leader: Server) -> None:
-        """Throw away what an earlier attempt left, and copy from the beginning, in the background."""
+    async def start(self, leader: Server, *, leader_bytes: int) -> None:
+        """Throw away what an earlier attempt left, and copy from the beginning, in the background. Raises DiskFull."""
         await asyncio.to_thread(self.clear)
         make_folder(self._data, run_as=self._places.run_as)
+        self._require_room(leader_bytes)
         await start_detached(
             [
                 require_program(leader.bin_directory, "pg_basebackup"),
@@ -115,6 +118,30 @@ class Copying:
             else:
                 path.unlink()
 
+    def _require_room(self, leader_bytes: int) -> None:
+        """For the copy, for the WAL that is written meanwhile, and for whoever else lives on that disk."""
+        wanted, free = leader_bytes + 2 * SPARE_BYTES, self._free_bytes()
+        if free < wanted:
+            raise self._no_room("does not fit on the disk.", f"It wants {wanted} bytes", free)
+
+    async def _end_before_the_disk_is_full(self) -> None:
+        free = self._free_bytes()
+        if free < SPARE_BYTES:
+            await self.stop()
+            raise self._no_room(
+                "was given up before it had filled the disk.", f"Servers need {SPARE_BYTES} bytes for their WAL", free
+            )
+
+    def _no_room(self, what: str, wants: str, free: int) -> DiskFull:
+        return DiskFull(
+            f"The copy for follower {self._follower.name} {what}",
+            why=f"{wants}; {free} bytes are free on the disk of {self._data}.",
+            fix="Free some space there, or choose a place with more, then try again.",
+        )
+
+    def _free_bytes(self) -> int:
+        return shutil.disk_usage(self._data).free
+
     async def stop(self) -> None:
         """End a copy that runs."""
         await end_all(self.processes, gently=signal.SIGTERM)
@@ -125,6 +152,8 @@ class Copying:
             self.adopt()
             return CopyProgress(100, is_done=True)
         is_running = bool(self.processes())
+        if is_running:
+            await self._end_before_the_disk_is_full()
         percent = await self._percent(leader)
         if is_running and percent is not None:
             return CopyProgress(min(percent, 99))

@@ -178,6 +178,7 @@ class LocalEngine:
         try:
             async with connect(_address(leader)) as connection:
                 of_leader = await _standby_minimum(connection)
+                leader_bytes = await databases.bytes_of_all(connection)
                 await replication.reserve_slot(connection, slot_of(server))
         except ServerUnreachable as gone:
             raise LeaderGone(
@@ -185,7 +186,7 @@ class LocalEngine:
             ) from gone
         conninfo = leader_conninfo(server, leader)
         copying.prepare(follower_settings(settings, of_leader, conninfo=conninfo, slot=slot_of(server)))
-        await copying.start(leader)
+        await copying.start(leader, leader_bytes=leader_bytes)
 
     async def copy_progress(self, server: Server, leader: Server) -> CopyProgress:
         return await Copying(self._places, server).progress(leader)

@@ -32,5 +32,9 @@ UPDATE addons SET state = %(state)s, updated_at = now() WHERE id = %(id)s;
 -- name: rename
 UPDATE addons SET name = %(name)s, updated_at = now() WHERE id = %(id)s;
 
+-- name: lock_for_destroying
+-- Not the row: a run holds its own row first and then this one, and so would wait for who came the other way.
+SELECT pg_advisory_xact_lock(hashtext('changeover.destroy'), hashtext(%(id)s::text));
+
 -- name: remove
 DELETE FROM addons WHERE id = %(id)s;

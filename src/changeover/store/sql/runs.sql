@@ -10,7 +10,8 @@ SELECT * FROM runs WHERE id = %(id)s;
 SELECT * FROM runs WHERE subject = %(subject)s AND finished_at IS NULL;
 
 -- name: latest_of
-SELECT * FROM runs WHERE subject = %(subject)s ORDER BY id DESC LIMIT 1;
+-- By the name of its add-on, or by the id, which is all that who polls for one has.
+SELECT * FROM runs WHERE %(subject)s IN (subject, input->>'addon_id') ORDER BY id DESC LIMIT 1;
 
 -- name: recent
 -- The newest first; of one app, or of those in `apps`, or all when both are null.
