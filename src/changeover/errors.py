@@ -8,6 +8,7 @@
     │                 AlreadyPromoted, UnfollowRefused, HostFull
     ├── servers       ServerFailed, ServerUnreachable, PortTaken, DiskFull, CopyFailed, LeaderGone, WalGone,
     │                 NoInstallation, InstallationGone
+    ├── apps          BadProcfile, RuntimeFailed, ReleaseFailed, RouterFailed, PageNotFetched
     ├── runs          RunConflict, RunCancelled, StepDeadline, InternalError
     └── ourselves     StateUnavailable, AlreadyRunning, NotRunning, NoAnswer, ToolMissing, DemoFailed;
                       Reported: any of these, met by another process
@@ -231,6 +232,53 @@ class InstallationGone(ChangeoverError):
     """A data directory's PostgreSQL is no longer installed."""
 
     id, status = "installation_gone", 503
+
+
+# -- apps
+
+
+class BadProcfile(ChangeoverError):
+    """`line` is the number of the line that is wrong; None: the whole file is."""
+
+    id, status = "bad_procfile", 422
+
+    def __init__(self, line: int | None, why: str) -> None:
+        super().__init__(
+            "This is not a Procfile." if line is None else f"Line {line} of the Procfile can't be read.",
+            why=why,
+            fix="Write one line for each process type, such as `web: python app.py`.",
+        )
+
+
+class RuntimeFailed(ChangeoverError):
+    """What keeps apps running does not start or does not answer."""
+
+    id, status, retryable = "runtime_failed", 503, True
+
+
+class ReleaseFailed(ChangeoverError):
+    """A release phase that ended unsuccessfully: the former release runs on."""
+
+    id, status = "release_failed", 422
+
+
+class RouterFailed(ChangeoverError):
+    """The router does not start, does not answer, or refuses what it is told."""
+
+    id, status, retryable = "router_failed", 503, True
+
+
+class PageNotFetched(ChangeoverError):
+    """`address` without what may be secret in it."""
+
+    id, status = "page_not_fetched", 422
+
+    def __init__(self, address: str, *, why: str) -> None:
+        super().__init__(
+            f"The page at {address} could not be fetched.",
+            why=why,
+            fix="Correct MAINTENANCE_PAGE_URL or ERROR_PAGE_URL; until then people see our own page.",
+        )
 
 
 # -- runs

@@ -1,0 +1,6 @@
+"""Dynos as processes of this host, kept by one supervisord; and their logs."""
+
+from changeover.runtime.dynos.dynos import LocalDynos
+from changeover.runtime.dynos.log_store import LogStore
+
+__all__ = ["LocalDynos", "LogStore"]

@@ -1,0 +1,105 @@
+"""Makes the wanted dynos run and the others end, each in its order. Every part may be done again after a crash."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from changeover.runtime.dynos.alone import alone
+from changeover.runtime.dynos.ending import Ending
+from changeover.runtime.dynos.listening import listens
+from changeover.runtime.dynos.places import parts_of
+from changeover.runtime.dynos.plan import Plan
+from changeover.runtime.dynos.programs import program_file, sheet_of
+from changeover.runtime.dynos.rpc import ALREADY_ADDED
+from changeover.runtime.dynos.writing import write_whole
+from changeover.runtime.runtime import Applied, Dyno
+
+LOOK_AGAIN_S = 0.03
+LOADING_S = 30.0
+WhenReady = Callable[[Dyno], Awaitable[None]]
+
+
+@dataclass
+class Changing:
+    """`dynos` are the wanted ones, by key."""
+
+    ending: Ending
+    dynos: Mapping[str, Dyno]
+    when_ready: WhenReady | None
+    ready_timeout_s: float
+    not_ready: list[str] = field(default_factory=list)
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def carry_out(self, plan: Plan) -> Applied:
+        """Raises RuntimeFailed; then some of it is done, and the same again does the rest."""
+        await side_by_side(
+            self._overlap(plan.overlapping),
+            *(self._exchange(new, old) for new, old in plan.exchanged),
+            *(self._add(key) for key in plan.added),
+            *(self.ending.end(key) for key in plan.gone),
+        )
+        started = (*(new for new, _ in plan.overlapping), *(new for new, _ in plan.exchanged), *plan.added)
+        stopped = (*(old for _, old in plan.overlapping), *(old for _, old in plan.exchanged), *plan.gone)
+        return Applied(_names(plan.kept), _names(started), _names(stopped), tuple(sorted(self.not_ready)))
+
+    async def _overlap(self, pairs: tuple[tuple[str, str], ...]) -> None:
+        """One after another: the successor listens, then its predecessor is told to go; its end is not waited for."""
+        ends: list[asyncio.Task[None]] = []
+        try:
+            for new, old in pairs:
+                await self._add(new)
+                ends.append(asyncio.create_task(self.ending.end(old)))
+        finally:
+            await side_by_side(*ends)
+
+    async def _exchange(self, new: str, old: str) -> None:
+        await self.ending.end(old)
+        await self._add(new)
+
+    async def _add(self, key: str) -> None:
+        """Start it; who has a port is waited for."""
+        await self._start(key)
+        dyno = self.dynos[key]
+        if dyno.port is None:
+            return
+        if not await self._comes_up(key, dyno.port):
+            self.not_ready.append(dyno.name)
+        elif self.when_ready:
+            await self.when_ready(dyno)
+
+    async def _start(self, key: str) -> None:
+        """The program file comes last: supervisord may read it at any moment."""
+        places, dyno = self.ending.places, self.dynos[key]
+        more = {"stop_s": round(self.ending.stop_s), "written_ns": time.time_ns()}
+        write_whole(places.sheet(key), sheet_of(dyno, key, places, **more))
+        places.make_pipe(key)
+        write_whole(places.program(key), program_file(key, places, stop_s=self.ending.stop_s))
+        async with self._turn, alone(places.lock("configuration"), timeout_s=LOADING_S):
+            await self.ending.supervisor.call("reloadConfig")
+            await self.ending.supervisor.call_unless({ALREADY_ADDED}, "addProcessGroup", key)
+
+    async def _comes_up(self, key: str, port: int) -> bool:
+        """False when it crashes first, or its time is up; supervisord goes on trying."""
+        deadline = time.monotonic() + self.ready_timeout_s
+        while time.monotonic() < deadline:
+            info = await self.ending.info(key)
+            if info is None or info["statename"] in ("BACKOFF", "FATAL", "EXITED"):
+                return False
+            if info["pid"] and listens(info["pid"], port):
+                return True
+            await asyncio.sleep(LOOK_AGAIN_S)
+        return False
+
+
+async def side_by_side(*acts: Awaitable[None]) -> None:
+    """All of them to their end; then the first failure, if there was one."""
+    for result in await asyncio.gather(*acts, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
+
+
+def _names(keys: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(parts_of(key)[1] for key in keys)

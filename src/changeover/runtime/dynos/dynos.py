@@ -1,0 +1,99 @@
+"""LocalDynos: the verbs for processes of apps on this host. What is done lives beside this file; here is the order."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+from changeover.postgres.processes import end_all
+from changeover.runtime.dynos import supervising
+from changeover.runtime.dynos.alone import alone
+from changeover.runtime.dynos.attaching import attached
+from changeover.runtime.dynos.changing import Changing, WhenReady, side_by_side
+from changeover.runtime.dynos.ending import Ending
+from changeover.runtime.dynos.log_store import LogStore
+from changeover.runtime.dynos.looking import Looking
+from changeover.runtime.dynos.one_offs import OneOffs
+from changeover.runtime.dynos.places import Places
+from changeover.runtime.dynos.plan import plan
+from changeover.runtime.dynos.programs import key_of, once_key
+from changeover.runtime.dynos.rpc import Supervisor
+from changeover.runtime.runtime import Applied, Dyno, DynoState, OneOff, Session
+
+STOP_S = 30.0
+STARTING_S = 60.0
+
+
+class LocalDynos:
+    """Dynos of the installation at `home`; as the user `run_as` when we are root. `stop_s`: the time to finish.
+
+    `logs` has their lines, and takes those of others.
+    """
+
+    def __init__(self, home: Path, sockets: Path, *, run_as: str | None = None, stop_s: float = STOP_S) -> None:
+        self._places = Places(home.absolute(), sockets.absolute(), run_as)
+        self._supervisor = Supervisor(self._places.socket)
+        self._ending = Ending(self._places, self._supervisor, stop_s)
+        self._looking = Looking(self._places, self._supervisor)
+        self.logs = LogStore(self._places.app_logs)
+        self._one_offs = OneOffs(self._places, self.logs, stop_s)
+
+    # -- what keeps them
+
+    async def start(self) -> None:
+        await supervising.start(self._places, self._supervisor)
+
+    async def is_alive(self) -> bool:
+        return await self._supervisor.identity() == self._places.identity
+
+    async def stop(self) -> None:
+        if not self._places.folder.exists():
+            return
+        running = [one for one in self._one_offs.all(None) if one.state == "running"]
+        await side_by_side(*(self.stop_one_off(one.app, one.name) for one in running))
+        async with alone(self._places.lock("supervisord"), timeout_s=STARTING_S):
+            if await self.is_alive():
+                await side_by_side(*(self._ending.take_down(key) for key in await self._looking.infos()))
+            await end_all(lambda: supervising.supervisors(self._places), gently=signal.SIGTERM)
+            await supervising.end_strays(self._places)
+
+    # -- the formation
+
+    async def apply(
+        self, app: str, wanted: Sequence[Dyno], *, when_ready: WhenReady | None = None, ready_timeout_s: float = 60
+    ) -> Applied:
+        dynos = {key_of(dyno): dyno for dyno in wanted}
+        if len({dyno.name for dyno in wanted}) < len(wanted) or any(dyno.app != app for dyno in wanted):
+            raise ValueError(f"not dynos of {app}, or the same name twice")
+        self._places.make()
+        patience_s = ready_timeout_s + self._ending.stop_s
+        async with alone(self._places.lock(f"app-{app}"), timeout_s=patience_s):
+            todo = plan({key: dyno.port for key, dyno in dynos.items()}, await self._looking.present(app))
+            return await Changing(self._ending, dynos, when_ready, ready_timeout_s).carry_out(todo)
+
+    async def states(self, app: str | None = None) -> list[DynoState]:
+        return await self._looking.states(app)
+
+    # -- one-offs
+
+    async def run_once(self, dyno: Dyno, *, output: Path | None = None) -> OneOff:
+        return await self._one_offs.run(dyno, output)
+
+    def one_off(self, app: str, name: str) -> OneOff | None:
+        return self._one_offs.find(once_key(app, name))
+
+    def one_offs(self, app: str | None = None) -> list[OneOff]:
+        return self._one_offs.all(app)
+
+    async def stop_one_off(self, app: str, name: str) -> None:
+        await self._one_offs.stop(once_key(app, name))
+
+    def forget_one_off(self, app: str, name: str) -> None:
+        self._one_offs.forget(once_key(app, name))
+
+    def attached(
+        self, dyno: Dyno, *, columns: int = 80, rows: int = 24, tty: bool = True
+    ) -> AbstractAsyncContextManager[Session]:
+        return attached(self._places, self.logs, dyno, columns=columns, rows=rows, tty=tty)

@@ -1,0 +1,65 @@
+"""supervisor's event listener protocol: READY, a header, a payload, RESULT. Reads and writes two given files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+READY, DONE = b"READY\n", b"RESULT 2\nOK"
+BLOCK_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Event:
+    """A change of one program's state."""
+
+    key: str
+    state: str
+    """STARTING, RUNNING, BACKOFF, STOPPING, EXITED, STOPPED, FATAL or UNKNOWN."""
+    former: str
+    exit_code: int | None
+
+
+@dataclass
+class Events:
+    """`has_ended` when supervisord is gone."""
+
+    ear: int
+    mouth: int
+    has_ended: bool = False
+    _waiting: bytes = field(default=b"")
+
+    def open(self) -> None:
+        os.set_blocking(self.ear, False)
+        os.write(self.mouth, READY)
+
+    def read(self) -> Iterator[Event]:
+        """Those that have arrived. Each is answered for once it has been handled, and the next one asked for."""
+        try:
+            block = os.read(self.ear, BLOCK_BYTES)
+        except BlockingIOError:
+            return
+        self.has_ended = not block
+        self._waiting += block
+        while (event := self._next()) is not None:
+            yield event
+            os.write(self.mouth, DONE + READY)
+
+    def _next(self) -> Event | None:
+        line, newline, rest = self._waiting.partition(b"\n")
+        if not newline:
+            return None
+        header = _words(line)
+        length = int(header["len"])
+        if len(rest) < length:
+            return None
+        payload, self._waiting = _words(rest[:length]), rest[length:]
+        code = payload.get("status", "")
+        state = header["eventname"].removeprefix("PROCESS_STATE_")
+        return Event(payload["processname"], state, payload["from_state"], int(code) if code else None)
+
+
+def _words(line: bytes) -> dict[str, str]:
+    pairs = (word.partition(":") for word in line.decode().split())
+    return {name: value for name, _, value in pairs}

@@ -1,0 +1,91 @@
+"""Finds the processes of dynos among all that run here, by what they carry in their environment. Ends what is left of them.
+
+A forked grandchild, one that made itself a session of its own, an orphan of a killed supervisord: all carry the mark.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from changeover.postgres.processes import PROC, Process, end_process, everything_running, look_at, wait_until_gone
+from changeover.runtime.dynos.places import MARK
+
+BECOMING_S = 0.002
+
+
+def bearing(is_wanted: Callable[[str], bool]) -> list[Process]:
+    """Every living process whose mark is wanted."""
+    found, between = [], []
+    for process in everything_running():
+        environment = _environment_of(process.pid)
+        if environment:
+            if _is_marked(environment, is_wanted):
+                found.append(process)
+        elif environment is not None:
+            between.append(process)
+    if between:  # a process that is just becoming another program has no environment for that moment
+        time.sleep(BECOMING_S)
+    return found + [one for one in between if _is_marked(_environment_of(one.pid) or b"", is_wanted)]
+
+
+def _environment_of(pid: int) -> bytes | None:
+    """None when it is gone, ourselves, the kernel's, or none that we may look at."""
+    if pid == os.getpid():
+        return None
+    folder = PROC / str(pid)
+    try:
+        environment = (folder / "environ").read_bytes()
+        if not environment and folder.stat().st_uid == 0:
+            return None  # dynos run as somebody else, or we are not root and may not look at root's
+    except OSError:
+        return None
+    return environment
+
+
+def _is_marked(environment: bytes, is_wanted: Callable[[str], bool]) -> bool:
+    prefix = f"{MARK}=".encode()
+    marks = [entry.removeprefix(prefix) for entry in environment.split(b"\0") if entry.startswith(prefix)]
+    return bool(marks) and is_wanted(os.fsdecode(marks[0]))
+
+
+def noted(started: Path) -> Process | None:
+    """The process whose pid and start time the launcher wrote down, if it still lives."""
+    try:
+        pid, ticks = (int(word) for word in started.read_text().split())
+    except (FileNotFoundError, ValueError):
+        return None
+    process = look_at(pid)
+    return process if process and process.started_ticks == ticks else None
+
+
+def is_in_group(process: Process, leader: int) -> bool:
+    try:
+        return os.getpgid(process.pid) == leader
+    except ProcessLookupError:
+        return True
+
+
+async def gone_within(which: Callable[[], list[Process]], timeout_s: float) -> bool:
+    """Whether all of them end by themselves in that time."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s):
+            while found := which():
+                for process in found:
+                    await wait_until_gone(process, timeout_s=timeout_s)
+            return True
+    return not which()
+
+
+async def kill(which: Callable[[], list[Process]]) -> None:
+    """Every one of them, and what they fork meanwhile."""
+    while found := which():
+        for process in found:
+            end_process(process, signal.SIGKILL)
+        for process in found:
+            await wait_until_gone(process, timeout_s=5)

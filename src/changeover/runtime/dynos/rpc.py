@@ -1,0 +1,79 @@
+"""Speaks to supervisord over its unix socket. Says nothing about dynos."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import socket
+import xmlrpc.client
+from collections.abc import Container
+from pathlib import Path
+from typing import Any
+
+from changeover.errors import RuntimeFailed
+
+BAD_NAME, NOT_RUNNING, ALREADY_ADDED, STILL_RUNNING = 10, 70, 90, 91
+"""supervisor.xmlrpc.Faults"""
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, path: Path, timeout_s: float) -> None:
+        super().__init__("localhost", timeout=timeout_s)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+class Supervisor:
+    """One supervisord, by its socket. Each call is a connection of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def call(self, method: str, *arguments: Any, timeout_s: float = 10) -> Any:
+        """Raises xmlrpc.client.Fault for what it refuses, RuntimeFailed when it does not answer."""
+        try:
+            return await asyncio.to_thread(self._call, f"supervisor.{method}", arguments, timeout_s)
+        except (OSError, http.client.HTTPException) as error:
+            raise RuntimeFailed(
+                "What keeps dynos running does not answer.",
+                why=f"supervisord at {self._path}: {error}",
+                fix="It is started again within a second or two; then try again.",
+            ) from error
+
+    async def call_unless(
+        self, faults: Container[int], method: str, *arguments: Any, fine: Container[int] = ()
+    ) -> bool:
+        """False when it was refused for one of these reasons; a reason that is `fine` counts as done."""
+        try:
+            await self.call(method, *arguments)
+        except xmlrpc.client.Fault as refusal:
+            if refusal.faultCode in fine:
+                return True
+            if refusal.faultCode not in faults:
+                raise
+            return False
+        return True
+
+    async def identity(self, *, timeout_s: float = 2) -> str | None:
+        """Whose it is; None when nobody answers."""
+        try:
+            return str(await self.call("getIdentification", timeout_s=timeout_s))
+        except RuntimeFailed:
+            return None
+
+    def _call(self, method: str, arguments: tuple[Any, ...], timeout_s: float) -> Any:
+        request = xmlrpc.client.dumps(arguments, method).encode()
+        connection = _Connection(self._path, timeout_s)
+        try:
+            connection.request("POST", "/RPC2", request, {"Content-Type": "text/xml"})
+            response = connection.getresponse()
+            said = response.read()
+        finally:
+            connection.close()
+        if response.status != 200:
+            raise http.client.HTTPException(f"HTTP status {response.status}")
+        return xmlrpc.client.loads(said)[0][0]

@@ -1,0 +1,69 @@
+"""Starts the installation's supervisord, adopts it when it runs, and clears up after one that died."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+
+from changeover.errors import RuntimeFailed
+from changeover.postgres.processes import Process, end_all, everything_running
+from changeover.postgres.programs import last_lines, said_in, start_detached
+from changeover.runtime.dynos.alone import alone
+from changeover.runtime.dynos.places import ATTACHED, ONCE, Places, parts_of
+from changeover.runtime.dynos.programs import supervisor_file
+from changeover.runtime.dynos.remains import bearing, noted
+from changeover.runtime.dynos.rpc import Supervisor
+from changeover.runtime.dynos.writing import write_whole
+
+READY_S, LOOK_AGAIN_S, STRAYS_S = 20.0, 0.02, 5.0
+MODULE = "changeover.runtime.dynos.supervisord"
+
+
+async def start(places: Places, supervisor: Supervisor) -> bool:
+    """Adopts a running one (False); else starts one (True), which brings every known dyno back. Raises RuntimeFailed."""
+    places.make()
+    async with alone(places.lock("supervisord"), timeout_s=60):
+        if await supervisor.identity(timeout_s=5) == places.identity:
+            return False
+        await end_all(lambda: supervisors(places), gently=signal.SIGKILL)
+        await end_strays(places)
+        write_whole(places.configuration, supervisor_file(places))
+        places.socket.unlink(missing_ok=True)
+        arguments = [sys.executable, "-P", "-m", MODULE, "-c", str(places.configuration)]
+        await start_detached(arguments, log=places.supervisor_said)
+        await _until_it_answers(places, supervisor)
+    return True
+
+
+async def end_strays(places: Places) -> None:
+    """What an earlier supervisord has left: a new one does not know it, and would start the same once more beside it."""
+
+    def is_stray(mark: str) -> bool:
+        identity, _, rest = mark.partition("/")
+        return identity == places.identity and rest.rpartition("/")[2] not in (ONCE, ATTACHED)
+
+    def strays() -> list[Process]:
+        known = [noted(path) for path in places.started("").iterdir() if parts_of(path.name)[2] != ONCE]
+        return [*{process.pid: process for process in (*bearing(is_stray), *filter(None, known))}.values()]
+
+    await end_all(strays, gently=signal.SIGTERM, timeout_s=STRAYS_S)
+
+
+def supervisors(places: Places) -> list[Process]:
+    """The supervisord of this installation, answering or not."""
+    configuration = str(places.configuration)
+    return [one for one in everything_running() if MODULE in one.arguments and configuration in one.arguments]
+
+
+async def _until_it_answers(places: Places, supervisor: Supervisor) -> None:
+    deadline = time.monotonic() + READY_S
+    while await supervisor.identity() != places.identity:
+        if time.monotonic() > deadline or not supervisors(places):
+            raise RuntimeFailed(
+                "What keeps dynos running does not start.",
+                why=last_lines(said_in(places.supervisor_said)),
+                fix=f"{places.supervisor_log} may say more.",
+            )
+        await asyncio.sleep(LOOK_AGAIN_S)

@@ -1,0 +1,212 @@
+"""The router by Caddy: one detached process that outlives us, told by one configuration, by files, and by its admin API.
+
+Nothing is remembered here: the running process and its files are looked at each time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import time
+
+from changeover.errors import RouterFailed
+from changeover.postgres.processes import end_all, end_process, wait_until_gone
+from changeover.postgres.programs import last_lines, said_in
+from changeover.runtime.router import pages
+from changeover.runtime.router.admin import AdminApi, ChangedMeanwhile, Running
+from changeover.runtime.router.configuration import Json, Room, configuration, room_in
+from changeover.runtime.router.lanes import Lanes
+from changeover.runtime.router.listening import address_of, has_clients, open_listener, parse_listen
+from changeover.runtime.router.places import ERROR, MAINTENANCE, RouterPlaces
+from changeover.runtime.router.program import routers_of, start_caddy, usable_caddy
+from changeover.runtime.router.router import Address, RouterHealth, Site
+
+READY_S = 15.0
+GRACE_S = 10.0
+LOOK_S = 2.0
+DRAIN_S = 1.0
+ATTEMPTS = 5
+
+
+class CaddyRouter:
+    """See `Router` for what each verb promises. One process of ours keeps it (`start`, `stop`); others may use the rest."""
+
+    def __init__(self, places: RouterPlaces) -> None:
+        self.places = places
+        self._admin = AdminApi(places.socket)
+        self._turn = asyncio.Lock()
+        self._lanes = Lanes(places)
+        self._listener: socket.socket | None = None
+        self._room_seen: tuple[tuple[int, int], Room] | None = None
+
+    # -- life
+
+    async def start(self, listen: str = "127.0.0.1:0") -> Address:
+        asked = parse_listen(listen)
+        async with self._turn:
+            self.places.make()
+            self.places.draining.unlink(missing_ok=True)
+            here = self._remembered()
+            if here and _is_what(asked, here) and (await self.health()).is_up:
+                return here
+            await self._end()  # none runs, or it does not answer, or it listens elsewhere
+            listener = self._listener_at(asked, here)
+            self._write(configuration(self._room(), self.places))
+            program = await asyncio.to_thread(usable_caddy, self.places)
+            await asyncio.to_thread(start_caddy, program, listener, self.places)
+            await self._until_it_answers()
+            return address_of(listener)
+
+    def _listener_at(self, asked: Address, remembered: Address | None) -> socket.socket:
+        """The one that a dead Caddy had, with all who wait there; else a new one."""
+        if self._listener and _is_what(asked, address_of(self._listener)):
+            return self._listener
+        self.leave()
+        self._listener = open_listener(asked, remembered, home=self.places.home)
+        self.places.write(self.places.listening, str(address_of(self._listener)).encode(), durably=True)
+        return self._listener
+
+    def leave(self) -> None:
+        if self._listener:
+            self._listener.close()
+            self._listener = None
+
+    def _remembered(self) -> Address | None:
+        try:
+            return parse_listen(self.places.listening.read_text())
+        except FileNotFoundError:
+            return None
+
+    async def _until_it_answers(self) -> None:
+        deadline = time.monotonic() + READY_S
+        while not (await self.health()).is_up:
+            if not routers_of(self.places) or time.monotonic() > deadline:
+                raise self._why_it_failed()
+            await asyncio.sleep(0.01)
+
+    def _why_it_failed(self) -> RouterFailed:
+        return RouterFailed(
+            "The router did not start.",
+            why=last_lines(said_in(self.places.said), 3),
+            fix=f"Mend what it names; {self.places.logs}/caddy.log may say more.",
+        )
+
+    async def stop(self) -> None:
+        async with self._turn:
+            self.leave()
+            await self._end()
+
+    async def _end(self) -> None:
+        """Gracefully where it can; one that does not even answer us is ended at once."""
+        if (await self.health()).is_up:
+            for process in routers_of(self.places):
+                end_process(process, signal.SIGTERM)
+                await wait_until_gone(process, timeout_s=GRACE_S + 2)
+        await end_all(lambda: routers_of(self.places), gently=signal.SIGKILL)
+
+    async def health(self) -> RouterHealth:
+        try:
+            await self._admin.look(timeout_s=LOOK_S)
+        except RouterFailed as failed:
+            return RouterHealth(False, because=failed.why)
+        return RouterHealth(True, address=self._remembered())
+
+    # -- apps
+
+    async def apply(self, sites: tuple[Site, ...]) -> bool:
+        async with self._turn:
+            room = self._room().grown(apps=0, dynos=max((len(site.ports or ()) for site in sites), default=0))
+            lanes = self._lanes.settle(sites, slots=room.slots)
+            return await self._bring_in_force(room.grown(apps=lanes, dynos=0))
+
+    async def _bring_in_force(self, room: Room) -> bool:
+        """Hardly ever anything to do: when there is no room for another app, or another changeover configures otherwise."""
+        wanted = configuration(room, self.places)
+        for _ in range(ATTEMPTS):
+            running = await self._admin.running()
+            if running.config == wanted:
+                if self._written() != wanted:
+                    self._write(wanted)
+                return False
+            try:
+                await self._put_in_force(wanted, running)
+            except ChangedMeanwhile:
+                continue
+            return True
+        raise RouterFailed(
+            "The router's configuration was not changed.",
+            why=f"Others changed it {ATTEMPTS} times meanwhile.",
+            fix="It is tried again by itself.",
+        )
+
+    async def _put_in_force(self, wanted: Json, running: Running) -> None:
+        """The file first: whoever starts Caddy anew starts with what is wanted.
+
+        Caddy closes idle connections when it takes a configuration, and a request that is just being sent on one of them
+        is lost. So connections that are in use are closed beforehand in the regular way, each after its next answer.
+        """
+        before = self._written()
+        self._write(wanted)
+        try:
+            self.places.write(self.places.draining, b"")
+            if await asyncio.to_thread(self._has_clients):  # who comes from now on is drained too
+                await asyncio.sleep(DRAIN_S)
+            await self._admin.replace(wanted, instead_of=running)
+        except RouterFailed:
+            if before and (await self.health()).is_up:  # refused: the file must not keep it from starting again
+                self._write(before)
+            raise
+        finally:
+            self.places.draining.unlink(missing_ok=True)
+
+    def _has_clients(self) -> bool:
+        here = self._remembered()
+        return here is None or has_clients(here.port)
+
+    def route(self, app: str, ports: tuple[int, ...]) -> None:
+        self.places.make()
+        self._lanes.lead(app, ports, slots=self._room().slots)
+
+    # -- pages
+
+    def maintenance(self, app: str, on: bool, page: bytes | None = None) -> None:
+        self.places.make()
+        shown = pages.MAINTENANCE if page is None else page
+        self._lanes.put(app, MAINTENANCE, shown if on else None)
+
+    def is_in_maintenance(self, app: str) -> bool:
+        return (self.places.site(app) / MAINTENANCE).exists()
+
+    def error_page(self, app: str, page: bytes | None) -> None:
+        self.places.make()
+        self._lanes.put(app, ERROR, pages.ERROR if page is None else page)
+
+    # -- the file
+
+    def _write(self, config: Json) -> None:
+        self.places.write(self.places.configuration, json.dumps(config, indent=1).encode(), durably=True)
+
+    def _room(self) -> Room:
+        """What the file has room for; read again only when it is another file."""
+        try:
+            seen = self.places.configuration.stat()
+        except FileNotFoundError:
+            return Room()
+        mark = (seen.st_ino, seen.st_mtime_ns)
+        if self._room_seen is None or self._room_seen[0] != mark:
+            self._room_seen = mark, room_in(self._written())
+        return self._room_seen[1]
+
+    def _written(self) -> Json | None:
+        """What it would start with; None where there is nothing usable."""
+        try:
+            config: Json = json.loads(self.places.configuration.read_bytes())
+        except (FileNotFoundError, ValueError):
+            return None
+        return config
+
+
+def _is_what(asked: Address, here: Address) -> bool:
+    return asked.host == here.host and asked.port in (0, here.port)

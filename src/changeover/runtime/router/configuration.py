@@ -1,0 +1,250 @@
+"""What Caddy is told, as plain values: pure functions of how many apps there is room for. Nothing here runs anything.
+
+To take another configuration costs Caddy requests (it drops what has just been accepted, and idle connections). So apps
+are not in it: it has *lanes*, each for any one app, and finds in files which hostname has which lane, which dynos a lane
+leads to (slots), maintenance, the pages. It looks at them for each request; a change of a file disturbs nobody.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from changeover.runtime.router.places import APP, ERROR, MAINTENANCE, SLOTS, RouterPlaces
+
+Json = dict[str, Any]
+
+SERVER = "apps"
+KNOWN = "known-hosts"
+INHERITED = "fd/0"
+NO_DYNOS = "no web dynos"
+PAGE_HEADERS = {
+    "Content-Type": ["text/html; charset=utf-8"],
+    "Cache-Control": ["no-store"],
+    "Retry-After": ["5"],
+}
+NO_SUCH_APP = (
+    "<!DOCTYPE html><html lang=en><meta charset=utf-8><title>No such app</title>"
+    "<h1>There is no app here</h1><p>No app answers to the name that this address has.</p></html>\n"
+)
+
+
+@dataclass(frozen=True)
+class Room:
+    """For how many apps, and for how many dynos of each, one configuration is enough."""
+
+    lanes: int = 32
+    slots: int = 24
+
+    def grown(self, *, apps: int, dynos: int) -> Room:
+        """Itself when that is enough, else doubled until it is: the more there are, the rarer it grows."""
+        lanes, slots = self.lanes, self.slots
+        while lanes < apps:
+            lanes *= 2
+        while slots < dynos:
+            slots *= 2
+        return Room(lanes, slots)
+
+
+def configuration(room: Room, places: RouterPlaces) -> Json:
+    """The whole of it."""
+    server = {
+        "listen": [INHERITED],
+        "protocols": ["h1"],
+        "automatic_https": {"disable": True},
+        "read_header_timeout": "30s",
+        "max_header_bytes": 64 * 1024,
+        "logs": {"default_logger_name": SERVER},
+        "routes": [
+            _draining_route(places),
+            *_request_id_routes(),
+            _known_host_route(room, places),
+            _unknown_host_route(),
+        ],
+    }
+    return {
+        "admin": {"listen": f"unix/{places.socket}|0600", "config": {"persist": False}},
+        "logging": _logging(places),
+        "storage": {"module": "file_system", "root": str(places.storage)},
+        "apps": {"http": {"grace_period": "10s", "servers": {SERVER: server}}},
+    }
+
+
+def room_in(config: Json | None) -> Room:
+    """How much room a configuration of ours has; the smallest where it is none."""
+    try:
+        routes = config["apps"]["http"]["servers"][SERVER]["routes"] if config else []
+        (known,) = [route for route in routes if route.get("@id") == KNOWN]
+        lanes = [route for route in known["handle"][-1]["routes"] if "match" in route]
+        return Room(len(lanes), max(len(_slots_in(lane)) for lane in lanes))
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError):
+        return Room()
+
+
+def _slots_in(lane: Json) -> list[Json]:
+    slots: list[Json] = lane["handle"][-1]["routes"][1]["handle"][0]["upstreams"]
+    return slots
+
+
+def slot_contents(ports: tuple[int, ...], slots: int) -> list[str]:
+    """What stands in each slot: the ports in turn, so that slots in turn are dynos in turn. Empty without ports."""
+    return [f"127.0.0.1:{ports[slot % len(ports)]}" for slot in range(slots)] if ports else []
+
+
+# -- parts
+
+
+def _draining_route(places: RouterPlaces) -> Json:
+    """Only real answers: a connection that is being upgraded to a websocket has to stay open."""
+    close = {"set": {"Connection": ["close"]}, "deferred": True, "require": {"status_code": [2, 3, 4, 5]}}
+    return {"match": [_file_exists(places.draining)], "handle": [{"handler": "headers", "response": close}]}
+
+
+def _request_id_routes() -> list[Json]:
+    """A usable X-Request-Id of the client's is kept, as Heroku does; else the request gets one."""
+    usable = {"X-Request-Id": {"name": "given", "pattern": "^[A-Za-z0-9_.-]{20,200}$"}}
+    given = {"handler": "vars", "request_id": "{http.request.header.X-Request-Id}"}
+    return [
+        {"handle": [{"handler": "vars", "request_id": "{http.request.uuid}"}]},
+        {"match": [{"header_regexp": usable}], "handle": [given]},
+    ]
+
+
+def _unknown_host_route() -> Json:
+    headers = {"Content-Type": PAGE_HEADERS["Content-Type"], "Cache-Control": ["no-store"]}
+    answer = {"handler": "static_response", "status_code": 404, "headers": headers, "body": NO_SUCH_APP}
+    return {"handle": [{"handler": "vars", "log_skip": True}, answer]}
+
+
+def _known_host_route(room: Room, places: RouterPlaces) -> Json:
+    """A file named for the lane, in a folder named for the host, says where the request goes."""
+    number = {"input_regexp": "/([0-9]+)$", "outputs": ["$1"]}
+    source = "{http.matchers.file.relative}"
+    lanes = [_lane_route(lane, room, places) for lane in range(room.lanes)]
+    # a lane that this configuration has no room for yet: the next one, in a moment, has
+    not_yet = {"handle": [{"handler": "error", "error": "no such lane", "status_code": "503"}]}
+    return {
+        "@id": KNOWN,
+        "match": [{"file": {"root": str(places.hosts), "try_files": ["/{http.request.host}/*"]}}],
+        "terminal": True,
+        "handle": [
+            {"handler": "map", "source": source, "destinations": ["{lane_number}"], "mappings": [number]},
+            {"handler": "vars", "lane": "{lane_number}"},
+            {"handler": "subroute", "routes": [*lanes, not_yet]},
+        ],
+    }
+
+
+def _lane_route(number: int, room: Room, places: RouterPlaces) -> Json:
+    lane = places.lane(number)
+    inside = {
+        "handler": "subroute",
+        "routes": [
+            {
+                "match": [_file_exists(lane / MAINTENANCE)],
+                "terminal": True,
+                "handle": [_noted("maintenance", "on"), _page(lane / MAINTENANCE)],
+            },
+            {"match": [_file_exists(lane / SLOTS / "0")], "terminal": True, "handle": [_proxy(lane, room)]},
+            {"handle": [{"handler": "error", "error": NO_DYNOS, "status_code": "503"}]},
+        ],
+        "errors": {
+            "routes": [
+                {
+                    "handle": [
+                        _noted("error", "{http.error.message}"),
+                        _noted("error_status", "{http.error.status_code}"),
+                    ]
+                },
+                {"handle": [_page(lane / ERROR)]},
+            ]
+        },
+    }
+    noted = [
+        _noted("app", f"{{file.{lane / APP}}}"),
+        _noted("request_id", "request_id"),
+        _noted("port", "{http.reverse_proxy.upstream.port}"),
+        _noted("proxied_ms", "{http.reverse_proxy.duration_ms}"),
+        _noted("service_ms", "{http.reverse_proxy.upstream.duration_ms}"),
+    ]
+    return {"match": [{"vars": {"lane": [str(number)]}}], "terminal": True, "handle": [*noted, inside]}
+
+
+def _proxy(lane: Path, room: Room) -> Json:
+    """Slots in turn; one that refuses is left out for half a second, and another asked, for 5 s in all.
+
+    No `retries`: they would end the 5 s early. Idle connections to dynos are dropped after a second, before the app's own
+    server does it: a POST on a connection that just ends can't be repeated.
+    """
+    slots = [f"{{file.{lane / SLOTS / str(number)}}}" for number in range(room.slots)]
+    return {
+        "handler": "reverse_proxy",
+        "upstreams": [{"dial": slot} for slot in slots],
+        "load_balancing": {
+            "selection_policy": {"policy": "round_robin"},
+            "try_duration": "5s",
+            "try_interval": "20ms",
+            "retry_match": [{"method": ["GET", "HEAD", "OPTIONS"]}],
+        },
+        "health_checks": {"passive": {"fail_duration": "500ms", "max_fails": 1}},
+        "transport": {
+            "protocol": "http",
+            "compression": False,
+            "dial_timeout": "5s",
+            "response_header_timeout": "30s",
+            "keep_alive": {"idle_timeout": "1s"},
+        },
+        "stream_close_delay": "24h",
+        "headers": {
+            "request": {
+                "set": {
+                    "X-Request-Id": ["{http.vars.request_id}"],
+                    "X-Request-Start": ["{time.now.unix_ms}"],
+                    "X-Forwarded-Port": ["{http.request.port}"],
+                }
+            }
+        },
+    }
+
+
+def _page(path: Path) -> Json:
+    return {
+        "handler": "static_response",
+        "status_code": 503,
+        "headers": PAGE_HEADERS,
+        "body": f"{{file.{path}}}",
+    }
+
+
+def _file_exists(path: Path) -> Json:
+    return {"file": {"root": str(path.parent), "try_files": [f"/{path.name}"]}}
+
+
+def _noted(key: str, value: str) -> Json:
+    """A field of the access log."""
+    return {"handler": "log_append", "key": key, "value": value}
+
+
+def _logging(places: RouterPlaces) -> Json:
+    """Headers are not logged: cookies and tokens are nobody's business. Both logs are bounded."""
+    unsaid = ("request>headers", "request>tls", "resp_headers", "user_id", "bytes_read")
+    terse = {"format": "filter", "wrap": {"format": "json"}, "fields": {key: {"filter": "delete"} for key in unsaid}}
+    return {
+        "logs": {
+            "default": {
+                "writer": _log_file(str(places.logs / "caddy.log")),
+                "level": "WARN",
+                "exclude": ["http.log.access", "http.log.error", "admin"],
+            },
+            "access": {
+                "writer": _log_file(str(places.access_log)),
+                "encoder": terse,
+                "include": [f"http.log.access.{SERVER}"],
+            },
+        }
+    }
+
+
+def _log_file(path: str) -> Json:
+    return {"output": "file", "filename": path, "mode": "0600", "roll_size_mb": 20, "roll_keep": 2, "roll_gzip": False}

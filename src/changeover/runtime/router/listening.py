@@ -1,0 +1,101 @@
+"""Where the router listens: what people write, the socket that we open for it, and who is connected just now.
+
+We open the socket and Caddy inherits it: a new configuration then goes on with the same one, where Caddy would open
+another and lose who waits at the first; and while a killed Caddy is started again, people wait instead of being refused.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from changeover.errors import BadSetting, PortTaken
+from changeover.runtime.ports import EPHEMERAL
+from changeover.runtime.router.router import Address
+
+FIRST, COUNT = 8000, 1000
+BACKLOG = 4096
+SILENT_S = 5
+ESTABLISHED = "01"
+
+
+def parse_listen(text: str) -> Address:
+    """`HOST:PORT`; port 0 asks for a free one. Raises BadSetting."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise BadSetting("--router-listen", text, wants="HOST:PORT, such as 127.0.0.1:8080 (port 0 picks a free one)")
+    host = host.strip("[]")
+    return Address("127.0.0.1" if host == "localhost" else host, int(port))
+
+
+def address_of(listener: socket.socket) -> Address:
+    host, port, *_ = listener.getsockname()
+    return Address(str(host), int(port))
+
+
+def open_listener(asked: Address, remembered: Address | None, *, home: Path) -> socket.socket:
+    """At the asked address; for port 0 at the remembered one if it is free, else at another. Raises PortTaken, BadSetting."""
+    candidates = [asked] if asked.port else _candidates(asked.host, remembered, home)
+    for candidate in candidates:
+        if listener := _open(candidate):
+            return listener
+    raise PortTaken(
+        f"The router can't listen at {asked}.",
+        why="Another program uses that port." if asked.port else f"Of {COUNT} ports from {FIRST} on none is free.",
+        fix="End it (`ss -ltnp` names it), or choose another port: --router-listen 127.0.0.1:0 finds a free one.",
+    )
+
+
+def _candidates(host: str, remembered: Address | None, home: Path) -> Iterator[Address]:
+    """Not the kernel's own for outgoing connections: after a restart somebody else might have that port."""
+    if remembered and remembered.host == host:
+        yield remembered
+    start = zlib.crc32(str(home).encode()) % COUNT
+    ephemeral = _ephemeral_ports()
+    for step in range(COUNT):
+        port = FIRST + (start + step) % COUNT
+        if port not in ephemeral:
+            yield Address(host, port)
+
+
+def _open(address: Address) -> socket.socket | None:
+    """None where somebody else listens. Raises BadSetting for an address that isn't one of this host, or not for us."""
+    listener = socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, SILENT_S)
+        listener.bind((address.host, address.port))
+        listener.listen(BACKLOG)
+    except OSError as taken:
+        listener.close()
+        if taken.errno == errno.EADDRINUSE:
+            return None
+        wants = f"an address and a port of this host that we may listen at ({taken.strerror})"
+        raise BadSetting("--router-listen", str(address), wants=wants) from taken
+    return listener
+
+
+def _ephemeral_ports() -> range:
+    try:
+        low, high = EPHEMERAL.read_text().split()
+    except FileNotFoundError:
+        return range(32768, 61000)
+    return range(int(low), int(high) + 1)
+
+
+def has_clients(port: int) -> bool:
+    """Somebody has a connection to this port of this host just now."""
+    here = f":{port:04X}"
+    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
+        try:
+            lines = table.read_text().splitlines()[1:]
+        except FileNotFoundError:
+            continue
+        for line in lines:
+            _, local, _, state, *_ = line.split(maxsplit=4)
+            if state == ESTABLISHED and local.endswith(here):
+                return True
+    return False
