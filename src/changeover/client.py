@@ -10,17 +10,23 @@ import http.client
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from changeover.errors import BadSetting, NoAnswer, NotRunning, Reported, Unauthorized
 from changeover.settings import Settings
 
+if TYPE_CHECKING:
+    import ssl
+
 ACCEPT = "application/vnd.heroku+json; version=3"
 LOOPBACK = ("localhost", "::1")
 IDLE_S = 2.0
 """Longer than this and the server may just be closing the connection: a new one is opened before anything is sent."""
+UPLOAD_S = 600.0
+"""How long a server may take to unpack what it was sent."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +65,15 @@ class Answer:
 class Client:
     """Speaks to one control plane over one kept connection. Not for several threads."""
 
-    def __init__(self, endpoint: Endpoint, *, on_warning: Callable[[str], None], timeout_s: float = 60.0) -> None:
-        self.endpoint, self.timeout_s = endpoint, timeout_s
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        on_warning: Callable[[str], None],
+        timeout_s: float = 60.0,
+        trust: ssl.SSLContext | None = None,
+    ) -> None:
+        self.endpoint, self.timeout_s, self._trust = endpoint, timeout_s, trust
         self._on_warning, self._warned = on_warning, set[str]()
         self._connection: http.client.HTTPConnection | None = None
         self._used_at = 0.0
@@ -94,9 +107,35 @@ class Client:
         Raises Reported for what the server refuses, NotRunning where there is none, NoAnswer where it stays silent.
         """
         content = None if body is None else json.dumps(body).encode()
-        sent = {"Accept": ACCEPT, "Authorization": f"Bearer {self.endpoint.token}", "User-Agent": "changeover-cli"}
-        sent |= {"Content-Type": "application/json"} if content is not None else {}
-        answer = self._exchange(method, path, content, sent | (headers or {}))
+        sent = {"Content-Type": "application/json"} if content is not None else {}
+        return self._judged(self._exchange(method, path, content, self._headers() | sent | (headers or {})))
+
+    def upload(self, path: str, content: IO[bytes], *, size_bytes: int, kind: str) -> Any:
+        """POST what is left to read of `content`, which is never held in memory; `kind` is its media type.
+
+        A server that refuses before it has read everything is heard all the same.
+        """
+        headers = self._headers() | {"Content-Type": kind, "Content-Length": str(size_bytes)}
+        connection = _connection(self.endpoint, UPLOAD_S, self._trust)
+        try:
+            connection.connect()
+        except OSError as error:
+            raise _unreachable(self.endpoint, error) from error
+        try:
+            with suppress(BrokenPipeError, ConnectionResetError):
+                connection.request("POST", urlsplit(self.endpoint.url).path + path, body=content, headers=headers)
+            response = connection.getresponse()
+            answer = _answer(response, response.read())
+        except (OSError, http.client.HTTPException) as error:
+            raise _silence(self.endpoint, "POST", error) from error
+        finally:
+            connection.close()
+        return self._judged(answer).body
+
+    def _headers(self) -> dict[str, str]:
+        return {"Accept": ACCEPT, "Authorization": f"Bearer {self.endpoint.token}", "User-Agent": "changeover-cli"}
+
+    def _judged(self, answer: Answer) -> Answer:
         for name in ("x-heroku-warning", "warning-message"):
             self.warn(answer.headers.get(name))
         if answer.status >= 400:
@@ -125,7 +164,7 @@ class Client:
         if self._connection is not None and time.monotonic() - self._used_at < IDLE_S:
             return self._connection
         self.close()
-        connection = _connection(self.endpoint, self.timeout_s)
+        connection = _connection(self.endpoint, self.timeout_s, self._trust)
         try:
             connection.connect()
         except OSError as error:
@@ -150,9 +189,31 @@ def segment(text: str) -> str:
     return quote(text, safe="~@")
 
 
-def _connection(endpoint: Endpoint, timeout_s: float) -> http.client.HTTPConnection:
+@contextmanager
+def streamed(url: str, *, headers: dict[str, str], timeout_s: float) -> Iterator[http.client.HTTPResponse]:
+    """A GET of an address that the control plane gave us, which is its own proof of access: our token stays here.
+
+    Raises NoAnswer for no connection; any status is the caller's to judge.
+    """
+    endpoint, parts = Endpoint(url, ""), urlsplit(url)
+    connection = _connection(endpoint, timeout_s)
+    try:
+        connection.request("GET", parts.path + (f"?{parts.query}" if parts.query else ""), headers=headers)
+        response = connection.getresponse()
+    except (OSError, http.client.HTTPException) as error:
+        connection.close()
+        raise _silence(Endpoint(f"{parts.scheme}://{parts.netloc}", ""), "GET", error) from error
+    try:
+        yield response
+    finally:
+        connection.close()
+
+
+def _connection(
+    endpoint: Endpoint, timeout_s: float, trust: ssl.SSLContext | None = None
+) -> http.client.HTTPConnection:
     if urlsplit(endpoint.url).scheme == "https":
-        return http.client.HTTPSConnection(endpoint.host, endpoint.port, timeout=timeout_s)
+        return http.client.HTTPSConnection(endpoint.host, endpoint.port, timeout=timeout_s, context=trust)
     return http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=timeout_s)
 
 

@@ -6,6 +6,7 @@ Only for what happens inside the CLI; what the two do together is tested against
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,6 +63,13 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     drops: bool = False
     """Hang up without an answer."""
+    stays: bool = False
+    """A stream that goes on: the connection stays open until the client ends it."""
+
+    def encoded(self) -> bytes:
+        if isinstance(self.body, bytes):
+            return self.body
+        return b"" if self.body is None else json.dumps(self.body).encode()
 
 
 @dataclass
@@ -95,30 +103,41 @@ class Turns:
 
 
 @contextmanager
-def running_plane() -> Iterator[Plane]:
+def running_plane(context: ssl.SSLContext | None = None) -> Iterator[Plane]:
+    """On a free port; over TLS with a `context`."""
     plane = Plane()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        def content(self) -> bytes:
+            if self.headers.get("Transfer-Encoding") != "chunked":
+                return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            chunks = []
+            while size := int(self.rfile.readline(), 16):
+                chunks.append(self.rfile.read(size + 2)[:-2])
+            self.rfile.readline()
+            return b"".join(chunks)
+
         def answer(self) -> None:
-            size = int(self.headers.get("Content-Length") or 0)
-            content = self.rfile.read(size)
+            content = self.content()
             headers = {name.lower(): value for name, value in self.headers.items()}
-            reply = plane.reply_to(Asked(self.command, self.path, json.loads(content) if content else None, headers))
+            is_json = headers.get("content-type") == "application/json"
+            body = json.loads(content) if is_json else content or None
+            reply = plane.reply_to(Asked(self.command, self.path, body, headers))
             if reply.drops:
                 self.close_connection = True
                 return
-            body = b"" if reply.body is None else json.dumps(reply.body).encode()
+            answer = reply.encoded()
             self.send_response(reply.status)
-            for name, value in {
-                "Content-Type": "application/json",
-                "Content-Length": len(body),
-                **reply.headers,
-            }.items():
+            length = {} if reply.stays else {"Content-Length": len(answer)}
+            for name, value in {"Content-Type": "application/json", **length, **reply.headers}.items():
                 self.send_header(name, str(value))
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(answer)
+            if reply.stays:
+                self.connection.recv(1)
+                self.close_connection = True
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815 - the names that http.server calls
 
@@ -128,7 +147,9 @@ def running_plane() -> Iterator[Plane]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
         server.block_on_close = False
-        plane.url = f"http://127.0.0.1:{server.server_port}"
+        if context:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        plane.url = f"{'https' if context else 'http'}://127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         yield plane

@@ -18,6 +18,7 @@ class Entry(NamedTuple):
 TOPICS = {
     "here": "the control plane on this machine",
     "apps": "apps, their config and their releases",
+    "ps": "what apps run: dynos, one-off commands, logs, maintenance mode",
     "addons": "databases and other services of apps",
     "pg": "PostgreSQL databases",
     "pg looks inside": "what happens in a database",
@@ -32,6 +33,7 @@ here
     stop                    local stop                   Stop the control plane and everything that it runs.
     env                     official env                 Print the exports that point both CLIs here.
     heroku                  official heroku              Run the official CLI against this control plane.
+    proxy                   proxy proxy                  Forward a remote control plane to this machine.
     demo                    local demo                   Move a live database before your eyes; nothing is lost.
     backup                  local backup                 Save our own state and keys to a file.
     restore                 local restore                Restore our own state and keys from such a file.
@@ -58,7 +60,22 @@ apps
     config:edit             config edit                  Edit config vars in your editor.
     releases                releases index               List an app's releases, newest first.
     releases:info           releases info                Show a release and the config that it had.
+    releases:output         releases output              Show what a release's release phase printed.
     releases:rollback       releases rollback            Go back to an earlier release.
+    deploy                  deploy deploy                Make a folder the app's next release.
+ps
+    ps                      ps index                     List an app's dynos.
+    ps:scale                formation scale              Show how many dynos run of each type, or change it.
+    ps:type                 formation type_              Show the sizes of dynos, or change them.
+    ps:restart              ps restart                   Restart an app's dynos.
+    ps:stop                 ps stop                      Stop a dyno, or all of a type.
+    ps:wait                 ps wait                      Wait until every dyno runs the latest release.
+    run                     run attached                 Run a command in a one-off dyno, on this terminal.
+    run:detached            run detached                 Run a command in a one-off dyno; its output goes to the logs.
+    logs                    logs index                   Show what apps, router and platform said, or follow it.
+    maintenance             maintenance index            Show whether maintenance mode is on.
+    maintenance:on          maintenance on               Answer all requests with the maintenance page.
+    maintenance:off         maintenance off              Let requests through to the app again.
 addons
     addons                  addon_views index            List add-ons and their attachments.
     addons:create           addons create                Create an add-on, such as a database or its follower.
@@ -147,6 +164,18 @@ ALIASES = {
     "config:add": "config:set",
     "config:remove": "config:unset",
     "rollback": "releases:rollback",
+    "scale": "ps:scale",
+    "dyno:scale": "ps:scale",
+    "resize": "ps:type",
+    "ps:resize": "ps:type",
+    "dyno:resize": "ps:type",
+    "dyno:type": "ps:type",
+    "restart": "ps:restart",
+    "dyno:restart": "ps:restart",
+    "kill": "ps:stop",
+    "ps:kill": "ps:stop",
+    "dyno:stop": "ps:stop",
+    "dyno:kill": "ps:stop",
     "addons:add": "addons:create",
     "addons:remove": "addons:destroy",
     "authorizations:destroy": "authorizations:revoke",

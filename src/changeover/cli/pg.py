@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from typing import Any
-
 import click
 
+from changeover.cli.failures import UNKNOWN
+from changeover.cli.release_phase import looks
 from changeover.cli.resolve import Record, all_databases, config_vars_of, find_attachment, name_of_url
 from changeover.cli.session import Session, ask_to_confirm, command, takes_app, takes_confirm
 from changeover.cli.terminal import action, header, paint, rows, say, warn, warnings_held
@@ -124,7 +123,7 @@ def unfollow(session: Session, *, database: str, app: str, confirm: str | None) 
 @takes_app
 @click.option("--as", "alias", help="Name for the attachment, instead of DATABASE.")
 @click.option("--force", "-f", is_flag=True, help="Even while it is not yet available.")
-def promote(session: Session, *, database: str, app: str, alias: str | None, force: bool) -> None:
+def promote(session: Session, *, database: str, app: str, alias: str | None, force: bool) -> int:
     """Make a database the app's DATABASE_URL."""
     client = session.client
     attachment = find_attachment(client, app, database)
@@ -137,8 +136,9 @@ def promote(session: Session, *, database: str, app: str, alias: str | None, for
         for warning in done.get("warnings") or []:
             client.warn(warning)
     _warn_of_a_follower(client.get(database_path(attachment["addon"])), app)
-    _await_release_phase(session, app, done)
+    code = _await_release_phase(session, app, done)
     session.tell(done, lambda: None)
+    return code
 
 
 def _say_promoted(name: str, app: str, done: Record) -> None:
@@ -162,31 +162,34 @@ def _warn_of_a_follower(record: Record, app: str) -> None:
     )
 
 
-def _await_release_phase(session: Session, app: str, done: Record) -> None:
-    """Where the app has a release phase: wait for that of the new DATABASE_URL, and say how it went."""
-    processes = session.client.get(f"/apps/{segment(app)}/formation")
+def _await_release_phase(session: Session, app: str, done: Record) -> int:
+    """Where the app has a release phase: wait for that of the new DATABASE_URL, and say how it went. An exit code."""
+    client = session.client
+    processes = client.get(f"/apps/{segment(app)}/formation")
     if not any(process["type"] == "release" for process in processes):
-        return
+        return 0
     with action("Checking release phase") as doing:
-        release = _ended_release(session, app, done["release"]["version"])
-        if release["status"] == "succeeded":
-            doing.says = "pg:promote succeeded."
-        elif release["status"] == "failed":
-            doing.says = (
-                f"pg:promote failed because {release['description']} release was unsuccessful. "
-                "Check your release phase logs for failure causes."
-            )
-        else:
-            doing.says = "timeout. Check your Attach DATABASE release for failures."
+        *_, attach = looks(client, app, done["release"]["version"], timeout_s=RELEASE_PHASE_S)
+        newest = client.get(f"/apps/{segment(app)}/releases", order="version ..; max=5, order=desc")
+        detach: Record = next((each for each in newest if "Detach DATABASE" in each["description"]), {})
+        doing.says, code = release_verdict(attach, detach, (done.get("previous") or {}).get("addon", {}).get("name"))
+    return code
 
 
-def _ended_release(session: Session, app: str, version: int) -> Any:
-    deadline = time.monotonic() + RELEASE_PHASE_S
-    while True:
-        release = session.client.get(f"/apps/{segment(app)}/releases/{version}")
-        if release["status"] in ("succeeded", "failed") or time.monotonic() > deadline:
-            return release
-        time.sleep(1)
+def release_verdict(attach: Record, detach: Record, former: str | None) -> tuple[str, int]:
+    """What the promotion came to, in the official CLI's words, and as an exit code."""
+    if attach["status"] == "succeeded":
+        has_failed = detach.get("status") == "failed"
+        ignored = f" It is safe to ignore the failed {detach['description']} release." if has_failed else ""
+        return f"pg:promote succeeded.{ignored}", 0
+    if attach["status"] != "failed":
+        return "timeout. Check your Attach DATABASE release for failures.", UNKNOWN
+    is_bare = not former or detach.get("status") == "succeeded"
+    runs_with = "without an attached DATABASE_URL" if is_bare else f"with {former} attached as DATABASE_URL"
+    return (
+        f"pg:promote failed because {attach['description']} release was unsuccessful. Your application is currently "
+        f"running {runs_with}. Check your release phase logs for failure causes."
+    ), 1
 
 
 @command()

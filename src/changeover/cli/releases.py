@@ -1,4 +1,4 @@
-"""Releases: list, look at, roll back."""
+"""Releases: list, look at, read what their release phase printed, roll back."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
+from changeover.cli.release_phase import copy_output, read_output
 from changeover.cli.resolve import Record
 from changeover.cli.session import Session, command, takes_app
-from changeover.cli.terminal import Column, action, header, paint, rows, say, shell_quote, table, warn
+from changeover.cli.terminal import Column, action, header, paint, print_json, rows, say, shell_quote, table, warn
 from changeover.client import segment
 from changeover.errors import NotFound
 
@@ -107,6 +108,23 @@ def info(session: Session, *, version: str | None, app: str, shell: bool) -> Non
 @command()
 @click.argument("version", metavar="[RELEASE]", required=False)
 @takes_app
+def output(session: Session, *, version: str | None, app: str) -> None:
+    """Show what a release's release phase printed, or prints; of the latest release by default."""
+    release = _numbered(session, app, version) if version else next(iter(_newest(session, app, 10)), None)
+    if release is None:
+        raise NotFound(f"{app} has no releases.", fix="Its first change makes one: `changeover config:set KEY=VALUE`.")
+    url = release.get("output_stream_url")
+    if session.wants_json:
+        print_json({"version": release["version"], "output": read_output(url) if url else None})
+    elif not url:
+        warn(f"Release v{release['version']} has no release output available.")
+    elif not copy_output(url):
+        warn("Release command not started yet. Please try again in a few seconds.")
+
+
+@command()
+@click.argument("version", metavar="[RELEASE]", required=False)
+@takes_app
 def rollback(session: Session, *, version: str | None, app: str) -> None:
     """Go back to an earlier release; to the one before by default."""
     if version:
@@ -123,4 +141,14 @@ def rollback(session: Session, *, version: str | None, app: str) -> None:
         doing.says = f"done, {paint('good', 'v' + str(latest['version']))}"
     warn("Rollback affects code and config vars; it doesn't add or remove addons.")
     warn(f"To undo, run: {paint('code', 'changeover rollback v' + str(latest['version'] - 1))}")
-    session.tell(latest, lambda: None)
+    session.tell(latest, lambda: _say_output(latest, app))
+
+
+def _say_output(release: Record, app: str) -> None:
+    url = release.get("output_stream_url")
+    if not url:
+        return
+    say("Running release command...")
+    if not copy_output(url):
+        see = paint("code", f"changeover releases:output --app {app}")
+        warn(f"Release command starting. Use {see} to view the log.")

@@ -1,0 +1,103 @@
+"""`deploy`: a folder becomes an app's next release. What is packed is decided in packing.py, what runs by the server."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from urllib.parse import quote
+
+import click
+
+from changeover.cli.packing import IGNORED, members, pack
+from changeover.cli.release_phase import LONGEST_S, copy_output, looks
+from changeover.cli.resolve import Record
+from changeover.cli.session import Session, command, takes_app
+from changeover.cli.terminal import action, paint, print_json, rows, say, warn
+from changeover.client import segment
+from changeover.errors import Misused, NoAnswer, ReleaseFailed
+
+IN_MEMORY_BYTES = 8 << 20
+
+
+@command()
+@click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@takes_app
+@click.option("--description", "-m", help="What the list of releases says about it.")
+def deploy(session: Session, *, folder: Path, app: str, description: str | None) -> None:
+    """Make a folder with a Procfile the app's next release: `deploy . --app shop`."""
+    _require_procfile(folder)
+    former = session.client.get(f"/apps/{segment(app)}/releases", order="version ..; max=10, order=desc")
+    sent = _send(session, folder, app, description)
+    if not session.wants_json:
+        rows({name: paint("code", text) for name, text in sent["process_types"].items()})
+        say(f"Released {paint('name', 'v' + str(sent['release']['version']))}")
+    release = _await_end(session, app, sent["release"])
+    if release["status"] != "succeeded":
+        raise _failure(app, release, next((each for each in former if each.get("current")), None))
+    if session.wants_json:
+        print_json({**sent, "release": release})
+
+
+def _require_procfile(folder: Path) -> None:
+    if "Procfile" in {str(path) for path in members(folder)} and (folder / "Procfile").is_file():
+        return
+    raise Misused(
+        f"{folder} has no Procfile.",
+        why="It says what an app runs, in a line for each process type: its name, a colon, a command. "
+        f"Nothing was sent. (What {IGNORED} names is not sent either.)",
+        fix="Write a file named Procfile there, such as `web: python app.py`, with a line `worker: …` for each other type.",
+    )
+
+
+def _send(session: Session, folder: Path, app: str, description: str | None) -> Record:
+    """What the server made of it, with the number of files."""
+    query = f"?description={quote(description, safe='')}" if description else ""
+    with (
+        tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES) as archive,
+        action(f"Deploying {folder} to {paint('app', app)}") as doing,
+    ):
+        packed = pack(folder, archive)
+        archive.seek(0)
+        answer: Record = session.client.upload(
+            f"/changeover/v1/apps/{segment(app)}/deploys{query}",
+            archive,
+            size_bytes=packed.size_bytes,
+            kind="application/gzip",
+        )
+        files = "1 file" if packed.files == 1 else f"{packed.files} files"
+        doing.says = f"done, {files}, {packed.size_bytes} bytes packed"
+    return {**answer, "files": packed.files}
+
+
+def _await_end(session: Session, app: str, made: Record) -> Record:
+    """The release once its release phase has ended, whose output is shown while it runs."""
+    is_shown = session.wants_json
+    for release in looks(session.client, app, made["version"], timeout_s=LONGEST_S):
+        url = release.get("output_stream_url")
+        if url and not is_shown:
+            say("Running release command...")
+            is_shown = _show_output(url)
+    if release["status"] == "pending":
+        raise NoAnswer(
+            f"The release phase of v{release['version']} has not ended within its time.",
+            fix=f"See `changeover releases --app {app}`.",
+        )
+    return release
+
+
+def _show_output(url: str) -> bool:
+    """Whether it was shown, as far as it went: what broke off is not shown twice."""
+    try:
+        return copy_output(url)
+    except NoAnswer as error:
+        warn(f"{error.what} {error.fix}")
+        return True
+
+
+def _failure(app: str, release: Record, former: Record | None) -> ReleaseFailed:
+    runs_on = f"v{former['version']} runs on." if former else "Nothing was changed."
+    return ReleaseFailed(
+        f"Release v{release['version']} of {app} failed.",
+        why=f"Its release phase was unsuccessful. {runs_on}",
+        fix=f"See what it said: `changeover releases:output v{release['version']} --app {app}`, mend it and deploy again.",
+    )

@@ -1,0 +1,37 @@
+"""Maintenance mode: whether it is on, and switching it, with or without the scheduled jobs."""
+
+from __future__ import annotations
+
+import click
+
+from changeover.cli.session import Session, command, takes_app
+from changeover.cli.terminal import action, paint, say
+from changeover.client import segment
+
+
+@command()
+@takes_app
+def index(session: Session, *, app: str) -> None:
+    """Show whether maintenance mode is on."""
+    is_on = bool(session.client.get(f"/apps/{segment(app)}").get("maintenance"))
+    session.tell({"maintenance": is_on}, lambda: say("on" if is_on else "off"))
+
+
+@command()
+@takes_app
+@click.option("--scheduler-off", is_flag=True, help="Hold scheduled jobs too, until maintenance:off.")
+def on(session: Session, *, app: str, scheduler_off: bool) -> None:
+    """Answer all requests with the maintenance page. Workers go on; scale them down where they must not write."""
+    body = {"maintenance": True} | ({"scheduler": False} if scheduler_off else {})
+    with action(f"Enabling maintenance mode for {paint('app', app)}"):
+        changed = session.client.patch(f"/apps/{segment(app)}", body)
+    session.tell(changed, lambda: None)
+
+
+@command()
+@takes_app
+def off(session: Session, *, app: str) -> None:
+    """Let requests through to the app again, and bring back scheduled jobs that were held."""
+    with action(f"Disabling maintenance mode for {paint('app', app)}"):
+        changed = session.client.patch(f"/apps/{segment(app)}", {"maintenance": False})
+    session.tell(changed, lambda: None)

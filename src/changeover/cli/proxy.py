@@ -1,0 +1,72 @@
+"""`proxy`: a remote control plane on a loopback port, for the official CLI, which trusts no other address.
+
+How requests travel is in forwarding.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import ssl
+from urllib.parse import urlsplit
+
+import click
+
+from changeover.cli import terminal
+from changeover.cli.forwarding import Remote, forward
+from changeover.cli.official import exports
+from changeover.cli.session import Session, command
+from changeover.client import Client, Endpoint
+from changeover.errors import BadSetting, Misused
+
+
+@command()
+@click.argument("url", metavar="URL")
+@click.option(
+    "--listen", metavar="127.0.0.1:PORT", default="127.0.0.1:0", help="Where to answer; a free port by default."
+)
+@click.option("--token", help="Token for the exports; CHANGEOVER_API_KEY by default, which others here can't see.")
+@click.option("--ca", type=click.Path(exists=True, dir_okay=False), help="Certificate of the remote's authority (PEM).")
+def proxy(session: Session, *, url: str, listen: str, token: str | None, ca: str | None) -> None:
+    """Forward a remote control plane to this machine, until Ctrl-C.
+
+    Prints the exports that point both CLIs here. Anybody on this machine can reach the port; nobody gets in without a token.
+    """
+    host, port = loopback(listen)
+    parts = urlsplit(url)
+    if parts.scheme != "https" or not parts.hostname or parts.path not in ("", "/"):
+        raise BadSetting("URL", url, wants="the address of a control plane, such as https://changeover.example.com")
+    given = token or session.settings.api_key
+    if not given:
+        raise Misused("No token is named.", fix="Set CHANGEOVER_API_KEY to one of the remote control plane's tokens.")
+    trust = ssl.create_default_context(cafile=ca)
+    remote = Remote(parts.hostname, parts.port or 443, trust)
+    _try_out(Endpoint(f"https://{parts.netloc}", given), trust)
+
+    def ready(bound_port: int) -> None:
+        address = f"http://{host}:{bound_port}"
+        found = exports(Endpoint(address, given))
+        if session.wants_json:
+            terminal.print_json(found)
+        else:
+            terminal.say("\n".join(f"export {name}={shlex.quote(value)}" for name, value in found.items()))
+        terminal.mention(f"{address} is {url} now; Ctrl-C ends it.")
+
+    asyncio.run(forward(remote, host, port, ready))
+
+
+def loopback(listen: str) -> tuple[str, int]:
+    """HOST and PORT. Raises BadSetting for any host but this machine: what arrives there is not encrypted."""
+    host, _, port = listen.rpartition(":")
+    if not host.startswith("127.") or not port.isdigit() or int(port) > 65535:
+        raise BadSetting("--listen", listen, wants="an address of this machine alone, such as 127.0.0.1:5000")
+    return host, int(port)
+
+
+def _try_out(endpoint: Endpoint, trust: ssl.SSLContext) -> None:
+    """Fail now, and not at the first request, when the remote is not there, not certified, or does not know the token."""
+    client = Client(endpoint, on_warning=terminal.warn, trust=trust)
+    try:
+        client.get("/account")
+    finally:
+        client.close()
