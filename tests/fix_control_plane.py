@@ -128,7 +128,11 @@ class ControlPlane:
         return typed
 
     def logs(self) -> str:
-        texts = [f"== {path.name}\n{path.read_text()[-3000:]}" for path in sorted(self.home.glob("log/*"))]
+        texts = [
+            f"== {path.name}\n{path.read_text()[-3000:]}"
+            for path in sorted(self.home.glob("log/*.*"))
+            if path.is_file()
+        ]
         return "\n".join(texts)
 
     def child(self, what: str) -> psutil.Process:

@@ -224,6 +224,7 @@ def drive_here(plane: ControlPlane, run_id: int) -> Any:
     """Another driver, here in the test: all that the sleeping worker holds in our state is taken from it first."""
     from changeover.platform.workflows import workflows
     from changeover.runs.driver import Driver
+    from changeover.runs.ticks import Ticks
     from changeover.service.composition import connect_state, make_parts
     from changeover.service.places import Places
     from changeover.service.state import State
@@ -232,7 +233,7 @@ def drive_here(plane: ControlPlane, run_id: int) -> Any:
     settings = dataclasses.replace(Settings.read(), home=plane.home)
     places = Places(plane.home)
     state = State(places, settings)
-    parts = make_parts(places, settings)
+    parts = make_parts(places, settings, Ticks(state.conninfo, host=settings.host_name))
     with plane.state() as db:
         db.execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid IN"

@@ -23,13 +23,16 @@ from changeover.api import (
     config_vars,
     credentials,
     databases,
+    deploys,
     health,
+    logs,
     ours,
     processes,
     releases,
     spaces,
     teams,
 )
+from changeover.api.rendezvous import Rendezvous
 from changeover.api.responses import error_response
 from changeover.errors import ChangeoverError, InternalError, StateUnavailable
 from changeover.platform.desk import Desk
@@ -38,14 +41,15 @@ log = logging.getLogger(__name__)
 
 ROUTERS = (
     health, account, authorizations, apps, access, config_vars, releases, processes, addons, attachments,
-    catalogue, spaces, teams, databases, credentials, ours,
+    catalogue, spaces, teams, databases, credentials, ours, deploys, logs,
 )  # fmt: skip
 
 
-def create_app(desk: Desk) -> FastAPI:
+def create_app(desk: Desk, rendezvous: Rendezvous) -> FastAPI:
     """The whole HTTP surface over one desk."""
     app = FastAPI(title="changeover", openapi_url="/changeover/v1/openapi.json", docs_url=None, redoc_url=None)
     app.state.desk = desk
+    app.state.rendezvous = rendezvous
     for module in ROUTERS:
         app.include_router(module.router)
     app.add_exception_handler(ChangeoverError, _user_error)

@@ -17,6 +17,7 @@ from changeover.platform import apps as platform
 from changeover.platform.accounts import find_account
 from changeover.platform.addons import addons_to_destroy_with, destroy_addon
 from changeover.platform.catalogue import stable_id
+from changeover.platform.routing import set_maintenance
 from changeover.platform.scope import Scope
 from changeover.platform.teams import find_team
 from changeover.platform.things import Addon, App
@@ -72,6 +73,8 @@ async def update(request: Request, key: str, body: Body) -> Json:
             is_in_maintenance=flag(body, "maintenance"),
             stack=named(body, "build_stack"),
         )
+        if "maintenance" in body:
+            await set_maintenance(scope, app, app.is_in_maintenance)
         return app_view(scope, app)
 
 

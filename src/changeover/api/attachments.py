@@ -12,6 +12,7 @@ from changeover.api.views import Json, attachment_view
 from changeover.errors import InvalidParams
 from changeover.platform import attachments as platform
 from changeover.platform.apps import find_app
+from changeover.platform.environment import CREDENTIAL_NAMESPACE, attachments_of
 from changeover.platform.resolving import (
     find_addon,
     resolve_addon,
@@ -38,7 +39,7 @@ async def index(request: Request) -> list[Json]:
 async def create(request: Request, body: Body) -> Json:
     """Without a name one is invented; an existing name is replaced when `confirm` names the app."""
     namespace = text("namespace", body.get("namespace"))
-    if namespace and not namespace.startswith(platform.CREDENTIAL_NAMESPACE):
+    if namespace and not namespace.startswith(CREDENTIAL_NAMESPACE):
         raise InvalidParams(
             f"The namespace {namespace} is not available.", why="Connection pooling is not offered yet."
         )
@@ -69,7 +70,7 @@ async def destroy(request: Request, key: str) -> Json:
 @router.get("/apps/{app}/addon-attachments")
 async def of_app(request: Request, app: str) -> list[Json]:
     async with opened(request) as scope:
-        return views(await platform.attachments_of(scope.db, (await find_app(scope, app)).id))
+        return views(await attachments_of(scope.db, (await find_app(scope, app)).id))
 
 
 @router.get("/apps/{app}/addon-attachments/{key}")

@@ -89,7 +89,7 @@ async def promote_database(request: Request, app: str, database: str, body: Body
             "previous": attachment_view(promotion.former) if promotion.former else None,
             "alias": promotion.alias.name if promotion.alias else None,
             "warnings": scope.warnings,
-            "release": release_view(releases[-1]),
+            "release": release_view(request, releases[-1]),
         }
 
 

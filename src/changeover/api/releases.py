@@ -20,13 +20,13 @@ router = APIRouter()
 async def index(request: Request, app: str) -> JSONResponse:
     async with opened(request) as scope:
         found = await platform.list_releases(scope, await find_app(scope, app))
-        return page(request, [release_view(one) for one in found], field="version")
+        return page(request, [release_view(request, one) for one in found], field="version")
 
 
 @router.get("/apps/{app}/releases/{key}")
 async def show(request: Request, app: str, key: str) -> Json:
     async with opened(request) as scope:
-        return release_view(await platform.find_release(scope, await find_app(scope, app), key))
+        return release_view(request, await platform.find_release(scope, await find_app(scope, app), key))
 
 
 @router.post("/apps/{app}/releases", status_code=201)
@@ -35,4 +35,4 @@ async def roll_back(request: Request, app: str, body: Body) -> Json:
     if not release:
         raise InvalidParams("The request must name the release to roll back to.")
     async with opened(request) as scope:
-        return release_view(await platform.roll_back(scope, await find_app(scope, app), release))
+        return release_view(request, await platform.roll_back(scope, await find_app(scope, app), release))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastapi import Request
+
+from changeover.api.addresses import absolute
 from changeover.api.moments import iso, maybe_iso
 from changeover.platform.catalogue import Catalogue, Plan, stable_id
 from changeover.platform.scope import Scope
@@ -136,7 +139,7 @@ def attachment_view(attachment: Attachment) -> Json:
     }
 
 
-def release_view(release: Release) -> Json:
+def release_view(request: Request, release: Release) -> Json:
     return {
         "id": str(release.id),
         "version": release.version,
@@ -148,8 +151,10 @@ def release_view(release: Release) -> Json:
         "description": release.description,
         "eligible_for_rollback": release.status == "succeeded",
         "oci_image": None,
-        "output_stream_url": None,
-        "slug": None,
+        "output_stream_url": absolute(request, f"changeover/v1/release-output/{release.output_key}")
+        if release.output_key
+        else None,
+        "slug": {"id": str(release.slug_id)} if release.slug_id else None,
         "status": release.status,
         "updated_at": iso(release.updated_at),
         "user": user_view(release.account_id, release.email),

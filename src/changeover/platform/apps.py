@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 from collections.abc import Sequence
 
 from changeover.errors import Forbidden, InvalidParams, NameTaken, NotFound
 from changeover.platform.accounts import ensure_account, find_account
 from changeover.platform.catalogue import DEFAULT_STACK
 from changeover.platform.names import checked_app_name, new_app_name
-from changeover.platform.releases import add_release
+from changeover.platform.releases import release
 from changeover.platform.scope import Scope
 from changeover.platform.spaces import find_space
 from changeover.platform.teams import ensure_team, find_team
@@ -81,7 +83,7 @@ async def create_app(
             is_locked=is_locked, is_internally_routed=is_internally_routed,
         )  # fmt: skip
     app = await find_app(scope, wanted)
-    await add_release(scope.db, scope.parts.cipher, app.id, scope.caller.id, "Initial release")
+    await release(scope, app.id, "Initial release")
     return await find_app(scope, wanted)
 
 
@@ -120,8 +122,13 @@ async def transfer_app(scope: Scope, app: App, recipient: str) -> App:
 
 
 async def remove_app(scope: Scope, app: App) -> None:
-    """With its config, releases and attachments. Its databases must be gone already."""
+    """With its dynos, code, config, releases and attachments. Its databases must be gone already."""
     await query.execute(scope.db, "apps.remove", id=app.id)
+    folder = scope.parts.home / "apps" / str(app.id)
+    if folder.exists():  # it had code, and so perhaps dynos
+        await scope.parts.dynos.apply(str(app.id), [])
+        await asyncio.to_thread(shutil.rmtree, folder)
+    scope.parts.logs.forget(str(app.id))
 
 
 async def collaborators(scope: Scope, app: App) -> Sequence[Collaborator]:

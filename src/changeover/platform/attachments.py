@@ -10,21 +10,13 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from changeover.errors import ConfirmationRequired, ConfirmationWrong, InvalidParams, NotAvailable, NotFound
+from changeover.platform.environment import attachments_of, database_url, own_config
 from changeover.platform.names import checked_attachment_name, free_attachment_name
-from changeover.platform.releases import add_release, own_config
+from changeover.platform.releases import release
 from changeover.platform.scope import Scope
-from changeover.platform.secrets import Cipher
-from changeover.platform.urls import DatabaseUrl
 from changeover.store import query
 from changeover.store.query import Db
-from changeover.store.rows import Addon, App, Attachment, CredentialRow, Database
-
-CREDENTIAL_NAMESPACE = "credential:"
-
-
-async def attachments_of(db: Db, app_id: UUID) -> Sequence[Attachment]:
-    """Of an app, in the order in which they came."""
-    return await query.rows(db, Attachment, "attachments.of_app", app_id=app_id)
+from changeover.store.rows import Addon, App, Attachment, Database
 
 
 async def attachments_to(db: Db, addon_id: UUID) -> Sequence[Attachment]:
@@ -41,28 +33,6 @@ async def find_attachment(db: Db, app: App, key: str) -> Attachment:
             fix=f"`changeover addons -a {app.name}` lists them.",
             resource="add_on attachment",
         )
-    return found
-
-
-async def database_url(db: Db, cipher: Cipher, database: Database, namespace: str | None = None) -> DatabaseUrl:
-    """How the holder of an attachment of that namespace reaches the database. Raises NotFound for an unknown credential."""
-    wanted = (namespace or "").removeprefix(CREDENTIAL_NAMESPACE) or "default"
-    for credential in await query.rows(db, CredentialRow, "databases.credentials", addon_id=database.addon_id):
-        if credential.name == wanted:
-            return DatabaseUrl(
-                database.address, database.port, database.database_name, credential.user_name,
-                cipher.decrypt(credential.password),
-            )  # fmt: skip
-    raise NotFound(f"Couldn't find the credential {wanted} of {database.addon_name}.", resource="credential")
-
-
-async def urls_of_attachments(db: Db, cipher: Cipher, app_id: UUID) -> dict[str, str]:
-    """Config vars that attachments add; none for a database that is still being made or already going."""
-    found: dict[str, str] = {}
-    for attachment in await attachments_of(db, app_id):
-        database = await query.one(db, Database, "databases.find", addon_id=attachment.addon_id)
-        if database is not None and database.state == "provisioned":
-            found[attachment.config_var] = str(await database_url(db, cipher, database, attachment.namespace))
     return found
 
 
@@ -103,7 +73,7 @@ async def claim_name(scope: Scope, app: App, name: str | None, *, may_be_default
     )
     await _require_confirmation(scope, app, wanted, existing.get(wanted), confirm)
     if wanted in existing:
-        await _take_off(scope, existing[wanted])
+        await _take_off(scope, existing[wanted], is_replaced=True)
     return wanted
 
 
@@ -112,7 +82,7 @@ async def put_on(scope: Scope, addon: Addon, app: App, name: str, namespace: str
     [made] = await query.values(
         scope.db, "attachments.add", app_id=app.id, addon_id=addon.id, name=name, namespace=namespace
     )
-    await _release(scope, app.id, f"Attach {name} (@ref:{addon.name})")
+    await release(scope, app.id, f"Attach {name} (@ref:{addon.name})")
     return await query.only(scope.db, Attachment, "attachments.by_id", key=made)
 
 
@@ -135,13 +105,10 @@ async def take_off_all(scope: Scope, addon: Addon) -> None:
         await _take_off(scope, attachment)
 
 
-async def _take_off(scope: Scope, attachment: Attachment) -> None:
+async def _take_off(scope: Scope, attachment: Attachment, *, is_replaced: bool = False) -> None:
     await query.execute(scope.db, "attachments.remove", id=attachment.id)
-    await _release(scope, attachment.app_id, f"Detach {attachment.name} (@ref:{attachment.addon_name})")
-
-
-async def _release(scope: Scope, app_id: UUID, description: str) -> None:
-    await add_release(scope.db, scope.parts.cipher, app_id, scope.caller.id, description)
+    description = f"Detach {attachment.name} (@ref:{attachment.addon_name})"
+    await release(scope, attachment.app_id, description, is_superseded=is_replaced)
 
 
 async def _require_confirmation(

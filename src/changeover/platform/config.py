@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from changeover.errors import InvalidParams
-from changeover.platform.attachments import attachments_of, urls_of_attachments
+from changeover.platform.environment import attachments_of, environment_of, write_own_config
 from changeover.platform.names import VAR_NAME
-from changeover.platform.releases import add_release, own_config, write_own_config
+from changeover.platform.releases import release
 from changeover.platform.scope import Scope
 from changeover.store.rows import App
 
 
 async def config_vars(scope: Scope, app: App) -> dict[str, str]:
     """All of them, sorted by name."""
-    own = await own_config(scope.db, scope.parts.cipher, app.id)
-    added = await urls_of_attachments(scope.db, scope.parts.cipher, app.id)
-    return dict(sorted({**own, **added}.items()))
+    return await environment_of(scope.db, scope.parts.cipher, app.id)
 
 
 async def change_config(scope: Scope, app: App, changes: Mapping[str, str | None]) -> dict[str, str]:
@@ -39,7 +37,7 @@ async def change_config(scope: Scope, app: App, changes: Mapping[str, str | None
                 fix=f"Detach it: `changeover addons:detach {taken[name].name} -a {app.name}`.",
             )
     await write_own_config(scope.db, scope.parts.cipher, app.id, changes)
-    await add_release(scope.db, scope.parts.cipher, app.id, scope.caller.id, _description(changes))
+    await release(scope, app.id, _description(changes))
     return await config_vars(scope, app)
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from changeover.engines.engine import Behind, DatabaseFacts, Health
 from changeover.errors import NotFound, ServerUnreachable
-from changeover.platform.attachments import database_url
 from changeover.platform.catalogue import Plan
+from changeover.platform.environment import database_url
 from changeover.platform.resolving import find_addon
 from changeover.platform.scope import Scope
 from changeover.platform.servers import server_of

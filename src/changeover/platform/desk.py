@@ -15,7 +15,6 @@ from changeover.platform.liveness import worker_is_alive
 from changeover.platform.progress import wait_for_run
 from changeover.platform.scope import Parts, Scope
 from changeover.runs.run import Workflow
-from changeover.runs.ticks import Ticks
 from changeover.store.rows import RunRow
 
 PATIENCE_S = 20.0
@@ -29,7 +28,6 @@ class Desk:
 
     pool: AsyncConnectionPool[Any]
     parts: Parts
-    ticks: Ticks
     workflows: Mapping[str, Workflow]
 
     @asynccontextmanager
@@ -38,17 +36,16 @@ class Desk:
         async with self.pool.connection() as db:
             scope = Scope(db=db, caller=await account_of_token(db, token), parts=self.parts)
             yield scope
-        for run in scope.started:
-            await self.ticks.give(run.id, run.host)
+        await self.parts.tick(scope.started)
 
     async def has_worker(self) -> bool:
         """Whether a job worker lives. Raises psycopg's errors when the state can't be asked."""
         async with self.pool.connection(timeout=LOOK_S) as db:
             return await worker_is_alive(db, self.parts.host)
 
-    async def stay_for(self, run: RunRow) -> bool:
+    async def stay_for(self, run: RunRow, *, most_s: float = PATIENCE_S) -> bool:
         """Whether the run was done while the caller waited. Raises what it failed of."""
-        return await wait_for_run(self.pool, run.id, most_s=PATIENCE_S)
+        return await wait_for_run(self.pool, run.id, most_s=most_s)
 
     async def stay_for_removal(self, run: RunRow) -> bool:
         """As `stay_for`; a run that made something and was cancelled has removed it when it failed of that."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from changeover.errors import AlreadyPromoted, NotAvailable, NotFound
-from changeover.platform.attachments import attach, attachments_of
+from changeover.platform.attachments import attach
+from changeover.platform.environment import attachments_of
 from changeover.platform.resolving import find_addon, resolve_attachments
 from changeover.platform.scope import Scope
 from changeover.platform.servers import server_of

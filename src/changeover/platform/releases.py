@@ -2,41 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 from uuid import UUID
 
+from psycopg_pool import AsyncConnectionPool
+
 from changeover.errors import InvalidParams, NotFound
-from changeover.platform.scope import Scope
-from changeover.platform.secrets import Cipher
+from changeover.platform.environment import environment_of, own_config, write_own_config
+from changeover.platform.scope import Parts, Scope
+from changeover.runs.starting import start_run
 from changeover.store import query
 from changeover.store.query import Db
-from changeover.store.rows import App, ConfigVar, Release
+from changeover.store.rows import App, NewRelease, Release, RunRow, Slug
 
 
-async def add_release(db: Db, cipher: Cipher, app_id: UUID, account_id: UUID, description: str) -> int:
-    """The new version's number. Takes the app's row lock, so that numbers have no gaps and no doubles."""
+async def add_release(
+    db: Db,
+    parts: Parts,
+    app_id: UUID,
+    account_id: UUID,
+    description: str,
+    *,
+    slug: Slug | None = None,
+    is_by_user: bool = True,
+    is_superseded: bool = False,
+) -> RunRow | None:
+    """A new release, in the caller's transaction; the run that brings it to the app's dynos, where there is code.
+
+    `slug` None: the code stays what it is. The release phase runs for what a user did, not for an add-on's own changes. One
+    that is superseded in the same transaction (the detach of a replaced attachment) never reaches a dyno. Takes the app's
+    row lock, so that numbers have no gaps and no doubles. Whoever commits gives the run its tick.
+    """
     await query.values(db, "apps.lock", id=app_id)
-    own = cipher.encrypt_map(await own_config(db, cipher, app_id))
-    [version] = await query.values(
-        db, "releases.add", app_id=app_id, description=description, account_id=account_id, config=own
-    )
+    code = slug or await query.one(db, Slug, "slugs.current", app_id=app_id)
+    has_phase = code is not None and code.has_release_phase and is_by_user and not is_superseded
+    made = await query.only(
+        db, NewRelease, "releases.add",
+        app_id=app_id, description=description, account_id=account_id, slug_id=code.id if code else None,
+        status="pending" if has_phase else "succeeded", output_key=secrets.token_urlsafe(24) if has_phase else None,
+        config=parts.cipher.encrypt_map(await own_config(db, parts.cipher, app_id)),
+        environment=parts.cipher.encrypt_map(await environment_of(db, parts.cipher, app_id)),
+    )  # fmt: skip
     await query.execute(db, "releases.touch_app", app_id=app_id)
-    return int(version)
+    if code is None or is_superseded:
+        return None
+    return await start_run(
+        db, kind="release", first_step="phase", subject=f"{made.app_name} v{made.version}", app=made.app_name,
+        host=parts.host, given={"app_id": str(app_id), "release_id": str(made.id)},
+    )  # fmt: skip
 
 
-async def own_config(db: Db, cipher: Cipher, app_id: UUID) -> dict[str, str]:
-    """What its owner set: without what attachments add."""
-    found = await query.rows(db, ConfigVar, "apps.config", app_id=app_id)
-    return {var.name: cipher.decrypt(var.value) for var in found}
-
-
-async def write_own_config(db: Db, cipher: Cipher, app_id: UUID, changes: Mapping[str, str | None]) -> None:
-    """Set those with a value, remove those with None."""
-    for name, value in changes.items():
-        if value is None:
-            await query.execute(db, "apps.unset_config", app_id=app_id, name=name)
-        else:
-            await query.execute(db, "apps.set_config", app_id=app_id, name=name, value=cipher.encrypt(value))
+async def release(
+    scope: Scope, app_id: UUID, description: str, *, slug: Slug | None = None, is_superseded: bool = False
+) -> RunRow | None:
+    """A release for what the caller did; its run, where one is needed, gets its tick after the commit."""
+    run = await add_release(
+        scope.db, scope.parts, app_id, scope.caller.id, description, slug=slug, is_superseded=is_superseded
+    )
+    if run is not None:
+        scope.started.append(run)
+    return run
 
 
 async def list_releases(scope: Scope, app: App) -> Sequence[Release]:
@@ -58,12 +87,28 @@ def config_at(scope: Scope, release: Release) -> dict[str, str]:
 
 
 async def roll_back(scope: Scope, app: App, key: str) -> Release:
-    """Put the own config vars of a former release back, as a new one. Attachments stay as they are."""
+    """Put code and own config vars of a former release back, as a new one. Attachments stay as they are."""
     former = await find_release(scope, app, key)
     if former.status != "succeeded":
         raise InvalidParams(f"v{former.version} never ran: its status is {former.status}.", resource="release")
     cipher = scope.parts.cipher
     await query.execute(scope.db, "apps.clear_config", app_id=app.id)
     await write_own_config(scope.db, cipher, app.id, cipher.decrypt_map(former.config))
-    version = await add_release(scope.db, cipher, app.id, scope.caller.id, f"Rollback to v{former.version}")
-    return await find_release(scope, app, str(version))
+    slug = await query.one(scope.db, Slug, "slugs.find", id=former.slug_id) if former.slug_id else None
+    await release(scope, app.id, f"Rollback to v{former.version}", slug=slug)
+    return (await list_releases(scope, app))[-1]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """The output of a release phase, and whether more may come."""
+
+    file: Path
+    is_running: bool
+
+
+async def phase_of_output(pool: AsyncConnectionPool[Any], parts: Parts, key: str) -> Phase | None:
+    """By the unguessable key in its address."""
+    async with pool.connection() as db:
+        found = await query.one(db, Release, "releases.by_output_key", key=key)
+    return Phase(parts.release_output(found), found.status == "pending") if found else None

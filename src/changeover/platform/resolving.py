@@ -7,7 +7,8 @@ from uuid import UUID
 
 from changeover.errors import Forbidden, MultipleMatches, NotFound
 from changeover.platform.apps import find_app, list_apps, may_access
-from changeover.platform.attachments import attachments_of, attachments_to
+from changeover.platform.attachments import attachments_to
+from changeover.platform.environment import attachments_of
 from changeover.platform.progress import failure_of
 from changeover.platform.scope import Scope
 from changeover.store import query

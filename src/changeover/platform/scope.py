@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from changeover.engines.engine import Engine
 from changeover.platform.catalogue import Catalogue
 from changeover.platform.secrets import Cipher
+from changeover.runs.ticks import Ticks
+from changeover.runtime.router import Router
+from changeover.runtime.runtime import Dynos, Logs
 from changeover.store.query import Db
-from changeover.store.rows import Account, RunRow
+from changeover.store.rows import Account, Release, RunRow
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,26 @@ class Parts:
     catalogue: Catalogue
     max_servers: int
     ca_certificate: Path
-    router_port: int | None = None
+    ticks: Ticks
+    dynos: Dynos
+    logs: Logs
+    router: Router
+
+    @property
+    def router_port(self) -> int | None:
+        """Where apps answer; None while nobody has started the router."""
+        file = self.home / "router" / "listening"
+        return int(file.read_text().rpartition(":")[2]) if file.exists() else None
+
+    def release_output(self, release: Release) -> Path:
+        """Where what a release phase says is kept."""
+        return self.home / "apps" / str(release.app_id) / "releases" / f"v{release.version}.log"
+
+    async def tick(self, started: Iterable[RunRow | None]) -> None:
+        """Have these runs driven soon; to be called once what started them is committed."""
+        for run in started:
+            if run is not None:
+                await self.ticks.give(run.id, run.host)
 
 
 @dataclass

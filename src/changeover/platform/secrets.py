@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-from cryptography.fernet import Fernet, MultiFernet
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 TOKEN_PREFIX = "changeover-"  # noqa: S105 - no secret
 """Worthless anywhere else: the official CLI can be talked into sending a token to Heroku."""
@@ -34,6 +34,13 @@ class Cipher:
     def decrypt(self, sealed: bytes) -> str:
         """Raises cryptography.fernet.InvalidToken when none of the keys fits."""
         return self._fernet.decrypt(sealed).decode()
+
+    def decrypt_fresh(self, sealed: bytes, *, most_s: int) -> str | None:
+        """What was sealed at most that long ago; None for anything else."""
+        try:
+            return self._fernet.decrypt(sealed, ttl=most_s).decode()
+        except InvalidToken:
+            return None
 
     def encrypt_map(self, values: Mapping[str, str]) -> bytes:
         return self.encrypt(json.dumps(values))

@@ -2,6 +2,7 @@
 
 from changeover.engines.engine import Behind
 from changeover.runs.run import Workflow
+from changeover.runtime.runtime import Dyno, Session
 from changeover.store.rows import (
     Account,
     Addon,
@@ -19,6 +20,6 @@ from changeover.store.rows import (
 )
 
 __all__ = [
-    "Account", "Addon", "App", "Attachment", "Authorization", "Behind", "Collaborator", "CredentialRow", "Database",
-    "Member", "Release", "RunRow", "Space", "Team", "Workflow",
+    "Account", "Addon", "App", "Attachment", "Authorization", "Behind", "Collaborator", "CredentialRow", "Database", "Dyno",
+    "Member", "Release", "RunRow", "Session", "Space", "Team", "Workflow",
 ]  # fmt: skip

@@ -21,7 +21,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("file", nargs="?", type=Path)
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--listen", default="127.0.0.1:5000")
-    parser.add_argument("--router-listen")
+    parser.add_argument("--router-listen", default="127.0.0.1:0")
     parser.add_argument("--tls-cert", type=Path)
     parser.add_argument("--tls-key", type=Path)
     parser.add_argument("--leave-running", action="store_true")
@@ -47,7 +47,7 @@ def act(given: argparse.Namespace, places: Places, settings: Settings) -> int:
         from changeover.service.supervisor import Listen, Supervisor
 
         listen = Listen.parse(given.listen, given.tls_cert, given.tls_key)
-        return Supervisor(places, listen, given.leave_running).run()
+        return Supervisor(places, listen, given.router_listen, given.leave_running).run()
     if given.what == "stop":
         from changeover.service.stopping import stop
 
@@ -90,7 +90,7 @@ def serve_child(given: argparse.Namespace, places: Places, settings: Settings) -
             if given.what == "worker":
                 from changeover.service.worker import work
 
-                runner.run(work(places, settings))
+                runner.run(work(places, settings, router_listen=given.router_listen))
             else:
                 from changeover.service.control_plane import serve
 

@@ -9,16 +9,25 @@ from psycopg import AsyncConnection
 from psycopg.conninfo import make_conninfo
 from psycopg_pool import AsyncConnectionPool
 
-from changeover.engines.local import CertificateAuthority, LocalEngine, run_as_for_servers
+from changeover.engines.local import (
+    CertificateAuthority,
+    LocalEngine,
+    run_as_for_apps,
+    run_as_for_router,
+    run_as_for_servers,
+)
 from changeover.platform.catalogue import Catalogue
 from changeover.platform.scope import Parts
 from changeover.platform.secrets import Cipher
+from changeover.runs.ticks import Ticks
+from changeover.runtime.dynos import LocalDynos
+from changeover.runtime.router import CaddyRouter, RouterPlaces
 from changeover.service.places import Places
 from changeover.service.state import State
 from changeover.settings import Settings
 
 
-def make_parts(places: Places, settings: Settings) -> Parts:
+def make_parts(places: Places, settings: Settings, ticks: Ticks) -> Parts:
     """Everything that platform code acts through."""
     authority = CertificateAuthority(places.ca)
     engine = LocalEngine(
@@ -28,6 +37,7 @@ def make_parts(places: Places, settings: Settings) -> Parts:
         run_as=run_as_for_servers(),
         configured=settings.installations,
     )
+    dynos = LocalDynos(places.home, places.sockets, run_as=run_as_for_apps())
     return Parts(
         host=settings.host_name,
         home=places.home,
@@ -35,8 +45,16 @@ def make_parts(places: Places, settings: Settings) -> Parts:
         cipher=Cipher.from_file(places.keys),
         catalogue=Catalogue(),
         max_servers=settings.max_databases,
+        ticks=ticks,
+        dynos=dynos,
+        logs=dynos.logs,
+        router=CaddyRouter(router_places(places)),
         ca_certificate=authority.ensure(),
     )
+
+
+def router_places(places: Places) -> RouterPlaces:
+    return RouterPlaces(places.router, places.sockets, run_as_for_router())
 
 
 def make_pool(state: State, *, most: int) -> AsyncConnectionPool[Any]:

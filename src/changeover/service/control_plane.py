@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from pathlib import Path
 
 import uvicorn
 
 from changeover.api.app import create_app
+from changeover.api.rendezvous import Rendezvous
+from changeover.engines.local import CertificateAuthority
 from changeover.platform.desk import Desk
 from changeover.platform.workflows import workflows
 from changeover.runs.ticks import Ticks
@@ -17,6 +20,7 @@ from changeover.service.state import State
 from changeover.settings import Settings
 
 GRACE_S = 3
+RENDEZVOUS_HOST = "127.0.0.1"
 
 
 async def serve(
@@ -24,9 +28,12 @@ async def serve(
 ) -> None:
     """Until SIGTERM. `listening` is the file descriptor of the open socket."""
     state = State(places, settings)
-    parts = make_parts(places, settings)
-    async with make_pool(state, most=8) as pool, Ticks(state.conninfo, host=settings.host_name) as ticks:
-        app = create_app(Desk(pool=pool, parts=parts, ticks=ticks, workflows=workflows(parts)))
+    ticks = Ticks(state.conninfo, host=settings.host_name)
+    parts = make_parts(places, settings, ticks)
+    rendezvous = Rendezvous(parts, RENDEZVOUS_HOST)
+    async with make_pool(state, most=8) as pool, ticks:
+        await rendezvous.start(_rendezvous_tls(places))
+        app = create_app(Desk(pool=pool, parts=parts, workflows=workflows(parts)), rendezvous)
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -39,3 +46,13 @@ async def serve(
             ssl_keyfile=tls_key,
         )
         await uvicorn.Server(config).serve(sockets=[socket.socket(fileno=listening)])
+        await rendezvous.stop()
+
+
+def _rendezvous_tls(places: Places) -> ssl.SSLContext:
+    """The client verifies who it speaks to, against our own authority."""
+    authority = CertificateAuthority(places.ca)
+    authority.renew_if_due([RENDEZVOUS_HOST], places.rendezvous_tls, owner=None)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(places.rendezvous_tls / "server.crt", places.rendezvous_tls / "server.key")
+    return context

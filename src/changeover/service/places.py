@@ -50,6 +50,14 @@ class Places:
         return self.state / "data"
 
     @property
+    def router(self) -> Path:
+        return self.home / "router"
+
+    @property
+    def rendezvous_tls(self) -> Path:
+        return self.home / "rendezvous"
+
+    @property
     def dumps(self) -> Path:
         return self.home / "dumps"
 

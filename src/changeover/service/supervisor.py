@@ -118,6 +118,7 @@ class Supervisor:
 
     places: Places
     listen: Listen
+    router_listen: str
     leave_running: bool
     told_to_stop: bool = False
     children: list[Child] = field(default_factory=list)
@@ -182,7 +183,7 @@ class Supervisor:
         ]  # fmt: skip
         where = f"--data-dir={self.places.home}"
         self.children = [
-            Child("worker", ["worker", where]),
+            Child("worker", ["worker", where, f"--router-listen={self.router_listen}"]),
             Child("control-plane", ["control-plane", where, f"--fd={fd}", *tls], keep=(fd,)),
         ]
 

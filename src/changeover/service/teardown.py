@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 from changeover.platform.servers import stop_all
+from changeover.runs.ticks import Ticks
 from changeover.service.composition import connect_state, make_parts
 from changeover.service.places import Places
 from changeover.service.state import State
@@ -15,8 +16,11 @@ async def teardown(places: Places, settings: Settings) -> list[str]:
     """The names of the servers that were stopped. Starts the state first where it had died: it knows the servers."""
     state = State(places, settings)
     await state.start()
+    parts = make_parts(places, settings, Ticks(state.conninfo, host=settings.host_name))
+    await parts.router.stop()
+    await parts.dynos.stop()
     async with await connect_state(state) as db:
-        stopped = await stop_all(make_parts(places, settings), db)
+        stopped = await stop_all(parts, db)
     await state.dump()
     await state.stop()
     if places.sockets.exists():

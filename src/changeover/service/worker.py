@@ -15,39 +15,64 @@ from typing import Any
 
 from psycopg_pool import AsyncConnectionPool
 
+from changeover.errors import ChangeoverError
 from changeover.platform.liveness import hold_worker_lock
+from changeover.platform.routing import Routing, WebDynoNames, has_code
 from changeover.platform.scope import Parts
 from changeover.platform.servers import keep_alive, tidy_servers
 from changeover.platform.workflows import workflows
 from changeover.runs.driver import Driver
 from changeover.runs.ticks import Ticks
-from changeover.service.composition import connect_state, make_parts, make_pool
+from changeover.runtime.router import follow_access_log
+from changeover.service.composition import connect_state, make_parts, make_pool, router_places
 from changeover.service.places import Places
 from changeover.service.state import State
 from changeover.settings import Settings
 
 log = logging.getLogger(__name__)
 
-SWEEP_S, KEEP_ALIVE_S, HOURLY_S = 30.0, 1.0, 3600.0
+SWEEP_S, KEEP_ALIVE_S, NAMES_S, HOURLY_S = 30.0, 1.0, 1.0, 3600.0
 DUMP_AGE = timedelta(days=1)
 
 
-async def work(places: Places, settings: Settings) -> None:
+async def work(places: Places, settings: Settings, *, router_listen: str) -> None:
     """Until SIGTERM, or until the state is lost."""
     state = State(places, settings)
-    parts = make_parts(places, settings)
     pool = make_pool(state, most=4)
     ticks = Ticks(state.conninfo, host=settings.host_name, most_at_once=4)
+    parts = make_parts(places, settings, ticks)
     async with await connect_state(state) as lock, pool, ticks:
         await _become_the_worker(lock, settings.host_name)
+        names, routing = WebDynoNames(), Routing(parts)
+        await names.look(pool)
         driver = Driver(lambda: connect_state(state), workflows(parts))
         await _until_told_to_stop(
             _every(SWEEP_S, lambda: _sweep(pool, ticks)),
             _every(KEEP_ALIVE_S, lambda: keep_alive(parts, pool)),
+            _every(KEEP_ALIVE_S, lambda: _keep_apps_alive(parts, pool, routing, router_listen)),
+            follow_access_log(router_places(places), parts.logs.append, names.of),
+            _every(NAMES_S, lambda: names.look(pool)),
             _every(HOURLY_S, lambda: _housekeeping(parts, pool, state)),
             _every(2.0, lambda: lock.execute("SELECT 1")),
             ticks.obey(driver),
         )
+
+
+async def _keep_apps_alive(parts: Parts, pool: AsyncConnectionPool[Any], routing: Routing, router_listen: str) -> None:
+    """What keeps dynos, and the router: started, adopted, or started again. A failure is tried again in a second.
+
+    Neither runs before the first deploy: who only moves databases doesn't pay for them.
+    """
+    if not await has_code(pool):
+        return
+    try:
+        if not await parts.dynos.is_alive():
+            await parts.dynos.start()
+        if not (await parts.router.health()).is_up:
+            await parts.router.start(router_listen)
+        await routing.look(pool)
+    except ChangeoverError as error:
+        log.warning("%s", error.message)
 
 
 async def _become_the_worker(lock: Any, host: str) -> None:

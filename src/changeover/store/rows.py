@@ -81,6 +81,7 @@ class App:
     released_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    ports: list[int]
     owner_email: str
     team_name: str | None
     space_name: str | None
@@ -116,7 +117,60 @@ class Release:
     email: str
     config: bytes
     addon_plan_names: list[str]
+    slug_id: UUID | None
+    environment: bytes | None
+    output_key: str | None
     is_current: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
+class NewRelease:
+    id: UUID
+    version: int
+    app_name: str
+
+
+@dataclass(frozen=True)
+class Slug:
+    """Deployed code. `process_types` is the Procfile: [type, command], in its order."""
+
+    id: UUID
+    app_id: UUID
+    process_types: list[list[str]]
+    directory: str
+    bytes: int
+    checksum: str
+    created_at: datetime
+
+    @property
+    def commands(self) -> dict[str, str]:
+        return {pair[0]: pair[1] for pair in self.process_types}
+
+    @property
+    def has_release_phase(self) -> bool:
+        return "release" in self.commands
+
+
+@dataclass(frozen=True)
+class DynoRow:
+    app_id: UUID
+    name: str
+    type: str
+    port: int | None
+    release: int
+    restarts: int
+    is_stopped: bool
+
+
+@dataclass(frozen=True)
+class FormationRow:
+    id: UUID
+    app_id: UUID
+    type: str
+    quantity: int
+    size: str
     created_at: datetime
     updated_at: datetime
 

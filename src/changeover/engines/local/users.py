@@ -10,6 +10,7 @@ from changeover.postgres.programs import run_or_fail, run_program
 
 SERVER_USER = "changeover-pg"
 APP_USER = "changeover-app"
+ROUTER_USER = "changeover-router"
 
 
 def run_as_for_servers() -> str | None:
@@ -17,11 +18,21 @@ def run_as_for_servers() -> str | None:
     return SERVER_USER if os.geteuid() == 0 else None
 
 
+def run_as_for_apps() -> str | None:
+    """Whom dynos run as."""
+    return APP_USER if os.geteuid() == 0 else None
+
+
+def run_as_for_router() -> str | None:
+    """Whom the router runs as: it sees every app's traffic, and should see nothing else."""
+    return ROUTER_USER if os.geteuid() == 0 else None
+
+
 async def ensure_system_users() -> list[str]:
     """Make the system users where we are root and they are missing; returns those that were made now."""
     if os.geteuid() != 0:
         return []
-    missing = [user for user in (SERVER_USER, APP_USER) if not _exists(user)]
+    missing = [user for user in (SERVER_USER, APP_USER, ROUTER_USER) if not _exists(user)]
     for user in missing:
         useradd = ["/usr/sbin/useradd", "--system", "--user-group", "--no-create-home", "--home-dir=/nonexistent"]
         done = await run_program([*useradd, "--shell=/usr/sbin/nologin", user])

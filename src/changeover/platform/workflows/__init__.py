@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from changeover.platform.scope import Parts
+from changeover.platform.workflows.converging import Converging
 from changeover.platform.workflows.destroying import Destroying
 from changeover.platform.workflows.following import Following
 from changeover.platform.workflows.provisioning import Provisioning
@@ -17,5 +18,6 @@ def workflows(parts: Parts) -> dict[str, Workflow]:
         Following(parts).workflow(),
         Unfollowing(parts).workflow(),
         Destroying(parts).workflow(),
+        *Converging(parts).workflows(),
     )
     return {table.kind: table for table in tables}

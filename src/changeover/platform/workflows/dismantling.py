@@ -14,7 +14,7 @@ from changeover.platform.servers import as_server, holding_server
 from changeover.runs.run import Run
 from changeover.store import query
 from changeover.store.query import Db
-from changeover.store.rows import Attachment, CredentialRow, Database, ServerRow
+from changeover.store.rows import Attachment, CredentialRow, Database, RunRow, ServerRow
 
 
 async def dismantle(run: Run, parts: Parts) -> None:
@@ -50,16 +50,20 @@ async def _drop_from_shared(run: Run, parts: Parts, server: ServerRow) -> None:
 async def _forget(run: Run, parts: Parts) -> None:
     """Attachments (each with its release), add-on, and the mark on a server that nobody uses any more."""
     async with run.transaction() as db:
-        await _take_off(db, run, parts)
+        started = await _take_off(db, run, parts)
         await query.execute(db, "addons.remove", id=run.input["addon_id"])
         await query.execute(db, "databases.retire_server_if_unused", name=run.input["server"])
+    await parts.tick(started)
 
 
-async def _take_off(db: Db, run: Run, parts: Parts) -> None:
+async def _take_off(db: Db, run: Run, parts: Parts) -> list[RunRow | None]:
+    started = []
     for attachment in await query.rows(db, Attachment, "attachments.of_addon", addon_id=run.input["addon_id"]):
         await query.execute(db, "attachments.remove", id=attachment.id)
         description = f"Detach {attachment.name} (@ref:{attachment.addon_name})"
-        await add_release(db, parts.cipher, attachment.app_id, UUID(run.input["account_id"]), description)
+        account = UUID(run.input["account_id"])
+        started.append(await add_release(db, parts, attachment.app_id, account, description, is_by_user=False))
+    return started
 
 
 async def _remove_if_retired(run: Run, parts: Parts, name: str) -> None:

@@ -11,7 +11,7 @@ from changeover.platform.servers import as_server, holding_server
 from changeover.platform.workflows.dismantling import dismantle
 from changeover.runs.run import Advance, Outcome, Run, Step, Wait, Workflow
 from changeover.store import query
-from changeover.store.rows import Addon, Attachment, CredentialRow, Database, ServerRow
+from changeover.store.rows import Addon, Attachment, CredentialRow, Database, RunRow, ServerRow
 
 
 class Provisioning:
@@ -62,9 +62,12 @@ class Provisioning:
 
 async def announce(run: Run, parts: Parts) -> None:
     """The add-on is provisioned: its config vars appear on every app that has it, each with a release."""
+    started: list[RunRow | None] = []
     async with run.transaction() as db:
         addon = await query.only(db, Addon, "addons.find", key=run.input["addon_id"])
         await query.execute(db, "addons.set_state", id=addon.id, state="provisioned")
         for attachment in await query.rows(db, Attachment, "attachments.of_addon", addon_id=addon.id):
             text = f"@ref:{addon.name} completed provisioning, setting {attachment.config_var}."
-            await add_release(db, parts.cipher, attachment.app_id, UUID(run.input["account_id"]), text)
+            account = UUID(run.input["account_id"])
+            started.append(await add_release(db, parts, attachment.app_id, account, text, is_by_user=False))
+    await parts.tick(started)

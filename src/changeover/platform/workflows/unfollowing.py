@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from changeover.platform.attachments import database_url
+from changeover.platform.environment import database_url
 from changeover.platform.scope import Parts
 from changeover.platform.servers import as_server
 from changeover.runs.run import Advance, Outcome, Run, Step, Workflow

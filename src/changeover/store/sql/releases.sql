@@ -1,9 +1,11 @@
 -- name: add
-INSERT INTO releases (app_id, version, description, status, account_id, config, addon_plan_names)
-SELECT %(app_id)s, coalesce(max(version), 0) + 1, %(description)s, 'succeeded', %(account_id)s, %(config)s,
+INSERT INTO releases (app_id, version, description, status, account_id, config, environment, slug_id, output_key,
+                      addon_plan_names)
+SELECT %(app_id)s, coalesce(max(version), 0) + 1, %(description)s, %(status)s, %(account_id)s, %(config)s, %(environment)s,
+       %(slug_id)s, %(output_key)s,
        ARRAY(SELECT service || ':' || plan FROM addons WHERE app_id = %(app_id)s ORDER BY service, plan)
   FROM releases WHERE app_id = %(app_id)s
-RETURNING version;
+RETURNING id, version, (SELECT name FROM apps WHERE apps.id = app_id) AS app_name;
 
 -- name: touch_app
 UPDATE apps SET released_at = now(), updated_at = now() WHERE id = %(app_id)s;
@@ -26,3 +28,29 @@ SELECT * FROM (
       JOIN accounts ON accounts.id = releases.account_id
      WHERE app_id = %(app_id)s) AS numbered
  WHERE id::text = %(key)s OR version::text = ltrim(%(key)s, 'v');
+
+-- name: current
+-- What dynos run: the newest that succeeded.
+SELECT releases.*, apps.name AS app_name, accounts.email, true AS is_current
+  FROM releases
+  JOIN apps ON apps.id = releases.app_id
+  JOIN accounts ON accounts.id = releases.account_id
+ WHERE app_id = %(app_id)s AND status = 'succeeded'
+ ORDER BY version DESC LIMIT 1;
+
+-- name: set_status
+UPDATE releases SET status = %(status)s, updated_at = now() WHERE id = %(id)s;
+
+-- name: by_output_key
+SELECT releases.*, apps.name AS app_name, accounts.email, false AS is_current
+  FROM releases
+  JOIN apps ON apps.id = releases.app_id
+  JOIN accounts ON accounts.id = releases.account_id
+ WHERE output_key = %(key)s;
+
+-- name: by_id
+SELECT releases.*, apps.name AS app_name, accounts.email, false AS is_current
+  FROM releases
+  JOIN apps ON apps.id = releases.app_id
+  JOIN accounts ON accounts.id = releases.account_id
+ WHERE releases.id = %(id)s;

@@ -1,0 +1,114 @@
+"""Attached one-off dynos, as the official CLI's rendezvous protocol has them: TLS, a secret, then a terminal's bytes.
+
+The client sends `SECRET\\r\\n` and throws the first chunk of the answer away; afterwards both directions are raw. A dyno
+starts when its secret is presented, and ends with the connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import ssl
+import time
+from dataclasses import dataclass, field
+
+from fastapi import Request
+
+from changeover.platform.scope import Parts
+from changeover.platform.things import Dyno, Session
+
+log = logging.getLogger(__name__)
+
+GREETING = b"rendezvous\r\n"
+END_OF_INPUT = b"\x04"
+PATIENCE_S = 60.0
+GREETING_PAUSE_S = 0.05
+CHUNK = 65536
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A dyno that somebody will come for."""
+
+    dyno: Dyno
+    has_tty: bool
+    until: float
+
+
+@dataclass
+class Rendezvous:
+    """One for the process, at an address of loopback."""
+
+    parts: Parts
+    host: str
+    port: int = 0
+    _expected: dict[str, Expected] = field(default_factory=dict)
+    _server: asyncio.Server | None = None
+
+    async def start(self, tls: ssl.SSLContext) -> None:
+        self._server = await asyncio.start_server(self._meet, self.host, self.port, ssl=tls)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+
+    def expect(self, dyno: Dyno, *, has_tty: bool) -> str:
+        """The address at which the dyno starts once somebody comes, within a minute."""
+        now = time.monotonic()
+        for old in [secret for secret, one in self._expected.items() if one.until < now]:
+            del self._expected[old]
+        secret = secrets.token_urlsafe(24)
+        self._expected[secret] = Expected(dyno, has_tty, now + PATIENCE_S)
+        return f"rendezvous://{self.host}:{self.port}/{secret}"
+
+    async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                secret = (await reader.readline()).decode(errors="replace").strip()
+            expected = self._expected.pop(secret, None)
+            if expected is not None and expected.until > time.monotonic():
+                writer.write(GREETING)
+                await writer.drain()
+                # The client drops its first chunk, whole: nothing else may travel in it.
+                await asyncio.sleep(GREETING_PAUSE_S)
+                await self._attach(expected, reader, writer)
+        except (ConnectionError, TimeoutError, ssl.SSLError) as gone:
+            log.info("a rendezvous ended: %s", gone)
+        finally:
+            writer.close()
+
+    async def _attach(self, expected: Expected, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        window = expected.dyno.environment
+        columns, rows = _number(window.get("COLUMNS"), 80), _number(window.get("LINES"), 24)
+        async with self.parts.dynos.attached(
+            expected.dyno, columns=columns, rows=rows, tty=expected.has_tty
+        ) as session:
+            typing = asyncio.ensure_future(_pass_typing(reader, session, has_tty=expected.has_tty))
+            try:
+                while said := await session.read():
+                    writer.write(said)
+                    await writer.drain()
+            finally:
+                typing.cancel()
+                await asyncio.gather(typing, return_exceptions=True)
+
+
+async def _pass_typing(reader: asyncio.StreamReader, session: Session, *, has_tty: bool) -> None:
+    while typed := await reader.read(CHUNK):
+        if not has_tty and typed.endswith(END_OF_INPUT):
+            await session.write(typed[:-1])
+            await session.end_input()
+        else:
+            await session.write(typed)
+    await session.end_input()
+
+
+def _number(text: str | None, default: int) -> int:
+    return int(text) if text and text.isdigit() and 0 < int(text) < 10_000 else default
+
+
+def rendezvous_of(request: Request) -> Rendezvous:
+    found: Rendezvous = request.app.state.rendezvous
+    return found

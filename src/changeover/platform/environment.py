@@ -1,0 +1,66 @@
+"""An app's environment: what its owner set, and the URLs that its attachments add."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from changeover.errors import NotFound
+from changeover.platform.secrets import Cipher
+from changeover.platform.urls import DatabaseUrl
+from changeover.store import query
+from changeover.store.query import Db
+from changeover.store.rows import Attachment, ConfigVar, CredentialRow, Database
+
+CREDENTIAL_NAMESPACE = "credential:"
+
+
+async def own_config(db: Db, cipher: Cipher, app_id: UUID) -> dict[str, str]:
+    """What its owner set: without what attachments add."""
+    found = await query.rows(db, ConfigVar, "apps.config", app_id=app_id)
+    return {var.name: cipher.decrypt(var.value) for var in found}
+
+
+async def write_own_config(db: Db, cipher: Cipher, app_id: UUID, changes: Mapping[str, str | None]) -> None:
+    """Set those with a value, remove those with None."""
+    for name, value in changes.items():
+        if value is None:
+            await query.execute(db, "apps.unset_config", app_id=app_id, name=name)
+        else:
+            await query.execute(db, "apps.set_config", app_id=app_id, name=name, value=cipher.encrypt(value))
+
+
+async def attachments_of(db: Db, app_id: UUID) -> Sequence[Attachment]:
+    """Of an app, in the order in which they came."""
+    return await query.rows(db, Attachment, "attachments.of_app", app_id=app_id)
+
+
+async def database_url(db: Db, cipher: Cipher, database: Database, namespace: str | None = None) -> DatabaseUrl:
+    """How the holder of an attachment of that namespace reaches the database. Raises NotFound for an unknown credential."""
+    wanted = (namespace or "").removeprefix(CREDENTIAL_NAMESPACE) or "default"
+    for credential in await query.rows(db, CredentialRow, "databases.credentials", addon_id=database.addon_id):
+        if credential.name == wanted:
+            return DatabaseUrl(
+                database.address,
+                database.port,
+                database.database_name,
+                credential.user_name,
+                cipher.decrypt(credential.password),
+            )
+    raise NotFound(f"Couldn't find the credential {wanted} of {database.addon_name}.", resource="credential")
+
+
+async def urls_of_attachments(db: Db, cipher: Cipher, app_id: UUID) -> dict[str, str]:
+    """Config vars that attachments add; none for a database that is still being made or already going."""
+    found: dict[str, str] = {}
+    for attachment in await attachments_of(db, app_id):
+        database = await query.one(db, Database, "databases.find", addon_id=attachment.addon_id)
+        if database is not None and database.state == "provisioned":
+            found[attachment.config_var] = str(await database_url(db, cipher, database, attachment.namespace))
+    return found
+
+
+async def environment_of(db: Db, cipher: Cipher, app_id: UUID) -> dict[str, str]:
+    """All of it, sorted by name."""
+    own = await own_config(db, cipher, app_id)
+    return dict(sorted({**own, **await urls_of_attachments(db, cipher, app_id)}.items()))

@@ -1,0 +1,109 @@
+"""What the router has to know: which apps there are, where their web dynos listen, who is in maintenance with which page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from psycopg_pool import AsyncConnectionPool
+
+from changeover.errors import ChangeoverError
+from changeover.platform.environment import own_config
+from changeover.platform.scope import Parts, Scope
+from changeover.runtime.router import Site, fetch_page
+from changeover.runtime.runtime import Dyno
+from changeover.store import query
+from changeover.store.rows import App, DynoRow
+
+MAINTENANCE_PAGE, ERROR_PAGE = "MAINTENANCE_PAGE_URL", "ERROR_PAGE_URL"
+
+
+class Routing:
+    """Tells the router of every app, when one comes, goes or is renamed. Where its dynos listen is a Handover's matter."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._told: tuple[Site, ...] | None = None
+
+    async def look(self, pool: AsyncConnectionPool[Any]) -> None:
+        """One look, for a keeper to take each second once the router is up. Raises RouterFailed."""
+        async with pool.connection() as db:
+            sites = tuple(site_of(app) for app in await query.rows(db, App, "formation.all_apps"))
+        if sites != self._told:
+            await self._parts.router.apply(sites)
+            self._told = sites
+
+
+def site_of(app: App) -> Site:
+    return Site(app=str(app.id), hostnames=(f"{app.name}.localhost",), is_internal=app.is_internally_routed)
+
+
+async def has_code(pool: AsyncConnectionPool[Any]) -> bool:
+    """Whether anything was ever deployed here."""
+    async with pool.connection() as db:
+        return await query.values(db, "slugs.any") == [True]
+
+
+class Handover:
+    """Keeps an app reachable while its web dynos are replaced: routes to each successor before its predecessor goes."""
+
+    def __init__(self, parts: Parts, app: App, before: Mapping[str, int], after: Mapping[str, int]) -> None:
+        """`before` and `after`: web dynos' names and ports."""
+        self._parts, self._app = parts, str(app.id)
+        self._ports = {name: port for name, port in before.items() if name in after}
+
+    def begin(self) -> None:
+        """Those that are to end without a successor get no further requests."""
+        self._route()
+
+    async def ready(self, dyno: Dyno) -> None:
+        """A successor listens."""
+        if dyno.port is not None:
+            self._ports[dyno.name] = dyno.port
+            self._route()
+
+    def end(self, after: Mapping[str, int]) -> None:
+        self._ports = dict(after)
+        self._route()
+
+    def _route(self) -> None:
+        self._parts.router.route(self._app, tuple(self._ports.values()))
+
+
+async def set_maintenance(scope: Scope, app: App, on: bool) -> None:
+    """From the next request on. The page is the app's own where MAINTENANCE_PAGE_URL names one that answers."""
+    own = await own_config(scope.db, scope.parts.cipher, app.id)
+    page = await _page(scope, own, MAINTENANCE_PAGE) if on else None
+    scope.parts.router.maintenance(str(app.id), on, page)
+    if on:
+        scope.parts.router.error_page(str(app.id), await _page(scope, own, ERROR_PAGE))
+
+
+async def _page(scope: Scope, config: Mapping[str, str], name: str) -> bytes | None:
+    """A page that can't be fetched is a warning: maintenance mode must not fail for its looks."""
+    url = config.get(name)
+    if not url:
+        return None
+    try:
+        return await fetch_page(url)
+    except ChangeoverError as error:
+        scope.warnings.append(f"{error.what} {error.why} The default page is shown instead.".replace("\n", " "))
+        return None
+
+
+class WebDynoNames:
+    """Which dyno listens where, for the router's lines; looked up now and then, not for each request."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, dict[int, str]] = {}
+
+    async def look(self, pool: AsyncConnectionPool[Any]) -> None:
+        async with pool.connection() as db:
+            rows = await query.rows(db, DynoRow, "formation.web_dynos")
+        known: dict[str, dict[int, str]] = {}
+        for row in rows:
+            known.setdefault(str(row.app_id), {})[row.port or 0] = row.name
+        self._known = known
+
+    def of(self, app: str) -> Mapping[int, str]:
+        return self._known.get(app, {})

@@ -1,0 +1,47 @@
+-- name: of_app
+SELECT * FROM formation WHERE app_id = %(app_id)s ORDER BY type <> 'web', type;
+
+-- name: set
+INSERT INTO formation (app_id, type, quantity, size) VALUES (%(app_id)s, %(type)s, %(quantity)s, %(size)s)
+ON CONFLICT (app_id, type) DO UPDATE SET quantity = excluded.quantity, size = excluded.size, updated_at = now();
+
+-- name: remember_ports
+UPDATE apps SET ports = %(ports)s WHERE id = %(app_id)s;
+
+-- name: ports_taken
+SELECT unnest(ports) FROM apps UNION SELECT port FROM servers;
+
+-- name: all_apps
+SELECT * FROM apps_seen ORDER BY name;
+
+-- name: next_number
+SELECT nextval('dyno_runs');
+
+-- name: dynos
+SELECT * FROM dynos WHERE app_id = %(app_id)s ORDER BY name;
+
+-- name: put_dyno
+INSERT INTO dynos (app_id, name, type, port, release, restarts, is_stopped)
+VALUES (%(app_id)s, %(name)s, %(type)s, %(port)s, %(release)s, %(restarts)s, %(is_stopped)s)
+ON CONFLICT (app_id, name) DO UPDATE
+   SET type = excluded.type, port = excluded.port, release = excluded.release, restarts = excluded.restarts,
+       is_stopped = excluded.is_stopped;
+
+-- name: remove_dynos
+DELETE FROM dynos WHERE app_id = %(app_id)s AND NOT (name = ANY (%(kept)s));
+
+-- name: restart
+UPDATE dynos SET restarts = restarts + 1, is_stopped = false, release = 0
+ WHERE app_id = %(app_id)s AND %(which)s IN ('*', name, type);
+
+-- name: stop
+UPDATE dynos SET is_stopped = true WHERE app_id = %(app_id)s AND %(which)s IN (name, type);
+
+-- name: try_lock_app
+SELECT pg_try_advisory_lock(hashtext('changeover.dynos'), hashtext(%(app_id)s));
+
+-- name: unlock_app
+SELECT pg_advisory_unlock(hashtext('changeover.dynos'), hashtext(%(app_id)s));
+
+-- name: web_dynos
+SELECT * FROM dynos WHERE port IS NOT NULL;
