@@ -228,6 +228,13 @@ def test_maintenance_mode_answers_503_with_a_page_and_leaves_workers_alone(api: 
     assert ask(api, shop).status_code == 200
 
 
+def test_switching_off_scheduled_jobs_is_refused_while_there_are_none(api: httpx2.Client, shop: str) -> None:
+    answer = api.patch(f"/apps/{shop}", json={"maintenance": True, "scheduler": False})
+
+    assert (answer.status_code, answer.json()["id"]) == (422, "invalid_params")
+    assert ask(api, shop).status_code == 200
+
+
 def test_a_maintenance_page_that_does_not_answer_is_a_warning(api: httpx2.Client, shop: str) -> None:
     api.patch(f"/apps/{shop}/config-vars", json={"MAINTENANCE_PAGE_URL": "http://127.0.0.1:9/page.html"})
 

@@ -65,6 +65,12 @@ async def show(request: Request, key: str) -> Json:
 
 @router.patch("/apps/{key}")
 async def update(request: Request, key: str, body: Body) -> Json:
+    if "scheduler" in body:
+        raise InvalidParams(
+            "Scheduled jobs can't be switched off.",
+            why="changeover does not offer the Scheduler yet: there are none.",
+            fix="Repeat the command without --scheduler-off.",
+        )
     async with opened(request) as scope:
         app = await platform.change_app(
             scope,

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from changeover.engines.local import ensure_system_users, run_as_for_servers
+from changeover.engines.local import ensure_system_users, run_as_for_router
 from changeover.runtime.router import Address, CaddyRouter, RouterPlaces, Site
 
 WEB_DYNO = Path(__file__).with_name("web_dyno.py")
@@ -64,7 +64,7 @@ class RouterHome:
 
     def __post_init__(self) -> None:
         self.home.chmod(0o755)
-        self.places = RouterPlaces(self.home / "router", self.home / "sockets", run_as_for_servers())
+        self.places = RouterPlaces(self.home / "router", self.home / "sockets", run_as_for_router())
         self.router = CaddyRouter(self.places)
 
     async def start(self, listen: str = "127.0.0.1:0") -> None:

@@ -117,6 +117,7 @@ class CaddyRouter:
 
     async def apply(self, sites: tuple[Site, ...]) -> bool:
         async with self._turn:
+            self.places.make()
             room = self._room().grown(apps=0, dynos=max((len(site.ports or ()) for site in sites), default=0))
             lanes = self._lanes.settle(sites, slots=room.slots)
             return await self._bring_in_force(room.grown(apps=lanes, dynos=0))

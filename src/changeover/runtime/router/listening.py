@@ -66,6 +66,7 @@ def _open(address: Address) -> socket.socket | None:
     listener = socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Caddy gets a connection with its first request: what it has accepted but not read, another configuration drops
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, SILENT_S)
         listener.bind((address.host, address.port))
         listener.listen(BACKLOG)

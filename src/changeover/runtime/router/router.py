@@ -72,9 +72,10 @@ class Router(Protocol):
         """One quick look, for a keeper to take each second: when it isn't up, call `start`."""
 
     async def apply(self, sites: tuple[Site, ...]) -> bool:
-        """Exactly these apps are known afterwards. True when the running configuration had to be replaced.
+        """Exactly these apps are known from the next request on. Raises RouterFailed.
 
-        Other ports alone replace nothing. Raises RouterFailed.
+        True when there was no room for so many apps or dynos, and the running configuration was replaced: the only change
+        that takes a second and may, under load, cost a request.
         """
 
     def route(self, app: str, ports: tuple[int, ...]) -> None:
