@@ -144,9 +144,10 @@ async def test_destroying_during_the_copy_leaves_nothing(host: Host) -> None:
 def small_disk(host: Host) -> Iterator[Path]:
     """A folder on a disk of 24 MB."""
     folder = host.home / "small"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     mount = ["mount", "-t", "tmpfs", "-o", "size=24m,mode=0755", "none", str(folder)]
     if os.geteuid() != 0 or subprocess.run(mount, check=False).returncode != 0:
+        folder.rmdir()
         pytest.skip("needs root, to mount a small disk")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
