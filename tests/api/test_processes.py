@@ -149,7 +149,8 @@ def test_the_formation_is_kept_over_releases(api: httpx2.Client, shop: str) -> N
     deploy(api, shop)
 
     wait_for(api, shop, {"web.1": "up", "web.2": "up"})
-    assert {ask(api, shop).text for _ in range(8)} == {"web.1 ", "web.2 "}
+    both = {"web.1 ", "web.2 "}
+    wait_until(lambda: {ask(api, shop).text for _ in range(8)} == both, what="both to be asked in turn")
 
 
 def test_the_release_phase_runs_before_the_dynos_and_its_output_can_be_read(api: httpx2.Client, things: Things) -> None:
@@ -189,7 +190,7 @@ def test_a_rollback_brings_the_former_code_back(api: httpx2.Client, shop: str) -
     api.post(f"/apps/{shop}/releases", json={"release": str(former)})
 
     wait_for(api, shop, {"web.1": "up"})
-    assert ask(api, shop).status_code == 200
+    wait_until(lambda: ask(api, shop).status_code == 200, what="the router to hear of it")
 
 
 @pytest.mark.parametrize("archive", [b"", b"no archive", packed("nonsense without a colon\n"), packed("")])
@@ -254,7 +255,7 @@ def test_a_restart_replaces_every_dyno(api: httpx2.Client, shop: str) -> None:
         stopping = f"heroku[{dyno}]: Stopping all processes with SIGTERM"
         wait_until(lambda line=stopping: line in logs(api, shop), what=stopping)  # type: ignore[misc]
     wait_for(api, shop, {"web.1": "up", "worker.1": "up"})
-    assert ask(api, shop).status_code == 200
+    wait_until(lambda: ask(api, shop).status_code == 200, what="the router to hear of it")
 
 
 def test_a_stopped_dyno_stays_down_until_the_next_restart(api: httpx2.Client, shop: str) -> None:
