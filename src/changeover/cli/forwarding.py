@@ -174,14 +174,19 @@ async def _connect(remote: Remote) -> tuple[asyncio.StreamReader, asyncio.Stream
 async def _pass_body(client: asyncio.StreamReader, upstream: asyncio.StreamWriter, head: Head, length: int) -> None:
     if head.is_chunked:
         await _pass_chunks(client, upstream)
-    while length:
-        data = await client.read(min(length, CHUNK))
+    await _pass_bytes(client, upstream, length)
+    await upstream.drain()
+
+
+async def _pass_bytes(client: asyncio.StreamReader, upstream: asyncio.StreamWriter, count: int) -> None:
+    """Exactly so many, as they come."""
+    while count:
+        data = await client.read(min(count, CHUNK))
         if not data:
             raise ConnectionResetError("The client hung up within its request.")
-        length -= len(data)
+        count -= len(data)
         upstream.write(data)
         await upstream.drain()
-    await upstream.drain()
 
 
 async def _pass_chunks(client: asyncio.StreamReader, upstream: asyncio.StreamWriter) -> None:
@@ -195,14 +200,7 @@ async def _pass_chunks(client: asyncio.StreamReader, upstream: asyncio.StreamWri
         upstream.write(line)
         if size == 0:
             break
-        left = size + 2
-        while left:
-            data = await client.read(min(left, CHUNK))
-            if not data:
-                raise ConnectionResetError("The client hung up within its request.")
-            left -= len(data)
-            upstream.write(data)
-            await upstream.drain()
+        await _pass_bytes(client, upstream, size + len(b"\r\n"))
     while (line := await client.readline()) not in (b"\r\n", b""):
         upstream.write(line)
     upstream.write(b"\r\n")

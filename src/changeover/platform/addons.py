@@ -17,6 +17,7 @@ from changeover.platform.attachments import attachments_to, claim_name, put_on, 
 from changeover.platform.catalogue import Plan
 from changeover.platform.leaders import find_leader
 from changeover.platform.names import checked_addon_name, new_addon_name
+from changeover.platform.progress import run_under_way
 from changeover.platform.resolving import find_addon, visible_app_ids
 from changeover.platform.scope import Scope
 from changeover.platform.secrets import new_database_name, new_password, new_role_name
@@ -141,7 +142,7 @@ async def credential_names(scope: Scope, addon: Addon) -> list[str]:
 async def rename_addon(scope: Scope, addon: Addon, name: str) -> Addon:
     """Raises NameTaken, InvalidParams, RunConflict while a run works on it."""
     checked_addon_name(name)
-    under_way = await query.one(scope.db, RunRow, "runs.unfinished_of", subject=addon.name)
+    under_way = await run_under_way(scope, addon.name)
     if under_way is not None:
         raise NotAvailable(
             f"{addon.name} can't be renamed now.", why=f"Run {under_way.id} ({under_way.kind}) works on it.",
@@ -160,7 +161,7 @@ async def destroy_addon(scope: Scope, addon: Addon, *, force: bool = False) -> R
     """
     await query.execute(scope.db, "addons.lock_for_destroying", id=addon.id)
     addon = await find_addon(scope, str(addon.id))  # who came second finds what the first one has begun
-    under_way = await query.one(scope.db, RunRow, "runs.unfinished_of", subject=addon.name)
+    under_way = await run_under_way(scope, addon.name)
     if addon.state == "deprovisioning" and under_way is not None:
         return under_way
     if not force:

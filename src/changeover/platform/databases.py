@@ -10,12 +10,13 @@ from changeover.engines.engine import Behind, DatabaseFacts, Health
 from changeover.errors import NotFound, ServerUnreachable
 from changeover.platform.catalogue import Plan
 from changeover.platform.environment import database_url
+from changeover.platform.progress import run_under_way
 from changeover.platform.resolving import find_addon
 from changeover.platform.scope import Scope
 from changeover.platform.servers import server_of
 from changeover.platform.urls import DatabaseUrl
 from changeover.store import query
-from changeover.store.rows import Addon, CredentialRow, Database, RunRow
+from changeover.store.rows import Addon, CredentialRow, Database
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ async def waiting(scope: Scope, key: str) -> Waiting:
         if error.why:
             return Waiting(is_waiting=False, is_error=True, message=error.message)
         raise
-    run = await query.one(scope.db, RunRow, "runs.unfinished_of", subject=addon.name)
+    run = await run_under_way(scope, addon.name)
     if addon.state == "provisioning" and run is not None:
         share = f"{run.percent}% completed" if run.percent is not None else run.waits_because or "0% completed"
         return Waiting(is_waiting=True, message=f"preparing ({share})", percent=run.percent, step=run.step)

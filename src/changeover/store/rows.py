@@ -189,11 +189,6 @@ class Addon:
     space_id: UUID | None
     region: str
 
-    @property
-    def full_plan(self) -> str:
-        """As the CLI types it: `heroku-postgresql:private-4`."""
-        return f"{self.service}:{self.plan}"
-
 
 @dataclass(frozen=True)
 class Attachment:

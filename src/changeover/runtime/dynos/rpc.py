@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import http.client
-import socket
 import xmlrpc.client
 from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
 from changeover.errors import RuntimeFailed
+from changeover.runtime.socket_http import SocketConnection
 
 BAD_NAME, NOT_RUNNING, ALREADY_ADDED, STILL_RUNNING = 10, 70, 90, 91
 """supervisor.xmlrpc.Faults"""
-
-
-class _Connection(http.client.HTTPConnection):
-    def __init__(self, path: Path, timeout_s: float) -> None:
-        super().__init__("localhost", timeout=timeout_s)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
 
 
 class Supervisor:
@@ -67,7 +56,7 @@ class Supervisor:
 
     def _call(self, method: str, arguments: tuple[Any, ...], timeout_s: float) -> Any:
         request = xmlrpc.client.dumps(arguments, method).encode()
-        connection = _Connection(self._path, timeout_s)
+        connection = SocketConnection(self._path, timeout_s)
         try:
             connection.request("POST", "/RPC2", request, {"Content-Type": "text/xml"})
             response = connection.getresponse()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from changeover.errors import RouterFailed
 from changeover.runtime.router.configuration import INHERITED, SERVER
+from changeover.runtime.socket_http import SocketConnection
 
 
 class ChangedMeanwhile(Exception):
@@ -24,17 +24,6 @@ class Running:
 
     config: Any
     etag: str
-
-
-class _OverSocket(http.client.HTTPConnection):
-    def __init__(self, path: Path, timeout_s: float) -> None:
-        super().__init__("localhost", timeout=timeout_s)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
 
 
 @dataclass(frozen=True)
@@ -76,7 +65,7 @@ class AdminApi:
     def _call(
         self, method: str, path: str, body: bytes, headers: dict[str, str], timeout_s: float
     ) -> tuple[int, str, bytes]:
-        connection = _OverSocket(self.path, timeout_s)
+        connection = SocketConnection(self.path, timeout_s)
         try:
             connection.request(method, path, body or None, headers)
             answer = connection.getresponse()
