@@ -12,7 +12,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from tests.fix_control_plane import make_home, remove_home
 
-from changeover.engines.local import ensure_system_users
+from changeover.hosts.users import ensure_system_users
 from changeover.service.places import Places
 from changeover.service.state import State
 from changeover.settings import Settings

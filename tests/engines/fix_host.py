@@ -15,7 +15,8 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from changeover.engines.engine import Credential, Server, Size
-from changeover.engines.local import CertificateAuthority, LocalEngine, ensure_system_users, run_as_for_servers
+from changeover.engines.local import CertificateAuthority, LocalEngine
+from changeover.hosts.users import ensure_system_users, run_as_for_servers
 from changeover.postgres.connect import Address, connect
 from changeover.postgres.installations import Installation
 

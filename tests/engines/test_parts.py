@@ -12,12 +12,13 @@ from cryptography import x509
 from tests.engines.fix_host import Host, ask
 
 from changeover.engines.engine import Size
-from changeover.engines.local import CertificateAuthority, LocalEngine, run_as_for_servers
+from changeover.engines.local import CertificateAuthority, LocalEngine
 from changeover.engines.local.places import Places, can_enter
 from changeover.engines.local.ports import free_port
 from changeover.engines.local.settings import Host as Machine
 from changeover.engines.local.settings import conninfo, follower_settings, server_settings
 from changeover.errors import BadRequest, BadSetting
+from changeover.hosts.users import run_as_for_servers
 from changeover.postgres.installations import find_installations, newest_with_tls
 
 BUNDLED = next(one for one in find_installations() if "celerp" in str(one.bin_directory))

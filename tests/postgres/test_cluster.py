@@ -14,8 +14,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from changeover.engines.local import ensure_system_users, run_as_for_servers
 from changeover.errors import ServerFailed, ServerUnreachable
+from changeover.hosts.users import ensure_system_users, run_as_for_servers
 from changeover.postgres.cluster import Cluster
 from changeover.postgres.configuration import SettingValue
 from changeover.postgres.connect import connect, fetch_row

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from tests.runtime.fix_dynos import Home
 
-from changeover.engines.local.users import ensure_system_users
+from changeover.hosts.users import ensure_system_users
 
 
 @pytest.fixture

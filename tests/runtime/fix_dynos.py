@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from changeover.engines.local.users import APP_USER
+from changeover.hosts.users import APP_USER
 from changeover.runtime.dynos import LocalDynos
 from changeover.runtime.dynos.places import Places
 from changeover.runtime.dynos.remains import bearing

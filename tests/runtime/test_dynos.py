@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.runtime.fix_dynos import IGNORE_SIGTERM, SERVE, Home, free_port, greeting, until
 
-from changeover.engines.local.users import ensure_system_users
+from changeover.hosts.users import ensure_system_users
 
 AWKWARD = {
     "PERCENT": "50% of %(x)s",

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import pytest
 from tests.runtime.fix_dynos import SERVE, Home, free_port, greeting, until
 
-from changeover.postgres.processes import everything_running, look_at
+from changeover.hosts.processes import everything_running, look_at
 from changeover.runtime.dynos.supervising import supervisors
 from changeover.runtime.ports import PortPool
 from changeover.runtime.runtime import Dyno

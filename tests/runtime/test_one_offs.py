@@ -10,7 +10,7 @@ import time
 import pytest
 from tests.runtime.fix_dynos import IGNORE_SIGTERM, Home, until
 
-from changeover.postgres.processes import look_at
+from changeover.hosts.processes import look_at
 from changeover.runtime.dynos.supervising import supervisors
 from changeover.runtime.runtime import OneOff, Session
 

@@ -20,11 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from changeover.errors import DiskFull, PortTaken, ServerFailed, ServerUnreachable
+from changeover.hosts.processes import Process, end_all, end_process, everything_running, look_at, wait_until_gone
+from changeover.hosts.programs import last_lines, owner_ids, run_or_fail, run_program
 from changeover.postgres.configuration import SUPERUSER, SettingValue, access_file, identity_file, settings_file
 from changeover.postgres.connect import Address, connect
 from changeover.postgres.installations import Installation, probe, require_program
-from changeover.postgres.processes import Process, end_all, end_process, everything_running, look_at, wait_until_gone
-from changeover.postgres.programs import last_lines, owner_ids, run_or_fail, run_program
 
 LONGEST_SOCKET_PATH = 100
 TELLING = ("FATAL:", "PANIC:", "ERROR:", "HINT:  Is", "could not", "invalid value", "unrecognized")

@@ -5,18 +5,17 @@ Plain values that the caller stores; nothing is remembered here.
 
 from __future__ import annotations
 
-import errno
-import socket
-import zlib
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from changeover.errors import HostFull
+from changeover.hosts.ports import candidates, is_free
 
-FIRST, COUNT = 10000, 10000
+AMONG = range(10000, 20000)
+ANYWHERE = "0.0.0.0"  # noqa: S104 - dynos may listen at any address; nobody is served here
 SMALLEST = 4
-EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class PortPool:
 
     def pick(self, count: int, *, in_use: Collection[int]) -> tuple[int, ...]:
         """Ports for new dynos: declared, not `in_use` by present ones, and free just now. Raises HostFull."""
-        free = [port for port in self.ports if port not in in_use and is_free(port)][:count]
+        free = [port for port in self.ports if port not in in_use and is_free(port, address=ANYWHERE)][:count]
         if len(free) < count:
             raise HostFull(
                 "No port is free for another web dyno.",
@@ -47,42 +46,13 @@ class PortPool:
         return tuple(free)
 
 
-def is_free(port: int) -> bool:
-    """Nobody listens there, at any IPv4 address of this host."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("0.0.0.0", port))  # noqa: S104 - dynos may listen at any address; nobody is served here
-        except OSError as taken:
-            if taken.errno in (errno.EADDRINUSE, errno.EACCES):
-                return False
-            raise
-    return True
-
-
 def _free_ports(count: int, *, taken: Collection[int], home: Path) -> tuple[int, ...]:
-    start = zlib.crc32(str(home).encode()) % COUNT
-    candidates = (FIRST + (start + step) % COUNT for step in range(COUNT))
-    ephemeral = _ephemeral_ports()
-    found: list[int] = []
-    for port in candidates:
-        if len(found) == count:
-            break
-        if port not in taken and port not in ephemeral and is_free(port):
-            found.append(port)
+    free = (port for port in candidates(AMONG, home=home) if port not in taken and is_free(port, address=ANYWHERE))
+    found = tuple(islice(free, count))
     if len(found) < count:
         raise HostFull(
             "This host has no free ports for more web dynos.",
-            why=f"Of the ports from {FIRST} to {FIRST + COUNT - 1} only {len(found)} are free; {count} are needed.",
+            why=f"Of the ports from {AMONG.start} to {AMONG.stop - 1} only {len(found)} are free; {count} are needed.",
             fix="Scale other apps down, or end the other programs that listen there.",
         )
-    return tuple(found)
-
-
-def _ephemeral_ports() -> range:
-    """Where the kernel takes ports for outgoing connections; a dyno that restarts there may find its port gone."""
-    try:
-        low, high = EPHEMERAL.read_text().split()
-    except FileNotFoundError:
-        return range(32768, 61000)
-    return range(int(low), int(high) + 1)
+    return found

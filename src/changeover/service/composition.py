@@ -9,13 +9,8 @@ from psycopg import AsyncConnection
 from psycopg.conninfo import make_conninfo
 from psycopg_pool import AsyncConnectionPool
 
-from changeover.engines.local import (
-    CertificateAuthority,
-    LocalEngine,
-    run_as_for_apps,
-    run_as_for_router,
-    run_as_for_servers,
-)
+from changeover.engines.local import CertificateAuthority, LocalEngine
+from changeover.hosts.users import run_as_for_apps, run_as_for_router, run_as_for_servers
 from changeover.platform.catalogue import Catalogue
 from changeover.platform.scope import Parts
 from changeover.platform.secrets import Cipher

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from changeover.engines.local import ensure_system_users
+from changeover.hosts.users import ensure_system_users
 from changeover.platform.accounts import ensure_operator
 from changeover.platform.secrets import Cipher
 from changeover.runs.job_tables import install_job_tables

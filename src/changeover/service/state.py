@@ -10,13 +10,13 @@ from psycopg.conninfo import conninfo_to_dict
 
 from changeover.engines.local.places import Places as ServerPlaces
 from changeover.engines.local.places import can_enter
-from changeover.engines.local.users import run_as_for_servers
 from changeover.errors import BadSetting, InstallationGone
+from changeover.hosts.programs import run_or_fail
+from changeover.hosts.users import run_as_for_servers
 from changeover.postgres.cluster import Cluster
 from changeover.postgres.configuration import SUPERUSER, SettingValue
 from changeover.postgres.connect import connect
 from changeover.postgres.installations import Installation, find_installations, newest_with_tls
-from changeover.postgres.programs import run_or_fail
 from changeover.service.places import Places
 from changeover.settings import Settings
 

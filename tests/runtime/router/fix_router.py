@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from changeover.engines.local import ensure_system_users, run_as_for_router
+from changeover.hosts.users import ensure_system_users, run_as_for_router
 from changeover.runtime.router import Address, CaddyRouter, RouterPlaces, Site
 
 WEB_DYNO = Path(__file__).with_name("web_dyno.py")

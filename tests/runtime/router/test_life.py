@@ -14,7 +14,7 @@ import pytest
 from tests.runtime.router.fix_router import Crowd, RouterHome, others, shop, until, unused_port
 
 from changeover.errors import BadSetting, PortTaken, RouterFailed
-from changeover.postgres.programs import owner_ids
+from changeover.hosts.programs import owner_ids
 from changeover.runtime.router import caddy
 from changeover.runtime.router.admin import AdminApi, ChangedMeanwhile
 from changeover.runtime.router.places import MAINTENANCE

@@ -15,12 +15,12 @@ from changeover.engines.engine import CopyProgress, Server
 from changeover.engines.local.places import Places
 from changeover.engines.local.settings import conninfo
 from changeover.errors import ChangeoverError, CopyFailed, DiskFull, LeaderGone, ServerUnreachable
+from changeover.hosts.processes import Process, end_all, everything_running
+from changeover.hosts.programs import last_lines, said_in, start_detached
 from changeover.postgres.cluster import disk_full, make_folder, write_file
 from changeover.postgres.configuration import SUPERUSER, SettingValue
 from changeover.postgres.connect import Address, connect
 from changeover.postgres.installations import require_program
-from changeover.postgres.processes import Process, end_all, everything_running
-from changeover.postgres.programs import last_lines, said_in, start_detached
 
 PROGRESS = """
 SELECT coalesce(100 * backup_streamed / nullif(backup_total, 0), 0)::int

@@ -16,8 +16,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from changeover.postgres.processes import Process
-from changeover.postgres.programs import owner_ids
+from changeover.hosts.processes import Process
+from changeover.hosts.programs import owner_ids
 from changeover.runtime.dynos.log_store import LogStore
 from changeover.runtime.dynos.places import MARK, Places
 from changeover.runtime.dynos.programs import attached_key, launching, sheet_of

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-from changeover.postgres.processes import end_all
+from changeover.hosts.processes import end_all
 from changeover.runtime.dynos import supervising
 from changeover.runtime.dynos.alone import alone
 from changeover.runtime.dynos.attaching import attached

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from changeover.errors import RuntimeFailed
-from changeover.postgres.processes import Process, end_process
+from changeover.hosts.processes import Process, end_process
 from changeover.runtime.dynos.places import Places
 from changeover.runtime.dynos.remains import bearing, gone_within, is_in_group, kill
 from changeover.runtime.dynos.rpc import BAD_NAME, NOT_RUNNING, STILL_RUNNING, Supervisor

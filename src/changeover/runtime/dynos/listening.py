@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from changeover.postgres.processes import PROC
+from changeover.hosts.processes import PROC
 
 LISTEN = "0A"
 

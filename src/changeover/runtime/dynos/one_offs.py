@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from changeover.errors import RuntimeFailed
-from changeover.postgres.processes import Process, end_process
+from changeover.hosts.processes import Process, end_process
 from changeover.runtime.dynos.alone import alone
 from changeover.runtime.dynos.log_store import LogStore
 from changeover.runtime.dynos.places import MARK, ONCE, Places, parts_of

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from changeover.postgres.programs import owner_ids
+from changeover.hosts.programs import owner_ids
 
 SAFE_APP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 SAFE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}\.[0-9]{1,9}")

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from changeover.postgres.processes import PROC, Process, end_process, everything_running, look_at, wait_until_gone
+from changeover.hosts.processes import PROC, Process, end_process, everything_running, look_at, wait_until_gone
 from changeover.runtime.dynos.places import MARK
 
 BECOMING_S = 0.002

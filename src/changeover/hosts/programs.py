@@ -1,4 +1,4 @@
-"""Running PostgreSQL's programs: as another user when we are root, with a minimal environment, never through a shell.
+"""Running programs: as another user when we are root, with a minimal environment, never through a shell.
 
 Threads and not asyncio's own children, because uvloop cannot start a program as another user.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from changeover.errors import ServerFailed
-from changeover.postgres.processes import look_at
+from changeover.hosts.processes import look_at
 
 ROOM_FOR_OUTPUT = 32 * 1024
 
@@ -100,7 +100,7 @@ async def run_or_fail(arguments: Sequence[str | Path], *, run_as: str | None = N
         raise ServerFailed(
             f"{Path(arguments[0]).name} failed with exit code {done.code}.",
             why=last_lines(done.output),
-            fix="The lines above are PostgreSQL's own; mend what they name and try again.",
+            fix="The lines above are its own; mend what they name and try again.",
         )
     return done.output
 

@@ -6,7 +6,7 @@ import os
 import pwd
 from pathlib import Path
 
-from changeover.postgres.programs import run_or_fail, run_program
+from changeover.hosts.programs import run_or_fail, run_program
 
 SERVER_USER = "changeover-pg"
 APP_USER = "changeover-app"

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from changeover.errors import ServerFailed
-from changeover.postgres.processes import Process, end_all, end_process, look_at, wait_until_gone
-from changeover.postgres.programs import run_program, said_in, start_detached
+from changeover.hosts.processes import Process, end_all, end_process, look_at, wait_until_gone
+from changeover.hosts.programs import run_program, said_in, start_detached
 
 Sleeper = subprocess.Popen[bytes]
 
