@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import click
 
+from changeover.cli.scheduler import path_of, say_running
 from changeover.cli.session import Session, command, takes_app
 from changeover.cli.terminal import action, paint, say
 from changeover.client import segment
+from changeover.errors import ChangeoverError
 
 
 @command()
@@ -25,7 +27,19 @@ def on(session: Session, *, app: str, scheduler_off: bool) -> None:
     body = {"maintenance": True} | ({"scheduler": False} if scheduler_off else {})
     with action(f"Enabling maintenance mode for {paint('app', app)}"):
         changed = session.client.patch(f"/apps/{segment(app)}", body)
-    session.tell(changed, lambda: None)
+    session.tell(changed, lambda: _say_jobs(session, app) if scheduler_off else None)
+
+
+def _say_jobs(session: Session, app: str) -> None:
+    try:
+        found = session.client.get(path_of(app))
+    except ChangeoverError as error:
+        if error.id != "not_found":
+            raise
+        say(f"{paint('app', app)} has no Scheduler, and so no jobs to hold.")
+        return
+    say(f"Scheduled jobs are held: {len(found['jobs'])}.")
+    say_running(found)
 
 
 @command()

@@ -1,0 +1,77 @@
+"""Starts scheduled jobs when they are due: each due time once at most.
+
+A job's next time is moved on, and that committed, before its dyno is started: a worker that is killed in between loses
+this run, and doubles none. What came due while no worker lived runs once. A job whose former run still runs is skipped,
+with a line in the app's log: neither does it pile up, nor is it cut off half-way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg_pool import AsyncConnectionPool
+
+from changeover.errors import ChangeoverError
+from changeover.platform.schedules import next_time
+from changeover.platform.scheduling import start_job
+from changeover.platform.scope import Parts
+from changeover.store import query
+from changeover.store.query import Db
+from changeover.store.rows import SCHEDULER, App, ScheduledJob
+
+SOONEST_S, LATEST_S = 0.1, 5.0
+"""When to look again: at the next due time, but in time for a job that somebody adds meanwhile."""
+
+
+async def start_due_jobs(parts: Parts, pool: AsyncConnectionPool[Any]) -> float:
+    """One look; how many seconds to wait until the next."""
+    async with pool.connection() as db:
+        due = await query.rows(db, ScheduledJob, "scheduler.due")
+    for job in due:
+        async with pool.connection() as db, _starting(db, job.app_id) as is_ours:
+            if is_ours and (claimed := await _claim(db, job)):
+                await _start(db, parts, claimed)
+    async with pool.connection() as db:
+        [seconds] = await query.values(db, "scheduler.seconds_until_next")
+    return LATEST_S if seconds is None else min(max(seconds, SOONEST_S), LATEST_S)
+
+
+@asynccontextmanager
+async def _starting(db: Db, app_id: UUID) -> AsyncIterator[bool]:
+    """Whether the app's jobs may be started now: not while somebody holds or resumes them."""
+    [is_ours] = await query.values(db, "scheduler.try_lock_starting", app_id=app_id)
+    try:
+        yield is_ours
+    finally:
+        if is_ours and not db.closed:
+            await query.values(db, "scheduler.unlock_starting", app_id=app_id)
+
+
+async def _claim(db: Db, job: ScheduledJob) -> ScheduledJob | None:
+    """Its next time is the first one that is still to come, also by a clock that is behind the state's."""
+    following = next_time(job.cron, max(job.next_at, datetime.now(UTC)))
+    claimed = await query.one(db, ScheduledJob, "scheduler.claim", id=job.id, due_at=job.next_at, next_at=following)
+    await db.commit()
+    return claimed
+
+
+async def _start(db: Db, parts: Parts, job: ScheduledJob) -> None:
+    app = await query.one(db, App, "apps.find", key=str(job.app_id))
+    if app is None:
+        return
+    former = parts.dynos.one_off(str(app.id), job.last_dyno) if job.last_dyno else None
+    if former is not None and former.state == "running":
+        _say(parts, app, f"Skipped `{job.command}` (job {job.id}): {former.name}, its former run, still runs")
+        return
+    try:
+        await start_job(db, parts, app, job)
+    except ChangeoverError as error:
+        _say(parts, app, f"Passed over `{job.command}` (job {job.id}): {error.what} {error.why}".rstrip())
+
+
+def _say(parts: Parts, app: App, text: str) -> None:
+    parts.logs.append(str(app.id), "heroku", SCHEDULER, text)
