@@ -1,0 +1,151 @@
+"""The text of PgBouncer's three files. Pure: decides, writes nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from changeover.engines.pooler import Pooler, PoolerFacts, Route, canary_name
+
+MOST_CLIENTS = 10_000
+KEPT_FOR_ITSELF = 64
+"""Open files that PgBouncer needs beside its connections."""
+MOST_PREPARED = 200
+CANARIES = 2
+SPEAKABLE = re.compile("[A-Za-z0-9_]{1,63}")
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the host decides: files of the pooler, who its administrator is, how many files it may open."""
+
+    folder: Path
+    administrator: str
+    most_files: int
+
+    @property
+    def settings(self) -> Path:
+        return self.folder / "pgbouncer.ini"
+
+    @property
+    def users(self) -> Path:
+        return self.folder / "users"
+
+    @property
+    def access(self) -> Path:
+        return self.folder / "access"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "pooler.log"
+
+    @property
+    def said(self) -> Path:
+        """What it says before it has read where its log is, and all the rest once more."""
+        return self.folder / "startup.log"
+
+    @property
+    def tls(self) -> Path:
+        return self.folder / "tls"
+
+
+def settings_file(
+    pooler: Pooler, route: Route, canary: Route | None, facts: PoolerFacts, surroundings: Surroundings
+) -> str:
+    """pgbouncer.ini."""
+    databases = [_database(route.database, route, route.most_connections)]
+    if canary is not None:
+        databases.append(_database(canary_name(route.database), canary, CANARIES))
+    settings = {**_network(pooler, surroundings), **_pooling(route, facts, surroundings)}
+    lines = [f"{name} = {value}" for name, value in settings.items()]
+    head = "; Written by changeover whenever this pooler starts or leads elsewhere; edits are lost."
+    return "\n".join([head, "[databases]", *databases, "", "[pgbouncer]", *lines]) + "\n"
+
+
+def users_file(users: Iterable[tuple[str, str]], *, administrator: str) -> str:
+    """Names and SCRAM verifiers. From a client's proof PgBouncer gets what it needs to log in to the server itself.
+
+    The administrator has no password: only the system's word for who he is lets him in.
+    """
+    known = {administrator: ""} | dict(users)
+    return "".join(f"{_quoted(name)} {_quoted(verifier)}\n" for name, verifier in known.items())
+
+
+def access_file(*, administrator: str) -> str:
+    """Whom it lets in: us to its console by the socket, clients by SCRAM and TLS."""
+    everywhere = ("0.0.0.0/0", "::/0")
+    lines = [
+        f"local pgbouncer {_quoted(administrator)} peer",
+        "local all all reject",
+        *(f"host pgbouncer all {address} reject" for address in everywhere),
+        *(f"host all {_quoted(administrator)} {address} reject" for address in everywhere),
+        *(f"hostssl all all {address} scram-sha-256" for address in everywhere),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def most_clients(route: Route, surroundings: Surroundings) -> int:
+    """How many clients may connect: Heroku's 10,000, or what the limit of open files leaves."""
+    left = surroundings.most_files - route.most_connections - CANARIES - KEPT_FOR_ITSELF
+    return max(route.most_connections, min(MOST_CLIENTS, left))
+
+
+def _database(name: str, route: Route, most: int) -> str:
+    if not SPEAKABLE.fullmatch(name):
+        raise ValueError(f"PgBouncer can't read the name {name!r}")
+    server = route.server
+    where = f"host={_valued(str(server.socket_directory))} port={server.port} dbname={_valued(route.database)}"
+    return f"{name} = {where} pool_size={most} max_db_connections={most}"
+
+
+def _network(pooler: Pooler, surroundings: Surroundings) -> dict[str, str | int]:
+    return {
+        "listen_addr": pooler.address,
+        "listen_port": pooler.port,
+        "listen_backlog": 1024,
+        "unix_socket_dir": str(pooler.socket_directory),
+        "unix_socket_mode": "0700",
+        "auth_type": "hba",
+        "auth_hba_file": str(surroundings.access),
+        "auth_file": str(surroundings.users),
+        "admin_users": surroundings.administrator,
+        "client_tls_sslmode": "require",
+        "client_tls_key_file": str(surroundings.tls / "server.key"),
+        "client_tls_cert_file": str(surroundings.tls / "server.crt"),
+        "client_tls_protocols": "secure",
+        # Nobody is asked for a certificate. But without this it reads those of the whole world at each RELOAD: 20 ms.
+        "client_tls_ca_file": str(surroundings.tls / "server.crt"),
+        "tcp_keepidle": 60,
+        "tcp_keepintvl": 10,
+        "tcp_keepcnt": 6,
+    }
+
+
+def _pooling(route: Route, facts: PoolerFacts, surroundings: Surroundings) -> dict[str, str | int]:
+    settings: dict[str, str | int] = {
+        "pool_mode": "transaction",
+        "max_client_conn": most_clients(route, surroundings),
+        "default_pool_size": route.most_connections,
+        "query_wait_timeout": 120,
+        "server_connect_timeout": 5,
+        # A login that a pause interrupts counts as failed; by default nobody would try again for 15 seconds.
+        "server_login_retry": "0.2",
+        "ignore_startup_parameters": "extra_float_digits",
+        "logfile": str(surroundings.log),
+        "log_connections": 0,
+        "log_disconnections": 0,
+        "log_stats": 0,
+    }
+    if facts.has_prepared_statements:
+        settings["max_prepared_statements"] = MOST_PREPARED
+    return settings
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _valued(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
