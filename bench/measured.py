@@ -7,14 +7,16 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 ROOT = Path(__file__).resolve().parents[1]
 CHANGEOVER = str(ROOT / "bin/changeover")
 STOP_S = 60
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -58,3 +60,13 @@ def here(data: Path) -> dict[str, str]:
         "CHANGEOVER_API_KEY": "",
         "HEROKU_APP": "",
     }
+
+
+def wait_until(look: Callable[[], Found | None], *, timeout_s: float = 60, every_s: float = 0.02) -> Found:
+    """What `look` returned once it was something."""
+    deadline = time.monotonic() + timeout_s
+    while not (found := look()):
+        if time.monotonic() > deadline:
+            raise SystemExit(f"waited {timeout_s:.0f} s in vain")
+        time.sleep(every_s)
+    return found

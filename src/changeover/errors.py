@@ -5,9 +5,10 @@
     ├── access        Unauthorized, Forbidden
     ├── names         NotFound, NameTaken, MultipleMatches
     ├── databases     NotFollowable, NotAFollower, ForeignLeader, NotAvailable, ServerInHand, HasFollowers, AttachedElsewhere,
-    │                 AlreadyPromoted, UnfollowRefused, HostFull
+    │                 AlreadyPromoted, UnfollowRefused, PoolingUnavailable, HostFull
     ├── servers       ServerFailed, ServerUnreachable, PortTaken, DiskFull, CopyFailed, LeaderGone, WalGone,
     │                 NoInstallation, InstallationGone
+    ├── changeovers   FenceFailed, NotQuiet, PastReturn, WrongTarget, CanaryFailed
     ├── apps          BadProcfile, RuntimeFailed, ReleaseFailed, RouterFailed, PageNotFetched
     ├── runs          RunConflict, RunCancelled, StepDeadline, InternalError
     └── ourselves     StateUnavailable, AlreadyRunning, NotRunning, NoAnswer, ToolMissing, DemoFailed;
@@ -185,6 +186,10 @@ class UnfollowRefused(ChangeoverError):
     id, status = "unfollow_refused", 422
 
 
+class PoolingUnavailable(ChangeoverError):
+    id, status = "pooling_unavailable", 422
+
+
 class HostFull(ChangeoverError):
     id, status = "host_full", 503
 
@@ -232,6 +237,46 @@ class InstallationGone(ChangeoverError):
     """A data directory's PostgreSQL is no longer installed."""
 
     id, status = "installation_gone", 503
+
+
+# -- changeovers
+
+
+class FenceFailed(ChangeoverError):
+    """Somebody may still write to the source."""
+
+    id, status = "fence_failed", 503
+
+
+class NotQuiet(ChangeoverError):
+    """The pause could not begin: somebody is in the way. Nothing was changed; it is tried again."""
+
+    id, status, retryable = "not_quiet", 409, True
+
+
+class PastReturn(ChangeoverError):
+    """The target is the leader already: going back is a changeover of its own."""
+
+    id, status = "past_return", 409
+
+    def __init__(self, number: int, *, source: str, target: str) -> None:
+        super().__init__(
+            f"Changeover {number} can't be called off any more.",
+            why=f"It is past the point of no return: {target} has taken over from {source}.",
+            fix=f"Let it finish (`changeover changeovers:info {number}`); to go back, move {target} to a new database.",
+        )
+
+
+class WrongTarget(ChangeoverError):
+    """The target has another history than the source."""
+
+    id, status = "wrong_target", 409
+
+
+class CanaryFailed(ChangeoverError):
+    """The first write on the new leader, or the login for it, did not work."""
+
+    id, status = "canary_failed", 503
 
 
 # -- apps
@@ -344,7 +389,7 @@ class DemoFailed(ChangeoverError):
 
     id, status = "demo_failed", 500
 
-    def __init__(self, what: str, *, said: str) -> None:
-        super().__init__(
-            what, why=said.strip(), fix="Everything that the demo made is taken down; it can be run again."
-        )
+    def __init__(
+        self, what: str, *, said: str, fix: str = "Everything that the demo made is taken down; it can be run again."
+    ) -> None:
+        super().__init__(what, why=said.strip(), fix=fix)

@@ -30,6 +30,8 @@ class Settings:
     """CHANGEOVER_DATABASE_URL: a PostgreSQL for our own state; None: we run a small one ourselves."""
     installations: tuple[Path, ...]
     """CHANGEOVER_POSTGRES: further PostgreSQL installations, folders with a bin/ below, separated by ':'."""
+    pgbouncer: Path | None
+    """CHANGEOVER_PGBOUNCER: the program to pool connections with; None: the system's."""
     host_name: str
     """CHANGEOVER_HOST: this host's name in the queue `host:NAME`."""
     operator_email: str
@@ -50,6 +52,7 @@ class Settings:
             team=env.get("CHANGEOVER_TEAM") or env.get("HEROKU_TEAM") or None,
             state_url=env.get("CHANGEOVER_DATABASE_URL") or None,
             installations=tuple(Path(p) for p in env.get("CHANGEOVER_POSTGRES", "").split(":") if p),
+            pgbouncer=Path(env["CHANGEOVER_PGBOUNCER"]) if env.get("CHANGEOVER_PGBOUNCER") else None,
             host_name=env.get("CHANGEOVER_HOST") or "local",
             operator_email=env.get("CHANGEOVER_OPERATOR_EMAIL") or "operator@changeover.local",
             max_databases=_whole("CHANGEOVER_MAX_DATABASES", env.get("CHANGEOVER_MAX_DATABASES") or "100"),

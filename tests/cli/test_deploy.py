@@ -108,6 +108,15 @@ def test_a_deploy_says_what_it_sent_and_shows_the_release_phase(typed: Keyboard,
     assert "Procfile" in unpacked(sent)
 
 
+def test_a_release_phase_that_says_nothing_yet_is_announced_once(typed: Keyboard, accepts: Plane, folder: Path) -> None:
+    release = {"version": 13, "status": "pending", "output_stream_url": f"{accepts.url}/output/13"}
+    accepts.answers[RELEASE] = Turns([release, release, {**release, "status": "succeeded"}])
+    accepts.answers["GET /output/13"] = Turns([Reply({"id": "not_found"}, 404), Reply(b"migrating\n")])
+    ended = typed("deploy", str(folder), "-a", "shop")
+
+    assert ended.stdout == "web: python app.py\nReleased v13\nRunning release command...\nmigrating\n"
+
+
 def test_a_description_travels_along_and_json_is_one_object(typed: Keyboard, accepts: Plane, folder: Path) -> None:
     accepts.answers[f"{DEPLOYS}?description=a%20%26%20b"] = accepts.answers.pop(DEPLOYS)
     ended = typed("deploy", str(folder), "-a", "shop", "-m", "a & b", "--json")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
@@ -16,6 +17,7 @@ from psycopg.rows import TupleRow
 
 from changeover.engines.engine import Credential, Server, Size
 from changeover.engines.local import CertificateAuthority, LocalEngine
+from changeover.hosts.processes import end_all, everything_running
 from changeover.hosts.users import ensure_system_users, run_as_for_servers
 from changeover.postgres.connect import Address, connect
 from changeover.postgres.installations import Installation
@@ -83,7 +85,11 @@ class Host:
         return database
 
     async def close(self) -> None:
-        """Remove every server and the home."""
+        """Remove every server, what a failed test left of poolers, and the home."""
+        ours = f"{self.home}/poolers/"
+        await end_all(
+            lambda: [one for one in everything_running() if one.arguments[-1].startswith(ours)], gently=signal.SIGTERM
+        )
         engines = [self.engine_at(server.data_directory.parents[2]) for server in self.servers]
         await asyncio.gather(*(engine.destroy(server) for engine, server in zip(engines, self.servers, strict=True)))
         await asyncio.to_thread(shutil.rmtree, self.home)

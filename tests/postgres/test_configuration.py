@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from changeover.postgres.acting import Actor
-from changeover.postgres.configuration import access_file, identity_file, settings_file
+from changeover.postgres.configuration import access_file, identity_file, settings_file, with_poolers
 from changeover.postgres.wal import position_number, position_text, sample_windows
 
 
@@ -18,14 +18,27 @@ def test_settings_are_quoted() -> None:
     ("listens", "has_tls", "kinds"),
     [
         (False, True, ["local", "local"]),
-        (True, True, ["local", "local", "host", "hostssl"]),
-        (True, False, ["local", "local", "host", "host"]),
+        (True, True, ["local", "local", "local", "host", "hostssl"]),
+        (True, False, ["local", "local", "local", "host", "host"]),
     ],
 )
 def test_only_peers_and_passwords_come_in(listens: bool, has_tls: bool, kinds: list[str]) -> None:
     lines = access_file(listens=listens, has_tls=has_tls).splitlines()
     assert [line.split()[0] for line in lines] == kinds
     assert "trust" not in " ".join(lines)
+
+
+def test_an_older_access_file_lets_poolers_in_once() -> None:
+    wanted = access_file(listens=True, has_tls=True)
+    older = wanted.replace("local all all scram-sha-256\n", "")
+    assert (with_poolers(older), with_poolers(wanted)) == (wanted, wanted)
+
+
+@pytest.mark.parametrize(
+    "text", [access_file(listens=False, has_tls=False), "# fenced by changeover 7\nlocal all all reject\n"]
+)
+def test_no_other_access_file_lets_poolers_in(text: str) -> None:
+    assert with_poolers(text) == text
 
 
 def test_each_system_user_is_mapped_once() -> None:

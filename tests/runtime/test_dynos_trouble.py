@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import pytest
 from tests.runtime.fix_dynos import SERVE, Home, free_port, greeting, until
 
-from changeover.hosts.processes import everything_running, look_at
+from changeover.hosts.processes import age_s, everything_running, look_at
 from changeover.runtime.dynos.supervising import supervisors
 from changeover.runtime.ports import PortPool
 from changeover.runtime.runtime import Dyno
@@ -87,7 +87,11 @@ async def test_apply_goes_on_where_a_killed_one_stopped(home: Home) -> None:
     await home.dynos.apply(home.app, new)
 
     assert {state.release for state in await home.dynos.states(home.app)} == {2}
-    assert len(home.processes()) == 4
+    await until(lambda: has_processes(home, 4))  # who has no port is started, but not waited for
+
+
+async def has_processes(home: Home, count: int) -> bool:
+    return len(home.processes()) == count
 
 
 async def test_the_log_keepers_death_costs_no_line_and_no_dyno(home: Home) -> None:
@@ -167,8 +171,51 @@ async def test_a_successor_that_does_not_come_up_still_ends_its_predecessor(home
     applied = await home.dynos.apply(home.app, [new], ready_timeout_s=0.5)
 
     assert applied.not_ready == ("web.1",)
-    assert (await home.state("web.1")).state == "starting"
+    assert (await home.state("web.1")).release == 2
     assert await greeting(old.port or 0) is None
+
+
+async def test_a_web_dyno_that_does_not_listen_in_time_is_killed_and_tried_again(home: Home) -> None:
+    """Its children too; one without a port has all the time in the world."""
+    silent = home.dyno("web.1", "setsid -f sleep 601; exec sleep 600", port=free_port())
+    await home.dynos.apply(home.app, [silent, home.dyno("worker.1", "exec sleep 600")], ready_timeout_s=1.2)
+    first = (await home.pids())["web.1"]
+
+    await home.until_said(
+        "Error R10 (Boot timeout) -> Web process failed to bind to $PORT within 1.2 seconds of launch"
+    )
+    await home.until_said("State changed from starting to crashed")
+    await until(lambda: is_another_one(home, first))
+
+    assert home.said(dyno="web.1", source="heroku")[:6] == [
+        "State changed from down to starting",
+        f"Starting process with command `{silent.command}`",
+        "Error R10 (Boot timeout) -> Web process failed to bind to $PORT within 1.2 seconds of launch",
+        "Stopping process with SIGKILL",
+        "Process exited with status 137",
+        "State changed from starting to crashed",
+    ]
+    assert not any("R10" in line for line in home.said(dyno="worker.1"))
+
+
+async def is_older_than(pid: int | None, seconds: float) -> bool:
+    process = look_at(pid or 0)
+    return process is not None and age_s(process) > seconds
+
+
+async def is_another_one(home: Home, pid: int | None) -> bool:
+    state = await home.state("web.1")
+    return state.state == "starting" and state.pid not in (None, pid)
+
+
+async def test_a_web_dyno_that_listens_in_time_lives_on(home: Home) -> None:
+    await home.dynos.apply(home.app, [home.dyno("web.1", home.script(SERVE), port=free_port())], ready_timeout_s=1)
+    before = await home.pids()
+
+    await until(lambda: is_older_than(before["web.1"], 1.5))
+
+    assert await home.pids() == before
+    assert not any("R10" in line for line in home.said())
 
 
 @pytest.mark.parametrize("count", [20])

@@ -16,19 +16,23 @@ from changeover.platform.apps import find_app
 from changeover.platform.attachments import attachments_to
 from changeover.platform.resolving import addon_in_app, find_addon, resolve_addons
 from changeover.platform.scope import Scope
-from changeover.platform.things import Addon
+from changeover.platform.things import SCHEDULER, Addon
 
 router = APIRouter()
 
 FOLLOWER_MESSAGE = (
     "Follower will become available for read-only queries when up-to-date\nUse `heroku pg:wait` to track status"
 )
+SCHEDULER_MESSAGE = (
+    'Add a job with `changeover scheduler:add "COMMAND" --every hourly`; `changeover scheduler` lists them'
+)
 LEADER_MESSAGE = "Database will become available in some seconds\nUse `heroku pg:wait` to track status"
 
 
 async def view(scope: Scope, addon: Addon, message: str | None = None) -> Json:
     """With the config vars that it adds to its own app."""
-    mine = [one.config_var for one in await attachments_to(scope.db, addon.id) if one.app_id == addon.app_id]
+    attached = await attachments_to(scope.db, addon.id)
+    mine = [name for one in attached if one.app_id == addon.app_id for name in one.config_vars]
     return addon_view(scope, addon, mine, provision_message=message)
 
 
@@ -64,7 +68,8 @@ async def create(request: Request, app: str, body: Body) -> Json:
             config=config,
             confirm=text("confirm", body.get("confirm")),
         )
-        return await view(scope, addon, FOLLOWER_MESSAGE if "follow" in config else LEADER_MESSAGE)
+        message = FOLLOWER_MESSAGE if "follow" in config else LEADER_MESSAGE
+        return await view(scope, addon, SCHEDULER_MESSAGE if addon.service == SCHEDULER else message)
 
 
 @router.get("/apps/{app}/addons/{key}")
@@ -85,6 +90,10 @@ async def update(request: Request, app: str, key: str, body: Body) -> Json:
         addon = await addon_in_app(scope, await find_app(scope, app), key)
         if named(body, "plan"):
             plan = scope.parts.catalogue.plan(required(body, "plan"))
+            if SCHEDULER in (addon.service, plan.service):
+                raise InvalidParams(
+                    f"The plan of {addon.name} can't be changed.", why="The Scheduler has one plan only."
+                )
             raise InvalidParams(
                 f"The plan of {addon.name} can't be changed to {plan.full_name} in place.",
                 why="changeover moves a database by a follower.",
@@ -96,7 +105,7 @@ async def update(request: Request, app: str, key: str, body: Body) -> Json:
 
 @router.delete("/apps/{app}/addons/{key}")
 async def destroy(request: Request, app: str, key: str, body: Body) -> Json:
-    """Answers once the database is gone; `deprovisioning` when that takes longer than a request should."""
+    """Answers once the add-on is gone; `deprovisioning` when that takes longer than a request should."""
     async with opened(request) as scope:
         found = await find_app(scope, app)
         addon = await addon_in_app(scope, found, key)
@@ -107,7 +116,7 @@ async def destroy(request: Request, app: str, key: str, body: Body) -> Json:
             )
         run = await platform.destroy_addon(scope, addon, force=bool(flag(body, "force")))
         gone: dict[str, Any] = await view(scope, addon)
-    is_done = await desk_of(request).stay_for_removal(run)
+    is_done = run is None or await desk_of(request).stay_for_removal(run)
     return {**gone, "state": "deprovisioned" if is_done else "deprovisioning"}
 
 

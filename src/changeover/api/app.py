@@ -20,6 +20,7 @@ from changeover.api import (
     attachments,
     authorizations,
     catalogue,
+    changeovers,
     config_vars,
     credentials,
     databases,
@@ -27,8 +28,10 @@ from changeover.api import (
     health,
     logs,
     ours,
+    pooling,
     processes,
     releases,
+    scheduler,
     spaces,
     teams,
 )
@@ -41,7 +44,7 @@ log = logging.getLogger(__name__)
 
 ROUTERS = (
     health, account, authorizations, apps, access, config_vars, releases, processes, addons, attachments,
-    catalogue, spaces, teams, databases, credentials, ours, deploys, logs,
+    catalogue, spaces, teams, databases, credentials, ours, deploys, logs, changeovers, scheduler, pooling,
 )  # fmt: skip
 
 

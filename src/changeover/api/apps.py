@@ -17,12 +17,16 @@ from changeover.platform import apps as platform
 from changeover.platform.accounts import find_account
 from changeover.platform.addons import addons_to_destroy_with, destroy_addon
 from changeover.platform.catalogue import stable_id
+from changeover.platform.releases import releases_reaching_dynos
 from changeover.platform.routing import set_maintenance
+from changeover.platform.scheduling import follow_maintenance
 from changeover.platform.scope import Scope
 from changeover.platform.teams import find_team
 from changeover.platform.things import Addon, App
 
 router = APIRouter()
+RESTART_S = 45.0
+"""How long the end of maintenance mode waits for dynos: less than our client's patience."""
 
 
 @router.get("/apps")
@@ -65,12 +69,10 @@ async def show(request: Request, key: str) -> Json:
 
 @router.patch("/apps/{key}")
 async def update(request: Request, key: str, body: Body) -> Json:
-    if "scheduler" in body:
-        raise InvalidParams(
-            "Scheduled jobs can't be switched off.",
-            why="changeover does not offer the Scheduler yet: there are none.",
-            fix="Repeat the command without --scheduler-off.",
-        )
+    """`scheduler` is ours: false holds scheduled jobs with maintenance mode, until it ends."""
+    runs_jobs = flag(body, "scheduler")
+    if flag(body, "maintenance") is False:
+        await _stay_for_releases(request, key)
     async with opened(request) as scope:
         app = await platform.change_app(
             scope,
@@ -79,9 +81,25 @@ async def update(request: Request, key: str, body: Body) -> Json:
             is_in_maintenance=flag(body, "maintenance"),
             stack=named(body, "build_stack"),
         )
+        if "maintenance" in body or runs_jobs is not None:
+            await follow_maintenance(scope, app, runs_jobs)
         if "maintenance" in body:
             await set_maintenance(scope, app, app.is_in_maintenance)
         return app_view(scope, app)
+
+
+async def _stay_for_releases(request: Request, key: str) -> None:
+    """Maintenance mode ends when no dyno of a former release can answer: it would write to a database left by pg:promote."""
+    async with opened(request) as scope:
+        app = await platform.find_app(scope, key)
+        runs = await releases_reaching_dynos(scope, app) if app.is_in_maintenance else []
+    for run in runs:
+        if not await desk_of(request).stay_for(run, most_s=RESTART_S):
+            raise NotAvailable(
+                f"{app.name} is still in maintenance mode.",
+                why=f"Its dynos are still being restarted for {run.subject}; the former ones use the former config.",
+                fix=f"Wait for them (`changeover ps:wait -a {app.name}`), then repeat the command.",
+            )
 
 
 @router.patch("/teams/apps/{key}")
@@ -115,7 +133,7 @@ async def _destroy_all(request: Request, app: App, addons: list[Addon]) -> None:
     async with opened(request) as scope:
         runs = [await destroy_addon(scope, addon, force=True) for addon in addons]
     for run in runs:
-        if not await desk_of(request).stay_for_removal(run):
+        if run is not None and not await desk_of(request).stay_for_removal(run):
             raise NotAvailable(
                 f"{app.name} is not destroyed yet.",
                 why=f"Its database {run.subject} is still being destroyed.",

@@ -12,7 +12,7 @@ from changeover.api.views import Json, attachment_view
 from changeover.errors import InvalidParams
 from changeover.platform import attachments as platform
 from changeover.platform.apps import find_app
-from changeover.platform.environment import CREDENTIAL_NAMESPACE, attachments_of
+from changeover.platform.environment import CREDENTIAL_NAMESPACE, POOLING_NAMESPACE, attachments_of
 from changeover.platform.resolving import (
     find_addon,
     resolve_addon,
@@ -39,9 +39,10 @@ async def index(request: Request) -> list[Json]:
 async def create(request: Request, body: Body) -> Json:
     """Without a name one is invented; an existing name is replaced when `confirm` names the app."""
     namespace = text("namespace", body.get("namespace"))
-    if namespace and not namespace.startswith(CREDENTIAL_NAMESPACE):
+    if namespace and namespace != POOLING_NAMESPACE and not namespace.startswith(CREDENTIAL_NAMESPACE):
         raise InvalidParams(
-            f"The namespace {namespace} is not available.", why="Connection pooling is not offered yet."
+            f"The namespace {namespace} is not available.",
+            why=f"There are {CREDENTIAL_NAMESPACE}NAME and {POOLING_NAMESPACE}.",
         )
     async with opened(request) as scope:
         app = await find_app(scope, required(body, "app"))

@@ -16,13 +16,13 @@ def service_view(service: Service) -> Json:
     return {
         "id": str(service.id),
         "name": service.name,
-        "cli_plugin_name": "pg",
+        "cli_plugin_name": "pg" if service.is_database else None,
         "created_at": SINCE,
         "human_name": service.human_name,
         "state": "ga",
         "supported_generations": [named("generation", "cedar")],
-        "supports_multiple_installations": True,
-        "supports_sharing": True,
+        "supports_multiple_installations": service.is_database,
+        "supports_sharing": service.is_database,
         "updated_at": SINCE,
     }
 
@@ -44,7 +44,7 @@ def region_view(region: Region) -> Json:
 @router.get("/addon-services")
 async def services(request: Request) -> list[Json]:
     async with opened(request) as scope:
-        return [service_view(scope.parts.catalogue.service)]
+        return [service_view(one) for one in scope.parts.catalogue.services]
 
 
 @router.get("/addon-services/{key}")
@@ -57,8 +57,7 @@ async def service(request: Request, key: str) -> Json:
 async def plans(request: Request, key: str) -> list[Json]:
     async with opened(request) as scope:
         found = scope.parts.catalogue
-        found.find_service(key)
-        return [plan_view(found, plan) for plan in found.plans]
+        return [plan_view(found, plan) for plan in found.plans_of(found.find_service(key))]
 
 
 @router.get("/regions")

@@ -35,6 +35,7 @@ def _own_server_rows(seen: Description, size: dict[str, Row]) -> list[Row]:
         size["Tables"],
         size["PG Version"],
         size["Connections"],
+        _row("Connection Pooling", seen.pooling),
         _row("Credentials", str(seen.credentials)),
         _row("Fork/Follow", "Unavailable on followers" if seen.leader else "Available"),
         _row("Rollback", "Unsupported"),

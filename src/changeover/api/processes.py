@@ -111,7 +111,7 @@ async def run(request: Request, app: str, body: Body) -> Json | Response:
         async with opened(request) as scope:
             found = await find_app(scope, app)
             dyno = await one_off(
-                scope, found, text("command", body.get("command")) or "",
+                scope.db, scope.parts, found, text("command", body.get("command")) or "",
                 extra={key: str(value) for key, value in environment.items()},
                 size=text("size", body.get("size")), type_=text("type", body.get("type")) or "run",
             )  # fmt: skip

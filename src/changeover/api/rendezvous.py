@@ -11,7 +11,9 @@ import logging
 import secrets
 import ssl
 import time
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 from fastapi import Request
 
@@ -85,17 +87,32 @@ class Rendezvous:
         async with self.parts.dynos.attached(
             expected.dyno, columns=columns, rows=rows, tty=expected.has_tty
         ) as session:
-            typing = asyncio.ensure_future(_pass_typing(reader, session, has_tty=expected.has_tty))
-            try:
-                while said := await session.read():
-                    writer.write(said)
-                    await writer.drain()
-            finally:
-                typing.cancel()
-                await asyncio.gather(typing, return_exceptions=True)
+            await _until_the_first_ends(
+                _pass_typing(reader, session, has_tty=expected.has_tty), _pass_what_is_said(session, writer)
+            )
+
+
+async def _until_the_first_ends(*acts: Coroutine[Any, Any, None]) -> None:
+    """The dyno has said everything, or the client has gone, which a silent dyno would never tell us."""
+    tasks = [asyncio.ensure_future(act) for act in acts]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _pass_what_is_said(session: Session, writer: asyncio.StreamWriter) -> None:
+    while said := await session.read():
+        writer.write(said)
+        await writer.drain()
 
 
 async def _pass_typing(reader: asyncio.StreamReader, session: Session, *, has_tty: bool) -> None:
+    """Until the client has gone: the end of its input is a character of its own."""
     while typed := await reader.read(CHUNK):
         if not has_tty and typed.endswith(END_OF_INPUT):
             await session.write(typed[:-1])

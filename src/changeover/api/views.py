@@ -72,21 +72,21 @@ def price_view(plan: Plan) -> Json:
 
 
 def plan_view(catalogue: Catalogue, plan: Plan) -> Json:
-    is_private_default = plan.name == catalogue.default_private_plan
+    service = catalogue.find_service(plan.service)
     estimated = " (price estimated)" if plan.is_price_estimated else ""
     return {
         "id": str(plan.id),
         "name": plan.full_name,
-        "addon_service": {"id": str(catalogue.service.id), "name": plan.service},
+        "addon_service": {"id": str(service.id), "name": service.name},
         "compliance": ["PCI", "HIPAA"] if plan.tier.name == "shield" else None,
         "created_at": "2026-01-01T00:00:00Z",
         "default": plan.is_default,
-        "description": f"{catalogue.service.human_name} {plan.human_name}{estimated}",
+        "description": f"{service.human_name} {plan.human_name}{estimated}",
         "human_name": plan.human_name,
         "installable_inside_private_network": True,
         "installable_outside_private_network": not plan.tier.is_private,
         "price": price_view(plan),
-        "space_default": is_private_default,
+        "space_default": plan.is_private_default,
         "state": "ga",
         "updated_at": "2026-01-01T00:00:00Z",
         "visible": True,
@@ -96,7 +96,7 @@ def plan_view(catalogue: Catalogue, plan: Plan) -> Json:
 def addon_view(scope: Scope, addon: Addon, config_vars: list[str], *, provision_message: str | None = None) -> Json:
     catalogue = scope.parts.catalogue
     plan = catalogue.plan_of(addon.service, addon.plan)
-    service = catalogue.service
+    service = catalogue.find_service(addon.service)
     view: Json = {
         "id": str(addon.id),
         "name": addon.name,
@@ -131,7 +131,7 @@ def attachment_view(attachment: Attachment) -> Json:
             "plan": {"id": str(stable_id("plan", plan)), "name": plan},
         },
         "app": {"id": str(attachment.app_id), "name": attachment.app_name},
-        "config_vars": [attachment.config_var],
+        "config_vars": attachment.config_vars,
         "created_at": iso(attachment.created_at),
         "log_input_url": None,
         "updated_at": iso(attachment.updated_at),

@@ -71,11 +71,13 @@ def _send(session: Session, folder: Path, app: str, description: str | None) -> 
 
 def _await_end(session: Session, app: str, made: Record) -> Record:
     """The release once its release phase has ended, whose output is shown while it runs."""
-    is_shown = session.wants_json
+    is_announced = is_shown = session.wants_json
     for release in looks(session.client, app, made["version"], timeout_s=LONGEST_S):
         url = release.get("output_stream_url")
-        if url and not is_shown:
+        if url and not is_announced:
             say("Running release command...")
+            is_announced = True
+        if url and not is_shown:
             is_shown = _show_output(url)
     if release["status"] == "pending":
         raise NoAnswer(

@@ -18,9 +18,10 @@ class Entry(NamedTuple):
 TOPICS = {
     "here": "the control plane on this machine",
     "apps": "apps, their config and their releases",
-    "ps": "what apps run: dynos, one-off commands, logs, maintenance mode",
+    "ps": "what apps run: dynos, one-off commands, scheduled jobs, logs, maintenance mode",
     "addons": "databases and other services of apps",
     "pg": "PostgreSQL databases",
+    "changeovers": "databases on the move",
     "pg looks inside": "what happens in a database",
     "spaces": "private networks, teams and regions",
     "access": "who may what",
@@ -76,6 +77,12 @@ ps
     maintenance             maintenance index            Show whether maintenance mode is on.
     maintenance:on          maintenance on               Answer all requests with the maintenance page.
     maintenance:off         maintenance off              Let requests through to the app again.
+    scheduler               scheduler index              List an app's scheduled jobs.
+    scheduler:add           scheduler add                Run a command at set times.
+    scheduler:remove        scheduler remove             Remove a scheduled job.
+    scheduler:run           scheduler run                Run a scheduled job now.
+    scheduler:hold          scheduler hold               Start no scheduled jobs for now.
+    scheduler:resume        scheduler resume             Let scheduled jobs run again.
 addons
     addons                  addon_views index            List add-ons and their attachments.
     addons:create           addons create                Create an add-on, such as a database or its follower.
@@ -93,11 +100,19 @@ pg
     pg:wait                 pg wait                      Wait until databases are available.
     pg:unfollow             pg unfollow                  Make a follower a writable database, for ever.
     pg:promote              pg promote                   Make a database the app's DATABASE_URL.
+    pg:changeover           changeovers changeover       Move a live database, with every app that uses it.
+    pg:connection-pooling:attach pooling attach          Give an app a URL that goes through the database's pooler.
     pg:credentials          credentials index            List a database's credentials and where they are attached.
     pg:credentials:url      credentials url              Show how to connect to a database.
     pg:psql                 psql psql                    Open psql on a database, or run SQL in it.
     pg:kill                 diagnostics kill             Cancel a query by its process id.
     pg:killall              pg killall                   End all connections of all credentials.
+changeovers
+    changeovers             changeovers index            List changeovers, the newest first.
+    changeovers:info        changeovers info             Show how far one is, who is in the way, its report.
+    changeovers:cut-over    changeovers cut_over         Let the pause begin now.
+    changeovers:resume      changeovers resume           Try again what could not be done.
+    changeovers:abort       changeovers abort            Put everything back; until the point of no return.
 pg looks inside
     pg:ps                   diagnostics ps               Show what runs in a database.
     pg:locks                diagnostics locks            Show queries with active locks.

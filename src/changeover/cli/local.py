@@ -48,7 +48,7 @@ def become(arguments: Sequence[str]) -> NoReturn:
 @takes_data_dir
 @click.option("--listen", metavar="HOST:PORT", help="Where the API answers; port 0 picks a free one.")
 @click.option("--router-listen", metavar="HOST:PORT", help="Where apps answer.")
-@click.option("--leave-running", is_flag=True, help="Databases go on when this stops.")
+@click.option("--leave-running", is_flag=True, help="Databases, dynos and router go on when this stops.")
 @click.option("--tls-cert", type=click.Path(exists=True, dir_okay=False), help="Certificate, beyond loopback needed.")
 @click.option("--tls-key", type=click.Path(exists=True, dir_okay=False), help="Its key.")
 def server(session: Session, *, data_dir: Path | None, leave_running: bool, **given: str | None) -> NoReturn:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
+import gc
 import importlib
 import sys
 from collections.abc import Sequence
@@ -32,6 +32,8 @@ class Program(click.Group):
             return None
         entry = INDEX[name]
         module = importlib.import_module(f"changeover.cli.{entry.module}")
+        gc.freeze()  # what was imported stays to the end: it need not be looked through, then or now
+        gc.enable()
         command = cast("click.Command", getattr(module, entry.attribute))
         command.name, command.help = name, command.help or entry.help
         return command
@@ -64,6 +66,8 @@ def split_name(args: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def unknown_command(name: str) -> Misused:
+    import difflib  # noqa: PLC0415 - needed for misspelt commands only
+
     near = difflib.get_close_matches(name, [*INDEX, *ALIASES], n=1, cutoff=0.6)
     return Misused(
         f"{name} is not a changeover command.",

@@ -86,12 +86,13 @@ def takes_confirm(function: Command) -> Command:
 def _resolved(session: Session, arguments: dict[str, Any]) -> dict[str, Any]:
     if "app" not in arguments and "optional_app" not in arguments:
         return arguments
-    from changeover.cli.appname import find_app  # noqa: PLC0415 - most commands are given their app
-
     remote = arguments.pop("remote")
     is_needed = "app" in arguments
-    given = arguments.pop("app" if is_needed else "optional_app") or session.settings.app
-    app = given if given and not remote else find_app(remote)
+    app = arguments.pop("app" if is_needed else "optional_app") or session.settings.app
+    if remote or not app:
+        from changeover.cli.appname import find_app  # noqa: PLC0415 - most commands are given their app
+
+        app = find_app(remote)
     if is_needed and not app:
         raise Misused(
             "No app is named.",

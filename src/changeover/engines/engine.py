@@ -6,9 +6,12 @@ repeat: it observes the world first, then acts, so that a run's step may simply 
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from changeover.engines.passage import EndOfSource, Passage, Traffic
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,9 @@ class Engine(Protocol):
     async def facts(self, server: Server, database: str) -> DatabaseFacts:
         """Raises ServerUnreachable."""
 
+    async def traffic(self, server: Server, database: str) -> Traffic:
+        """Who is connected, past the poolers or in the way. Raises ServerUnreachable."""
+
     async def end_sessions(self, server: Server, database: str) -> int:
         """End every client's session in that database; how many there were. Raises ServerUnreachable."""
 
@@ -137,6 +143,29 @@ class Engine(Protocol):
 
     async def promote(self, server: Server, *, acting_as: str) -> None:
         """Make a follower writable for ever, by polling; returns once it accepts writes."""
+
+    def passage(
+        self, source: Server, target: Server, *, database: str, role: Credential, acting_as: str
+    ) -> AbstractAsyncContextManager[Passage]:
+        """Everything that the pause of a changeover to a follower needs, open and warm.
+
+        Raises ServerUnreachable, RunConflict, CanaryFailed.
+        """
+
+    async def has_arrived(self, server: Server, end: EndOfSource) -> bool:
+        """Whether the follower has replayed all of it, now; the source need not be there. Raises ServerUnreachable."""
+
+    def fenced_by(self, server: Server) -> str | None:
+        """Whose fence stands around it, running or not; None where there is none."""
+
+    async def fence_stands(self, server: Server) -> bool:
+        """Shown by a login that is refused just now."""
+
+    def refused_at_fence(self, server: Server) -> list[str]:
+        """Who tried to enter since it stands, in words, the most frequent first; as far back as its newest log goes."""
+
+    async def lift_fence(self, server: Server) -> None:
+        """Returns once everybody is let in again; nothing to do where no fence stands. Raises FenceFailed."""
 
     def tidy(self, server: Server) -> None:
         """Now and then: replace a certificate that has passed two thirds of its life, remove old logs."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -46,6 +47,11 @@ def look_at(pid: int) -> Process | None:
         working_directory = None
     words = tuple(os.fsdecode(word) for word in arguments)
     return Process(pid, int(after_name[19]), program, working_directory, words)
+
+
+def age_s(process: Process) -> float:
+    """Since it was forked."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - process.started_ticks / os.sysconf("SC_CLK_TCK")
 
 
 def everything_running() -> Iterator[Process]:

@@ -125,7 +125,11 @@ def _start(arguments: Sequence[str | Path], log: Path, run_as: str | None) -> No
             **_surroundings(Path(arguments[0]), run_as),
         )
     threading.Thread(target=process.wait, name=f"reap {process.pid}", daemon=True).start()
-    # Popen returns a moment before the kernel shows the new program's arguments, which we know it by.
+    wait_until_shown(process)
+
+
+def wait_until_shown(process: subprocess.Popen[bytes]) -> None:
+    """Until the kernel shows the new program's arguments, which we know it by: Popen returns a moment before."""
     ours = look_at(os.getpid())
     while (child := look_at(process.pid)) and child.arguments in ((), ("",), ours and ours.arguments):
         time.sleep(0.001)

@@ -19,12 +19,13 @@ from changeover.platform.leaders import find_leader
 from changeover.platform.names import checked_addon_name, new_addon_name
 from changeover.platform.progress import run_under_way
 from changeover.platform.resolving import find_addon, visible_app_ids
+from changeover.platform.scheduling import require_no_scheduler
 from changeover.platform.scope import Scope
 from changeover.platform.secrets import new_database_name, new_password, new_role_name
 from changeover.platform.servers import choose_server, server_of
 from changeover.runs.starting import cancel_run, start_run
 from changeover.store import query
-from changeover.store.rows import Addon, App, CredentialRow, Database, RunRow
+from changeover.store.rows import SCHEDULER, Addon, App, CredentialRow, Database, RunRow
 
 OFFERED = {"follow"}
 KNOWN = {"follow", "fork", "rollback", "to", "by", "version", "level", "high-availability", "from"}
@@ -50,11 +51,15 @@ async def create_addon(
 ) -> Addon:
     """A new database, being made by a run when this returns. With `follow` in `config` it follows another.
 
-    Raises NotFound (plan, leader), InvalidParams, NameTaken, NotFollowable, ForeignLeader, NotAvailable, HostFull,
-    ConfirmationRequired, Forbidden. Nothing is left behind then.
+    A Scheduler is ready at once. Raises NotFound (plan, leader), InvalidParams, NameTaken, NotFollowable, ForeignLeader,
+    NotAvailable, HostFull, ConfirmationRequired, Forbidden. Nothing is left behind then.
     """
-    wishes = _checked_wishes(config or {})
     plan = scope.parts.catalogue.plan(plan_name, in_space=app.space_id is not None)
+    if plan.service == SCHEDULER:
+        return await _create_scheduler(
+            scope, app, plan, name=name, attachment_name=attachment_name, config=config, confirm=confirm
+        )
+    wishes = _checked_wishes(config or {})
     _require_place(plan, app)
     leader = await find_leader(scope, app, plan, str(wishes["follow"])) if "follow" in wishes else None
     leader_server = await server_of(scope.db, leader.server_name) if leader else None
@@ -66,6 +71,31 @@ async def create_addon(
     await put_on(scope, addon, app, attached_as)
     await _start(scope, addon, "follow" if leader else "provision", "copy" if leader else "server", server=server_name,
                  leader_server=leader.server_name if leader else None)  # fmt: skip
+    return addon
+
+
+async def _create_scheduler(
+    scope: Scope,
+    app: App,
+    plan: Plan,
+    *,
+    name: str | None,
+    attachment_name: str | None,
+    config: Mapping[str, Any] | None,
+    confirm: str | None,
+) -> Addon:
+    """It has no server to wait for, and gives its app no URL."""
+    if config:
+        raise InvalidParams(f"--{next(iter(config))} is not available.", why=f"{plan.full_name} takes no options.")
+    await require_no_scheduler(scope, app)
+    addon_id = await _add_row(scope, app, plan, name)
+    await query.execute(scope.db, "scheduler.add", addon_id=addon_id)
+    await query.execute(scope.db, "addons.set_state", id=addon_id, state="provisioned")
+    addon = await find_addon(scope, str(addon_id))
+    attached_as = await claim_name(
+        scope, app, attachment_name or SCHEDULER, may_be_default=False, confirm=confirm, has_url=False
+    )
+    await put_on(scope, addon, app, attached_as)
     return addon
 
 
@@ -154,8 +184,10 @@ async def rename_addon(scope: Scope, addon: Addon, name: str) -> Addon:
     return await find_addon(scope, str(addon.id))
 
 
-async def destroy_addon(scope: Scope, addon: Addon, *, force: bool = False) -> RunRow:
+async def destroy_addon(scope: Scope, addon: Addon, *, force: bool = False) -> RunRow | None:
     """Take it off its apps now, and have a run remove process and data. `force` frees live followers as standalone.
+
+    None for one without a server, which is gone already.
 
     Raises AttachedElsewhere and HasFollowers without `force`, RunConflict while another run works on it, NotFound.
     """
@@ -164,6 +196,11 @@ async def destroy_addon(scope: Scope, addon: Addon, *, force: bool = False) -> R
     under_way = await run_under_way(scope, addon.name)
     if addon.state == "deprovisioning" and under_way is not None:
         return under_way
+    database = await query.one(scope.db, Database, "databases.find", addon_id=addon.id)
+    if database is None:
+        await take_off_all(scope, addon)
+        await query.execute(scope.db, "addons.remove", id=addon.id)
+        return None
     if not force:
         await _require_unused(scope, addon)
     if addon.state == "provisioning":
@@ -174,7 +211,6 @@ async def destroy_addon(scope: Scope, addon: Addon, *, force: bool = False) -> R
             return cancelled
     await take_off_all(scope, addon)
     await query.execute(scope.db, "addons.set_state", id=addon.id, state="deprovisioning")
-    database = await query.only(scope.db, Database, "databases.find", addon_id=addon.id)
     leader = (
         await query.only(scope.db, Database, "databases.find", addon_id=database.leader_id)
         if database.leader_id
@@ -207,7 +243,7 @@ async def _require_unused(scope: Scope, addon: Addon, *, within: App | None = No
 
 
 async def addons_to_destroy_with(scope: Scope, app: App) -> list[list[Addon]]:
-    """The app's databases in rounds: followers first, so that nobody has to be freed.
+    """The app's add-ons in rounds: followers first, so that nobody has to be freed.
 
     Raises AttachedElsewhere and HasFollowers where another app still uses one.
     """

@@ -9,14 +9,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from changeover.errors import ConfirmationRequired, ConfirmationWrong, InvalidParams, NotAvailable, NotFound
-from changeover.platform.environment import attachments_of, database_url, own_config
+from changeover.errors import (
+    ConfirmationRequired,
+    ConfirmationWrong,
+    InvalidParams,
+    NameTaken,
+    NotAvailable,
+    NotFound,
+)
+from changeover.platform.environment import POOLING_NAMESPACE, attachments_of, database_url, own_config
 from changeover.platform.names import checked_attachment_name, free_attachment_name
+from changeover.platform.pooling import ensure_pooler, is_pooled
 from changeover.platform.releases import release
 from changeover.platform.scope import Scope
 from changeover.store import query
 from changeover.store.query import Db
-from changeover.store.rows import Addon, App, Attachment, Database
+from changeover.store.rows import SCHEDULER, Addon, App, Attachment, Database
+
+POOL_SUFFIX = "_CONNECTION_POOL"
 
 
 async def attachments_to(db: Db, addon_id: UUID) -> Sequence[Attachment]:
@@ -47,7 +57,8 @@ async def attach(
 ) -> Attachment:
     """Attach an available add-on to an app. Without a name, one is invented; an existing name is replaced with `confirm`.
 
-    Raises ConfirmationRequired, ConfirmationWrong, NotAvailable, NotFound (credential), InvalidParams (name).
+    Raises ConfirmationRequired, ConfirmationWrong, NotAvailable, NotFound (credential), InvalidParams (name), and for a
+    pooled one what `ensure_pooler` raises.
     """
     if addon.state != "provisioned":
         raise NotAvailable(
@@ -55,23 +66,51 @@ async def attach(
             why=f"It is {addon.state}: the app would get a URL that nobody answers.",
             fix=f"Wait for it: `changeover pg:wait {addon.name} -a {addon.app_name}`.",
         )
+    if addon.service == SCHEDULER:
+        raise InvalidParams(
+            f"{addon.name} can't be attached to further apps or names.",
+            why=f"Its jobs run on {addon.app_name}, and it gives nobody a URL.",
+            fix=f"Create one for each app: `changeover addons:create {SCHEDULER} -a {app.name}`.",
+        )
+    if is_pooled(namespace):
+        await ensure_pooler(scope, addon)
     database = await query.only(scope.db, Database, "databases.find", addon_id=addon.id)
     await database_url(scope.db, scope.parts.cipher, database, namespace)
     wanted = await claim_name(scope, app, name, may_be_default=False, confirm=confirm)
     return await put_on(scope, addon, app, wanted, namespace)
 
 
-async def claim_name(scope: Scope, app: App, name: str | None, *, may_be_default: bool, confirm: str | None) -> str:
+async def attach_pooled(scope: Scope, addon: Addon, app: App, *, name: str | None = None) -> Attachment:
+    """Give the app a URL that goes through the database's pooler; the same again changes nothing.
+
+    Without a name it is called after the app's own attachment: `DATABASE_CONNECTION_POOL`. Raises NameTaken, and as `attach`.
+    """
+    mine = await attachments_of(scope.db, app.id)
+    direct = [one.name for one in mine if one.addon_id == addon.id and one.namespace is None]
+    stem = "DATABASE" if "DATABASE" in direct or not direct else direct[0]
+    wanted = checked_attachment_name(name or f"{stem}{POOL_SUFFIX}")
+    existing = next((one for one in mine if one.name == wanted), None)
+    if existing is not None and (existing.addon_id, existing.namespace) != (addon.id, POOLING_NAMESPACE):
+        raise NameTaken("attachment", wanted, "Choose another name by --as.")
+    return existing or await attach(scope, addon, app, name=wanted, namespace=POOLING_NAMESPACE)
+
+
+async def claim_name(
+    scope: Scope, app: App, name: str | None, *, may_be_default: bool, confirm: str | None, has_url: bool = True
+) -> str:
     """A name that is free for a new attachment: the given one (its holder is taken off, once confirmed), or an invented.
 
-    Holds the app's row lock until the transaction ends. Raises as `attach` does.
+    With `has_url` no config var of the app's own may have the URL's name. Holds the app's row lock until the transaction
+    ends. Raises as `attach` does.
     """
     await query.values(scope.db, "apps.lock", id=app.id)
     existing = {one.name: one for one in await attachments_of(scope.db, app.id)}
     wanted = (
         checked_attachment_name(name) if name else free_attachment_name(set(existing), may_be_default=may_be_default)
     )
-    await _require_confirmation(scope, app, wanted, existing.get(wanted), confirm)
+    if has_url:
+        await _require_no_own_config(scope, app, wanted)
+    _require_confirmation(app, wanted, existing.get(wanted), confirm)
     if wanted in existing:
         await _take_off(scope, existing[wanted], is_replaced=True)
     return wanted
@@ -111,9 +150,7 @@ async def _take_off(scope: Scope, attachment: Attachment, *, is_replaced: bool =
     await release(scope, attachment.app_id, description, is_superseded=is_replaced)
 
 
-async def _require_confirmation(
-    scope: Scope, app: App, name: str, existing: Attachment | None, confirm: str | None
-) -> None:
+async def _require_no_own_config(scope: Scope, app: App, name: str) -> None:
     own = await own_config(scope.db, scope.parts.cipher, app.id)
     if f"{name}_URL" in own:
         raise InvalidParams(
@@ -121,6 +158,9 @@ async def _require_confirmation(
             why="The attachment would hide it.",
             fix=f"Unset it first (`changeover config:unset {name}_URL -a {app.name}`), or choose another name by --as.",
         )
+
+
+def _require_confirmation(app: App, name: str, existing: Attachment | None, confirm: str | None) -> None:
     if existing is None:
         return
     if confirm is None:

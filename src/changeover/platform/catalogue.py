@@ -45,6 +45,7 @@ class Plan:
     memory_gb: int | None
     storage_gb: int | None
     is_default: bool
+    is_private_default: bool
     is_price_estimated: bool
 
     @property
@@ -64,8 +65,13 @@ class Plan:
 
 @dataclass(frozen=True)
 class Service:
+    """Databases have a server and give their apps a URL; other services have neither."""
+
     name: str
     human_name: str
+    default_plan: str
+    default_private_plan: str
+    is_database: bool
 
     @property
     def id(self) -> UUID:
@@ -93,38 +99,34 @@ class Catalogue:
         plans = _read("plans.json")
         regions = _read("regions.json")
         tiers = {name: Tier(name=name, **facts) for name, facts in plans["tiers"].items()}
-        self.service = Service(**plans["service"])
+        self.services = [Service(**service) for service in plans["services"]]
+        [self.service] = [service for service in self.services if service.is_database]
         self._aliases: dict[str, str] = plans["aliases"]
         self.plans = [
-            Plan(
-                service=self.service.name,
-                tier=tiers[plan["tier"]],
-                is_default=plan["name"] == plans["default_plan"],
-                is_price_estimated=plan.get("is_price_estimated", False),
-                **{k: plan[k] for k in ("name", "human_name", "cents", "connections", "memory_gb", "storage_gb")},
-            )
-            for plan in plans["plans"]
+            _plan(plan, self.find_service(plan.get("service", self.service.name)), tiers) for plan in plans["plans"]
         ]
-        self.default_private_plan: str = plans["default_private_plan"]
         self.regions = [Region(**region) for region in regions["regions"]]
         self.default_region: str = regions["default"]
         self.default_private_region: str = regions["default_private"]
 
     def plan(self, full_name: str, *, in_space: bool = False) -> Plan:
         """By `service:plan`; a service alone means its default plan. Raises NotFound."""
-        service, _, name = full_name.partition(":")
-        if service in (self.service.name, str(self.service.id)):
-            wanted = self._aliases.get(name, name)
-            for plan in self.plans:
-                if plan.name == wanted or (
-                    not wanted and (plan.name == self.default_private_plan if in_space else plan.is_default)
-                ):
+        key, _, name = full_name.partition(":")
+        service = next((one for one in self.services if key in (one.name, str(one.id))), None)
+        if service is not None:
+            default = service.default_private_plan if in_space else service.default_plan
+            wanted = self._aliases.get(name, name) or default
+            for plan in self.plans_of(service):
+                if plan.name == wanted:
                     return plan
         raise NotFound(
             f'Couldn\'t find either the add-on service or the add-on plan of "{full_name}".',
-            fix=f"`changeover addons:plans {self.service.name}` lists what there is.",
+            fix=f"`changeover addons:plans {(service or self.service).name}` lists what there is.",
             resource="plan",
         )
+
+    def plans_of(self, service: Service) -> list[Plan]:
+        return [plan for plan in self.plans if plan.service == service.name]
 
     def plan_of(self, service: str, name: str) -> Plan:
         """The plan of an add-on that exists."""
@@ -132,8 +134,9 @@ class Catalogue:
 
     def find_service(self, name_or_id: str) -> Service:
         """Raises NotFound."""
-        if name_or_id in (self.service.name, str(self.service.id)):
-            return self.service
+        for service in self.services:
+            if name_or_id in (service.name, str(service.id)):
+                return service
         raise NotFound(
             "Couldn't find that add-on service.",
             fix="`changeover addons:services` lists them.",
@@ -156,6 +159,17 @@ class Catalogue:
         if name not in STACKS:
             raise InvalidParams(f"Stack {name} isn't known.", why=f"There are: {', '.join(STACKS)}.")
         return name
+
+
+def _plan(facts: dict[str, Any], service: Service, tiers: dict[str, Tier]) -> Plan:
+    return Plan(
+        service=service.name,
+        tier=tiers[facts["tier"]],
+        is_default=facts["name"] == service.default_plan,
+        is_private_default=facts["name"] == service.default_private_plan,
+        is_price_estimated=facts.get("is_price_estimated", False),
+        **{k: facts[k] for k in ("name", "human_name", "cents", "connections", "memory_gb", "storage_gb")},
+    )
 
 
 def _read(file: str) -> dict[str, Any]:

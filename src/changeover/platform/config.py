@@ -21,7 +21,9 @@ async def change_config(scope: Scope, app: App, changes: Mapping[str, str | None
     """Set or (None) remove, as one release. Raises InvalidParams for names of attachments and impossible names."""
     if not changes:
         return await config_vars(scope, app)
-    taken = {attachment.config_var: attachment for attachment in await attachments_of(scope.db, app.id)}
+    taken = {
+        name: attachment for attachment in await attachments_of(scope.db, app.id) for name in attachment.config_vars
+    }
     for name, value in changes.items():
         if not VAR_NAME.fullmatch(name):
             raise InvalidParams(

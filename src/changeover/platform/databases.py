@@ -6,17 +6,18 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from changeover.engines.engine import Behind, DatabaseFacts, Health
+from changeover.engines.engine import Behind, DatabaseFacts, Health, Server
 from changeover.errors import NotFound, ServerUnreachable
 from changeover.platform.catalogue import Plan
 from changeover.platform.environment import database_url
+from changeover.platform.pooling import pooling_status
 from changeover.platform.progress import run_under_way
 from changeover.platform.resolving import find_addon
 from changeover.platform.scope import Scope
 from changeover.platform.servers import server_of
 from changeover.platform.urls import DatabaseUrl
 from changeover.store import query
-from changeover.store.rows import Addon, CredentialRow, Database
+from changeover.store.rows import Addon, ChangeoverRow, CredentialRow, Database
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,15 @@ class Description:
     behind: Behind | None
     followers: Sequence[Database]
     credentials: int
+    moved_to: str | None
+    """The database that took over from it in a changeover: nobody can enter this one any more."""
+    pooling: str
 
     @property
     def status(self) -> str:
         """One word, and the reason when it isn't available."""
+        if self.moved_to is not None:
+            return f"Fenced (moved to {self.moved_to})"
         if self.health.state == "available":
             return "Available"
         because = self.database.trouble or self.health.because
@@ -100,7 +106,16 @@ async def describe(scope: Scope, addon: Addon, database: Database) -> Descriptio
         behind=seen_behind,
         followers=followers,
         credentials=len(credentials),
+        moved_to=await _moved_to(scope, database, server),
+        pooling=await pooling_status(scope.db, scope.parts, database),
     )
+
+
+async def _moved_to(scope: Scope, database: Database, server: Server) -> str | None:
+    if scope.parts.engine.fenced_by(server) is None:
+        return None
+    moved = await query.one(scope.db, ChangeoverRow, "changeovers.moved_from", source_id=database.addon_id)
+    return moved.target_name if moved else None
 
 
 async def waiting(scope: Scope, key: str) -> Waiting:

@@ -5,6 +5,7 @@ Which dynos should run on which ports is decided purely (`plan`); bringing that 
 
 from __future__ import annotations
 
+import itertools
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -138,18 +139,27 @@ async def _states(scope: Scope, app: App) -> list[DynoState]:
 
 
 def _seen(row: DynoRow, state: DynoState | None, command: str, size: str, fallback: datetime) -> Seen:
-    if row.is_stopped or state is None:
-        return Seen(row.name, row.type, "down" if row.is_stopped else "starting", command, size, row.release, fallback)
+    if row.is_stopped:
+        return Seen(row.name, row.type, "down", command, size, row.release, row.stopped_at or fallback)
+    if state is None:
+        return Seen(row.name, row.type, "starting", command, size, row.release, fallback)
     return Seen(row.name, row.type, state.state, command, size, state.release, state.since)
 
 
 async def one_off(
-    scope: Scope, app: App, command: str, *, extra: Mapping[str, str], size: str | None = None, type_: str = "run"
+    db: Db,
+    parts: Parts,
+    app: App,
+    command: str,
+    *,
+    extra: Mapping[str, str],
+    size: str | None = None,
+    type_: str = "run",
 ) -> Dyno:
     """A process to run once, with the app's code and config. Raises NotAvailable before the first deploy, BadRequest."""
     if not command.strip():
         raise BadRequest("There is nothing to run.", fix="Give a command, such as `python manage.py shell`.")
-    code = await current_code(scope.db, app.id)
+    code = await current_code(db, app.id)
     if code is None:
         raise NotAvailable(
             f"{app.name} has no code to run.",
@@ -157,7 +167,15 @@ async def one_off(
             fix=f"changeover deploy DIR -a {app.name}",
         )
     return Dyno(
-        app=str(app.id), name=f"{type_}.{secrets.randbelow(9000) + 1000}", type=type_, command=command,
-        directory=Path(code.slug.directory), environment={**environment_of_release(scope.parts, code.release), **extra},
+        app=str(app.id), name=_free_name(parts, app, type_), type=type_, command=command,
+        directory=Path(code.slug.directory), environment={**environment_of_release(parts, code.release), **extra},
         release=code.release.version, size=size or "Basic",
     )  # fmt: skip
+
+
+def _free_name(parts: Parts, app: App, type_: str) -> str:
+    """Such as `run.1234`; longer ones where many are known still: a second one of a name would not be started."""
+    names = (
+        f"{type_}.{secrets.randbelow(9 * least) + least}" for least in (10**digits for digits in itertools.count(3))
+    )
+    return next(name for name in names if parts.dynos.one_off(str(app.id), name) is None)

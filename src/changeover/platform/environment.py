@@ -10,9 +10,10 @@ from changeover.platform.secrets import Cipher
 from changeover.platform.urls import DatabaseUrl
 from changeover.store import query
 from changeover.store.query import Db
-from changeover.store.rows import Attachment, ConfigVar, CredentialRow, Database
+from changeover.store.rows import Attachment, ConfigVar, CredentialRow, Database, PoolerRow
 
 CREDENTIAL_NAMESPACE = "credential:"
+POOLING_NAMESPACE = "connection-pooling:default"
 
 
 async def own_config(db: Db, cipher: Cipher, app_id: UUID) -> dict[str, str]:
@@ -36,18 +37,36 @@ async def attachments_of(db: Db, app_id: UUID) -> Sequence[Attachment]:
 
 
 async def database_url(db: Db, cipher: Cipher, database: Database, namespace: str | None = None) -> DatabaseUrl:
-    """How the holder of an attachment of that namespace reaches the database. Raises NotFound for an unknown credential."""
+    """How the holder of an attachment of that namespace reaches the database.
+
+    Raises NotFound for an unknown credential, or where there is no pooler.
+    """
+    address, port = database.address, database.port
+    if namespace == POOLING_NAMESPACE:
+        address, port = await _pooled_address(db, database)
+        namespace = None
     wanted = (namespace or "").removeprefix(CREDENTIAL_NAMESPACE) or "default"
     for credential in await query.rows(db, CredentialRow, "databases.credentials", addon_id=database.addon_id):
         if credential.name == wanted:
             return DatabaseUrl(
-                database.address,
-                database.port,
+                address,
+                port,
                 database.database_name,
                 credential.user_name,
                 cipher.decrypt(credential.password),
             )
     raise NotFound(f"Couldn't find the credential {wanted} of {database.addon_name}.", resource="credential")
+
+
+async def _pooled_address(db: Db, database: Database) -> tuple[str, int]:
+    pooler = await query.one(db, PoolerRow, "poolers.of_addon", addon_id=database.addon_id)
+    if pooler is None:
+        raise NotFound(
+            f"{database.addon_name} has no pooler.",
+            fix=f"`changeover pg:connection-pooling:attach {database.addon_name}` makes one.",
+            resource="pooler",
+        )
+    return pooler.address, pooler.port
 
 
 async def urls_of_attachments(db: Db, cipher: Cipher, app_id: UUID) -> dict[str, str]:

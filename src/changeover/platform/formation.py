@@ -70,7 +70,7 @@ async def scale(scope: Scope, app: App, changes: Sequence[Change]) -> RunRow | N
         row = types[change.type].row
         await query.execute(
             scope.db, "formation.set", app_id=app.id, type=change.type,
-            quantity=_quantity(change, row.quantity), size=_size(change.size) if change.size else row.size,
+            quantity=_quantity(change, row.quantity), size=checked_size(change.size) if change.size else row.size,
         )  # fmt: skip
     return await converge(scope, app, "scale") if changes else None
 
@@ -120,11 +120,13 @@ def _quantity(change: Change, now: int) -> int:
         raise InvalidParams(
             f"{change.type} can't be scaled to {wanted}.",
             why=f"This host runs 0 to {most} dynos of that type for an app.",
+            fix=f"Give a number from 0 to {most}.",
         )
     return wanted
 
 
-def _size(name: str) -> str:
+def checked_size(name: str) -> str:
+    """Raises InvalidParams."""
     for size in SIZES:
         if size.lower() == name.lower().replace("shield-", "private-"):
             return size

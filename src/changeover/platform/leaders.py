@@ -30,7 +30,11 @@ async def find_leader(scope: Scope, app: App, plan: Plan, named: str) -> Databas
             why=f"You do not have access to the app that owns it, {addon.app_name}.",
             fix=f"Its owner can let you in: `changeover access:add {scope.caller.email} -a {addon.app_name}`.",
         )
-    database = await query.only(scope.db, Database, "databases.find", addon_id=addon.id)
+    database = await query.one(scope.db, Database, "databases.find", addon_id=addon.id)
+    if database is None:
+        raise NotFollowable(
+            f"{addon.name} can't be followed.", why="It is no database.", fix="Name a database of the app."
+        )
     _require_followable(scope, addon, database)
     return database
 

@@ -41,6 +41,10 @@ def new_server_name() -> str:
     return "s" + secrets.token_hex(4)
 
 
+def new_pooler_name() -> str:
+    return "p" + secrets.token_hex(4)
+
+
 def free_attachment_name(taken: set[str], *, may_be_default: bool) -> str:
     """`DATABASE` when free and allowed, else a colour that is free; past the last colour, numbered ones."""
     if may_be_default and "DATABASE" not in taken:

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from changeover.errors import AlreadyPromoted, NotAvailable, NotFound
-from changeover.platform.attachments import attach
-from changeover.platform.environment import attachments_of
+from changeover.platform.attachments import POOL_SUFFIX, attach
+from changeover.platform.environment import POOLING_NAMESPACE, attachments_of
+from changeover.platform.pooling import ensure_pooler
 from changeover.platform.resolving import find_addon, resolve_attachments
 from changeover.platform.scope import Scope
 from changeover.platform.servers import server_of
 from changeover.store import query
 from changeover.store.rows import App, Attachment, Database
 
+DEFAULT = "DATABASE"
+POOL = DEFAULT + POOL_SUFFIX
+
 
 @dataclass(frozen=True)
 class Promotion:
-    """`alias` is the attachment that keeps the former database reachable, where one had to be made."""
+    """`alias` is the attachment that keeps the former database reachable, where one had to be made.
+
+    `pooled` is the one that goes through the new database's pooler, where the former's did.
+    """
 
     attachment: Attachment
     former: Attachment | None
     alias: Attachment | None
+    pooled: Attachment | None
 
 
-async def promote(scope: Scope, app: App, key: str, *, name: str = "DATABASE", force: bool = False) -> Promotion:
+async def promote(scope: Scope, app: App, key: str, *, name: str = DEFAULT, force: bool = False) -> Promotion:
     """Point DATABASE_URL (or `name`) to the database. Raises NotFound, AlreadyPromoted, NotAvailable.
 
     Waits for nothing: one that is still a follower becomes DATABASE all the same, and the CLI warns.
@@ -38,10 +47,24 @@ async def promote(scope: Scope, app: App, key: str, *, name: str = "DATABASE", f
         raise NotFound(f"{target.addon_name} is no database.", resource="add_on")
     if not force:
         await _require_available(scope, target, database)
-    alias = await _keep_reachable(scope, app, former, list(mine)) if former else None
     addon = await find_addon(scope, str(target.addon_id))
+    is_default_pooled = name == DEFAULT and former is not None and _pool_of(former, mine) is not None
+    if is_default_pooled:
+        await ensure_pooler(scope, addon)  # before anything is locked that its makers wait for
+    alias = await _keep_reachable(scope, app, former, list(mine)) if former else None
     attachment = await attach(scope, addon, app, name=name, namespace=target.namespace, confirm=app.name)
-    return Promotion(attachment, former, alias)
+    pooled = (
+        await attach(scope, addon, app, name=POOL, namespace=POOLING_NAMESPACE, confirm=app.name)
+        if is_default_pooled
+        else None
+    )
+    return Promotion(attachment, former, alias, pooled)
+
+
+def _pool_of(former: Attachment, mine: Sequence[Attachment]) -> Attachment | None:
+    """Where the former database is reached through its pooler by the default name."""
+    wanted = (POOL, former.addon_id, POOLING_NAMESPACE)
+    return next((one for one in mine if (one.name, one.addon_id, one.namespace) == wanted), None)
 
 
 async def _require_available(scope: Scope, target: Attachment, database: Database) -> None:

@@ -30,12 +30,14 @@ async def add_release(
     slug: Slug | None = None,
     is_by_user: bool = True,
     is_superseded: bool = False,
+    reaches_dynos: bool = True,
 ) -> RunRow | None:
     """A new release, in the caller's transaction; the run that brings it to the app's dynos, where there is code.
 
     `slug` None: the code stays what it is. The release phase runs for what a user did, not for an add-on's own changes. One
-    that is superseded in the same transaction (the detach of a replaced attachment) never reaches a dyno. Takes the app's
-    row lock, so that numbers have no gaps and no doubles. Whoever commits gives the run its tick.
+    that is superseded in the same transaction (the detach of a replaced attachment) never reaches a dyno; one without
+    `reaches_dynos` waits until they start for another reason. Takes the app's row lock, so that numbers have no gaps and no
+    doubles. Whoever commits gives the run its tick.
     """
     await query.values(db, "apps.lock", id=app_id)
     code = slug or await query.one(db, Slug, "slugs.current", app_id=app_id)
@@ -48,7 +50,7 @@ async def add_release(
         environment=parts.cipher.encrypt_map(await environment_of(db, parts.cipher, app_id)),
     )  # fmt: skip
     await query.execute(db, "releases.touch_app", app_id=app_id)
-    if code is None or is_superseded:
+    if code is None or is_superseded or not reaches_dynos:
         return None
     return await start_run(
         db, kind="release", first_step="phase", subject=f"{made.app_name} v{made.version}", app=made.app_name,
@@ -71,6 +73,11 @@ async def release(
 async def list_releases(scope: Scope, app: App) -> Sequence[Release]:
     """The oldest first."""
     return await query.rows(scope.db, Release, "releases.of_app", app_id=app.id)
+
+
+async def releases_reaching_dynos(scope: Scope, app: App) -> Sequence[RunRow]:
+    """Runs after which the app's dynos have what was released; until then some may use a former config."""
+    return await query.rows(scope.db, RunRow, "releases.reaching_dynos", app_id=app.id)
 
 
 async def find_release(scope: Scope, app: App, key: str) -> Release:

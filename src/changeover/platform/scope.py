@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from changeover.engines.engine import Engine
+from changeover.engines.pooler import Poolers
 from changeover.platform.catalogue import Catalogue
 from changeover.platform.secrets import Cipher
 from changeover.runs.ticks import Ticks
@@ -23,6 +24,7 @@ class Parts:
     host: str
     home: Path
     engine: Engine
+    poolers: Poolers
     cipher: Cipher
     catalogue: Catalogue
     max_servers: int

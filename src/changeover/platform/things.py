@@ -4,6 +4,7 @@ from changeover.engines.engine import Behind
 from changeover.runs.run import Workflow
 from changeover.runtime.runtime import Dyno, Session
 from changeover.store.rows import (
+    SCHEDULER,
     Account,
     Addon,
     App,
@@ -15,11 +16,13 @@ from changeover.store.rows import (
     Member,
     Release,
     RunRow,
+    ScheduledJob,
+    Scheduler,
     Space,
     Team,
 )
 
 __all__ = [
-    "Account", "Addon", "App", "Attachment", "Authorization", "Behind", "Collaborator", "CredentialRow", "Database", "Dyno",
-    "Member", "Release", "RunRow", "Session", "Space", "Team", "Workflow",
+    "SCHEDULER", "Account", "Addon", "App", "Attachment", "Authorization", "Behind", "Collaborator", "CredentialRow",
+    "Database", "Dyno", "Member", "Release", "RunRow", "ScheduledJob", "Scheduler", "Session", "Space", "Team", "Workflow",
 ]  # fmt: skip

@@ -27,6 +27,8 @@ from changeover.postgres.connect import Address, connect
 from changeover.postgres.installations import Installation, probe, require_program
 
 LONGEST_SOCKET_PATH = 100
+WAL_SEGMENT_MB = 4
+"""A promotion copies one and syncs it; docs/adr/0011-small-wal-segments.md has what each size costs."""
 TELLING = ("FATAL:", "PANIC:", "ERROR:", "HINT:  Is", "could not", "invalid value", "unrecognized")
 """What a line of a log has that explains a failure."""
 
@@ -72,7 +74,8 @@ class Cluster:
         await run_or_fail(
             [
                 *(initdb, f"--pgdata={making}", f"--username={SUPERUSER}", "--data-checksums", "--encoding=UTF8"),
-                *("--auth-local=peer", "--auth-host=reject", *await _locale(self.installation)),
+                *("--auth-local=peer", "--auth-host=reject", f"--wal-segsize={WAL_SEGMENT_MB}"),
+                *await _locale(self.installation),
             ],
             run_as=self.run_as,
         )
@@ -149,7 +152,7 @@ class Cluster:
         """
         deadline = time.monotonic() + timeout_s
         pg_ctl = require_program(self.bin_directory, "pg_ctl")
-        async with _alone_with(self.data_directory, deadline):
+        async with alone_with(self.data_directory, deadline):
             if not self.postmaster():
                 await self._clear_away_the_dead()
                 self._prepare_folders()
@@ -256,6 +259,10 @@ def make_folder(folder: Path, *, run_as: str | None, mode: int = 0o700) -> None:
 
 def write_file(path: Path, content: bytes, *, run_as: str | None, mode: int = 0o600) -> None:
     """Write at once or not at all, owned by the server's user and never readable by others in between."""
+    ready = _ready(path)
+    if ready.exists() and ready.read_bytes() == content:
+        ready.replace(path)
+        return
     new = path.with_name(path.name + ".new")
     new.unlink(missing_ok=True)
     with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
@@ -265,6 +272,15 @@ def write_file(path: Path, content: bytes, *, run_as: str | None, mode: int = 0o
         file.flush()
         os.fsync(file.fileno())
     new.replace(path)
+
+
+def lay_ready(path: Path, content: bytes, *, run_as: str | None) -> None:
+    """Bring it to the disk beside `path`, so that `write_file` of the same only renames it: for when milliseconds count."""
+    write_file(_ready(path), content, run_as=run_as)
+
+
+def _ready(path: Path) -> Path:
+    return path.with_name(path.name + ".ready")
 
 
 def tail_of(path: Path, count: int = 4096) -> str:
@@ -287,8 +303,8 @@ def disk_full(what: str, where: Path) -> DiskFull:
 
 
 @asynccontextmanager
-async def _alone_with(folder: Path, deadline: float) -> AsyncIterator[None]:
-    """One starter at a time, for the second would take the first one's young postmaster for a leftover."""
+async def alone_with(folder: Path, deadline: float) -> AsyncIterator[None]:
+    """One starter at a time, for the second would take the first one's young process for a leftover."""
     handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
         while True:

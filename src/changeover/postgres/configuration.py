@@ -7,6 +7,10 @@ from collections.abc import Iterable, Mapping
 SUPERUSER = "changeover"
 """The role that we administer every server as. It has no password: only peer authentication lets it in."""
 
+OURS = (f"local all {SUPERUSER} peer map={SUPERUSER}", f"local replication {SUPERUSER} peer map={SUPERUSER}")
+POOLED = "local all all scram-sha-256"
+"""Poolers come by the socket, whose folder only the servers' user can enter; each client with its own password."""
+
 SettingValue = str | int | bool
 
 
@@ -18,14 +22,19 @@ def settings_file(settings: Mapping[str, SettingValue]) -> str:
 
 def access_file(*, listens: bool, has_tls: bool) -> str:
     """pg_hba.conf: we by peer over the socket, everybody else by SCRAM, over TLS wherever the build has it."""
-    lines = [
-        f"local all {SUPERUSER} peer map={SUPERUSER}",
-        f"local replication {SUPERUSER} peer map={SUPERUSER}",
-    ]
+    lines = list(OURS)
     if listens:
         kind = "hostssl" if has_tls else "host"
-        lines += [f"host all {SUPERUSER} all reject", f"{kind} all all all scram-sha-256"]
+        lines += [POOLED, f"host all {SUPERUSER} all reject", f"{kind} all all all scram-sha-256"]
     return "\n".join(lines) + "\n"
+
+
+def with_poolers(access: str) -> str:
+    """An access file as an older version of ours wrote it, and poolers may come in by the socket; others are left alone."""
+    lines = access.splitlines()
+    if POOLED in lines or tuple(lines[: len(OURS)]) != OURS or len(lines) == len(OURS):
+        return access
+    return "\n".join([*OURS, POOLED, *lines[len(OURS) :]]) + "\n"
 
 
 def identity_file(system_users: Iterable[str]) -> str:

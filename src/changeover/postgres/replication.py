@@ -100,25 +100,71 @@ async def keeps_wal_since(connection: Connection, position: str) -> bool:
     ) == (True,)
 
 
+async def write_end(connection: Connection, token: str) -> tuple[int, int, str]:
+    """Write a marker and flush it: system identifier, timeline, and the position behind it.
+
+    The marker's synchronous commit brings everything before it to disk. Waiting for the position where WAL is inserted
+    would wait for what nobody flushes while the database is idle.
+    """
+    await connection.execute("SET synchronous_commit = local")
+    await connection.execute("SELECT pg_logical_emit_message(true, 'changeover', %s)", [token])
+    (position,) = await fetch_row(connection, "SELECT pg_current_wal_flush_lsn()::text")
+    identifier, timeline = await history(connection)
+    return identifier, timeline, str(position)
+
+
+async def history(connection: Connection) -> tuple[int, int]:
+    """System identifier and timeline: two servers are of one history when both are equal.
+
+    A follower's is the one that it receives; the control file knows only that of its last restartpoint.
+    """
+    row = await fetch_row(
+        connection,
+        "SELECT system_identifier, CASE WHEN pg_is_in_recovery()"
+        " THEN coalesce((SELECT received_tli FROM pg_stat_wal_receiver),"
+        " (SELECT timeline_id FROM pg_control_checkpoint()))"
+        " ELSE ('x' || substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8))::bit(32)::int END"
+        " FROM pg_control_system()",
+    )
+    return int(row[0]), int(row[1])
+
+
+async def leader_timeline(connection: Connection) -> int:
+    """Of a server that is writable. Raises psycopg's error for one in recovery."""
+    return (await history(connection))[1]
+
+
+async def has_replayed(connection: Connection, position: str) -> bool:
+    """The follower shows everything up to there, or is a leader already."""
+    return await fetch_row(
+        connection, "SELECT NOT pg_is_in_recovery() OR pg_last_wal_replay_lsn() >= %s::pg_lsn", [position]
+    ) == (True,)
+
+
 async def promote(address: Address, actor: Actor, *, timeout_s: float = 60) -> None:
     """Make a follower writable for ever; returns once it is. Nothing to do when it already is.
 
     Raises RunConflict, ServerUnreachable; ServerFailed when it is not done in time.
     """
     async with acting(address, actor, timeout_s=timeout_s) as connection:
-        if not await _is_in_recovery(connection):
-            return
-        # Waiting inside pg_promote sleeps on a latch of 100 ms; asking again and again takes as long as the work.
-        await connection.execute("SELECT pg_promote(wait => false)")
-        deadline = time.monotonic() + timeout_s
-        while await _is_in_recovery(connection):
-            if time.monotonic() > deadline:
-                raise ServerFailed(
-                    f"The follower at {address} was told to promote itself, but has not done so.",
-                    why=f"It is still in recovery after {timeout_s:.0f} seconds.",
-                    fix="Its log says what it waits for; then repeat the command.",
-                )
-            await asyncio.sleep(0.002)
+        await promote_by(connection, connection, timeout_s=timeout_s)
+
+
+async def promote_by(connection: Connection, watching: Connection, *, timeout_s: float) -> None:
+    """As `promote`, by connections that are open already."""
+    if not await _is_in_recovery(connection):
+        return
+    # Waiting inside pg_promote sleeps on a latch of 100 ms; asking again and again takes as long as the work.
+    await connection.execute("SELECT pg_promote(wait => false)")
+    deadline = time.monotonic() + timeout_s
+    while await _is_in_recovery(watching):
+        if time.monotonic() > deadline:
+            raise ServerFailed(
+                "The follower was told to promote itself, but has not done so.",
+                why=f"It is still in recovery after {timeout_s:.0f} seconds.",
+                fix="Its log says what it waits for; then repeat the command.",
+            )
+        await asyncio.sleep(0.001)
 
 
 async def _is_in_recovery(connection: Connection) -> bool:

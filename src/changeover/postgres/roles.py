@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from psycopg import sql
 
 from changeover.postgres.connect import Connection
@@ -39,3 +41,13 @@ async def grant_watching_rights(connection: Connection, role: str) -> None:
 async def drop_role(connection: Connection, role: str) -> None:
     """Remove the role; nothing to do when it is gone. Fails while it still owns something."""
     await connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
+
+
+async def scram_verifiers(connection: Connection, roles: Sequence[str]) -> dict[str, str]:
+    """What the server keeps instead of a password, of those that can log in with one. A follower has its leader's."""
+    found = await connection.execute(
+        "SELECT rolname, rolpassword FROM pg_authid"
+        " WHERE rolname = ANY(%s) AND rolcanlogin AND rolpassword LIKE 'SCRAM-SHA-256$%%'",
+        [list(roles)],
+    )
+    return dict(await found.fetchall())

@@ -104,9 +104,9 @@ class Driver:
             await _change(run, "move", "undone" if step.undo else "", "", step=before, status="undoing")
 
     async def _failed(self, run: Run, step: Step, error: ChangeoverError, failures: int) -> int:
-        """Try again, turn back, or (while undoing) keep trying: what is half-made must not stay."""
+        """Try again, or turn back. While undoing, and past the point of no return, only the first: nothing stays half-made."""
         undoing = run.row.status == "undoing"
-        if undoing or (error.retryable and not await _is_hopeless(run, step)):
+        if undoing or run.row.is_past_return or (error.retryable and not await _is_hopeless(run, step)):
             pause = RETRY_PAUSES_S[min(failures, len(RETRY_PAUSES_S) - 1)]
             await self._show(run, f"{error.what} {error.why} Trying again.", None)
             if failures == 0:

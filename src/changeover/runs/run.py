@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from changeover.errors import RunCancelled
 from changeover.store import query
 from changeover.store.query import Db
 from changeover.store.rows import RunRow
@@ -62,6 +63,16 @@ class Run:
             if await query.one(self.db, RunRow, "runs.hold", id=self.row.id, epoch=self.row.epoch) is None:
                 raise TakenOver(f"run {self.row.id}, epoch {self.row.epoch}")
             yield self.db
+
+    async def pass_point_of_no_return(self) -> None:
+        """In the caller's `transaction`: from its commit on, this run is finished and never undone.
+
+        Raises RunCancelled when somebody asked it to stop before.
+        """
+        passed = await query.one(self.db, RunRow, "runs.pass_point_of_no_return", id=self.row.id, epoch=self.row.epoch)
+        if passed is None:
+            raise RunCancelled(self.row.subject)
+        self.row = passed
 
     async def note(self, event: str, detail: str = "") -> None:
         """A line in the journal, under the present step."""

@@ -14,6 +14,14 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 State = Literal["up", "starting", "crashed", "down", "idle"]
+Group = Literal["web", "others"]
+"""Dynos that are changed together. Whoever starts or stops a worker does not wait for web dynos that boot slowly."""
+GROUPS: tuple[Group, ...] = ("web", "others")
+
+
+def group_of(type_: str) -> Group:
+    """Of a process type."""
+    return "web" if type_ == "web" else "others"
 
 
 @dataclass(frozen=True)
@@ -121,10 +129,13 @@ class Dynos(Protocol):
         app: str,
         wanted: Sequence[Dyno],
         *,
+        group: Group | None = None,
         when_ready: Callable[[Dyno], Awaitable[None]] | None = None,
         ready_timeout_s: float = 60,
     ) -> Applied:
         """Exactly these run afterwards; who is unchanged keeps its pid; none at all removes the app.
+
+        With a `group`: exactly these of that group, and the other one is left alone.
 
         A successor on another port starts first; once it listens (and `when_ready` has returned) its predecessor is told
         to go. Others end before their successors start. Raises RuntimeFailed.

@@ -63,7 +63,7 @@ def act_async(given: argparse.Namespace, places: Places, settings: Settings) -> 
     if given.what == "prepare":
         from changeover.service.prepare import prepare
 
-        asyncio.run(prepare(places, settings))
+        asyncio.run(prepare(places, settings, router_listen=given.router_listen))
     elif given.what == "teardown":
         from changeover.service.teardown import teardown
 

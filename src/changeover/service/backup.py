@@ -6,17 +6,23 @@ The file is a tar with the dump, the keys, the operator's token and our certific
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
 from backports import tarfile  # Python 3.11.2, Debian 12's, has no extraction filters yet
 
 from changeover.errors import AlreadyRunning, BadRequest
+from changeover.service.composition import connect_state
 from changeover.service.places import Places
 from changeover.service.state import State
 from changeover.settings import Settings
+from changeover.store import query
+from changeover.store.migrate import migrate
 
 DUMP = "state.dump"
+BARE_DUMP = b"PGDMP"
+"""How a dump of ours begins: one of HOME/dumps, which has no keys beside it."""
 
 
 async def backup(places: Places, settings: Settings, file: Path | None) -> None:
@@ -47,7 +53,10 @@ async def backup(places: Places, settings: Settings, file: Path | None) -> None:
 
 
 async def restore(places: Places, settings: Settings, file: Path | None) -> None:
-    """Into a data directory without state. What had been made is removed when it fails."""
+    """Into a data directory without state. What had been made is removed when it fails.
+
+    `file`: a backup; or a bare dump, for a home that has its keys still.
+    """
     source = _named(file)
     if not source.is_file():
         raise BadRequest(f"{source} is no file.", fix="Name a file that `changeover backup` wrote.")
@@ -60,10 +69,12 @@ async def restore(places: Places, settings: Settings, file: Path | None) -> None
     places.make()
     state = State(places, settings)
     with tempfile.TemporaryDirectory() as folder:
-        _unpack(source, Path(folder))
+        _unpack(source, Path(folder), places)
         try:
             await state.start()
             await state.load(Path(folder) / DUMP)
+            migrate(state.conninfo)
+            await _move_to(places, state, settings.host_name)
             for path in sorted(Path(folder).rglob("*")):
                 _put_back(path, places.home / path.relative_to(folder))
         except BaseException:
@@ -74,7 +85,22 @@ async def restore(places: Places, settings: Settings, file: Path | None) -> None
     print(f"Restored state and keys into {places.home}. Start it with `changeover server --data-dir {places.home}`.")
 
 
-def _unpack(source: Path, folder: Path) -> None:
+async def _move_to(places: Places, state: State, host: str) -> None:
+    """The restored state may come from a home of another path."""
+    home, sockets = str(places.home), str(places.sockets)
+    async with await connect_state(state) as db, db.transaction():
+        await query.execute(db, "homes.move_servers", home=home, sockets=sockets, host=host)
+        await query.execute(db, "homes.move_poolers", home=home, sockets=sockets, host=host)
+        await query.execute(db, "homes.move_slugs", home=home)
+
+
+def _unpack(source: Path, folder: Path, places: Places) -> None:
+    with source.open("rb") as file:
+        is_bare = file.read(len(BARE_DUMP)) == BARE_DUMP
+    if is_bare:
+        _require_keys(source, places)
+        shutil.copyfile(source, folder / DUMP)
+        return
     try:
         with tarfile.open(source) as archive:
             archive.extractall(folder, filter="data")
@@ -82,6 +108,15 @@ def _unpack(source: Path, folder: Path) -> None:
         raise BadRequest(f"{source} is no backup of changeover.", why=str(error)) from None
     if not (folder / DUMP).is_file():
         raise BadRequest(f"{source} is no backup of changeover.", why=f"It has no {DUMP} in it.")
+
+
+def _require_keys(dump: Path, places: Places) -> None:
+    if not places.keys.exists():
+        raise BadRequest(
+            f"{dump} can't be restored into {places.home} alone.",
+            why=f"It is a dump without keys, and {places.keys} is missing: nobody could read its passwords.",
+            fix="Restore it into the home that it comes from, or restore a file that `changeover backup` wrote.",
+        )
 
 
 def _put_back(path: Path, to: Path) -> None:

@@ -9,11 +9,15 @@ from psycopg import AsyncConnection
 from psycopg.conninfo import make_conninfo
 from psycopg_pool import AsyncConnectionPool
 
+from changeover.changeovers.workflow import Changing
 from changeover.engines.local import CertificateAuthority, LocalEngine
+from changeover.engines.local.pgbouncer import LocalPoolers
 from changeover.hosts.users import run_as_for_apps, run_as_for_router, run_as_for_servers
 from changeover.platform.catalogue import Catalogue
 from changeover.platform.scope import Parts
 from changeover.platform.secrets import Cipher
+from changeover.platform.workflows import workflows as platform_workflows
+from changeover.runs.run import Workflow
 from changeover.runs.ticks import Ticks
 from changeover.runtime.dynos import LocalDynos
 from changeover.runtime.router import CaddyRouter, RouterPlaces
@@ -37,6 +41,9 @@ def make_parts(places: Places, settings: Settings, ticks: Ticks) -> Parts:
         host=settings.host_name,
         home=places.home,
         engine=engine,
+        poolers=LocalPoolers(
+            places.home, places.sockets, authority, run_as=run_as_for_servers(), configured=settings.pgbouncer
+        ),
         cipher=Cipher.from_file(places.keys),
         catalogue=Catalogue(),
         max_servers=settings.max_databases,
@@ -46,6 +53,12 @@ def make_parts(places: Places, settings: Settings, ticks: Ticks) -> Parts:
         router=CaddyRouter(router_places(places)),
         ca_certificate=authority.ensure(),
     )
+
+
+def workflows(parts: Parts) -> dict[str, Workflow]:
+    """Every kind of run that there is."""
+    changing = Changing(parts).workflow()
+    return {**platform_workflows(parts), changing.kind: changing}
 
 
 def router_places(places: Places) -> RouterPlaces:

@@ -12,9 +12,8 @@ from changeover.api.app import create_app
 from changeover.api.rendezvous import Rendezvous
 from changeover.engines.local import CertificateAuthority
 from changeover.platform.desk import Desk
-from changeover.platform.workflows import workflows
 from changeover.runs.ticks import Ticks
-from changeover.service.composition import make_parts, make_pool
+from changeover.service.composition import make_parts, make_pool, workflows
 from changeover.service.places import Places
 from changeover.service.state import State
 from changeover.settings import Settings

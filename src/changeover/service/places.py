@@ -26,6 +26,11 @@ class Places:
         return self.home / "endpoint.json"
 
     @property
+    def pulse(self) -> Path:
+        """Touched by a job worker that lives, twice a second."""
+        return self.home / "worker.pulse"
+
+    @property
     def keys(self) -> Path:
         return self.home / "keys" / "secrets.keys"
 

@@ -30,6 +30,8 @@ STOP_S = 20.0
 TICK_MS = 500
 QUICK_DEATH_S = 2.0
 LONGEST_PAUSE_S = 5.0
+FROZEN_S = 4.0
+"""A worker without a pulse for so long is ended: nobody else may drive its runs before it is dead."""
 AS_A_USER = (
     "It runs as an ordinary user: every database and app does too, and can read the others' files. "
     "As root they get users of their own."
@@ -128,7 +130,7 @@ class Supervisor:
         self.places.make()
         with self._alone(), self.listen.open() as listening:
             wake, woken = self._obey_signals()
-            self._one_shot("prepare")
+            self._one_shot("prepare", f"--router-listen={self.router_listen}")
             self._make_children(listening)
             try:
                 for child in self.children:
@@ -187,10 +189,10 @@ class Supervisor:
             Child("control-plane", ["control-plane", where, f"--fd={fd}", *tls], keep=(fd,)),
         ]
 
-    def _one_shot(self, what: str) -> None:
+    def _one_shot(self, what: str, *more: str) -> None:
         """A short process of ours; its failure, told in its own words, is ours."""
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "changeover.service", what, f"--data-dir={self.places.home}", "--json"],
+            [sys.executable, "-P", "-m", "changeover.service", what, f"--data-dir={self.places.home}", "--json", *more],
             stdin=subprocess.DEVNULL, capture_output=True, check=False,
         )  # fmt: skip
         if done.returncode != 0:
@@ -230,6 +232,7 @@ class Supervisor:
         with contextlib.suppress(BlockingIOError):
             while woken.recv(64):
                 pass
+        self._end_frozen_worker()
         for child in self.children:
             child.reap()
         if self.told_to_stop:
@@ -240,16 +243,23 @@ class Supervisor:
             if child.process is None and time.monotonic() >= child.not_before:
                 child.start(self.places)
 
+    def _end_frozen_worker(self) -> None:
+        """Stopped by a signal, or hung: a driver that wakes up late must find nobody who has gone on without it."""
+        worker = self.children[0]
+        if worker.process is None or not self.places.pulse.exists():
+            return
+        silent_s = time.time() - self.places.pulse.stat().st_mtime
+        if silent_s > FROZEN_S and time.monotonic() - worker.began_at > FROZEN_S:
+            self.places.pulse.unlink()  # its successor is not measured by it
+            worker.process.kill()
+
     def _state_is_dead(self) -> bool:
         """Its pid file names a process that is gone. Who keeps the state elsewhere has no such file."""
         try:
             pid = int((self.places.state_data / "postmaster.pid").read_text().split()[0])
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return True
         except (FileNotFoundError, NotADirectoryError, ValueError, IndexError, PermissionError):
             return False
-        return False
+        return not _is_alive(pid)
 
     def _stop_all(self) -> None:
         alive = [child for child in self.children if child.process is not None]
@@ -266,6 +276,14 @@ class Supervisor:
                 child.process.wait()
         if not self.leave_running:
             self._one_shot("teardown")
+
+
+def _is_alive(pid: int) -> bool:
+    """Not one that only waits to be reaped: in a container that may take a second, or for ever."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def _answers(listen: Listen, port: int) -> bool:

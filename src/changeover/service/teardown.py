@@ -1,9 +1,10 @@
-"""Stops what the installation runs: servers first, then (dumped) the state."""
+"""Stops what the installation runs: poolers and servers first, then (dumped) the state."""
 
 from __future__ import annotations
 
 import shutil
 
+from changeover.platform.pooling import stop_poolers
 from changeover.platform.servers import stop_all
 from changeover.runs.ticks import Ticks
 from changeover.service.composition import connect_state, make_parts
@@ -20,6 +21,7 @@ async def teardown(places: Places, settings: Settings) -> list[str]:
     await parts.router.stop()
     await parts.dynos.stop()
     async with await connect_state(state) as db:
+        await stop_poolers(parts, db)
         stopped = await stop_all(parts, db)
     await state.dump()
     await state.stop()

@@ -8,23 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from psycopg_pool import AsyncConnectionPool
 
+from changeover.changeovers.in_flight import until_none_is_under_way
+from changeover.changeovers.retiring import destroy_old_sources
 from changeover.errors import ChangeoverError
+from changeover.platform.due_jobs import start_due_jobs
 from changeover.platform.liveness import hold_worker_lock
+from changeover.platform.pooling import keep_poolers_alive, tidy_poolers
 from changeover.platform.routing import Routing, WebDynoNames, has_code
 from changeover.platform.scope import Parts
 from changeover.platform.servers import keep_alive, tidy_servers
-from changeover.platform.workflows import workflows
 from changeover.runs.driver import Driver
 from changeover.runs.ticks import Ticks
 from changeover.runtime.router import follow_access_log
-from changeover.service.composition import connect_state, make_parts, make_pool, router_places
+from changeover.service.composition import connect_state, make_parts, make_pool, router_places, workflows
 from changeover.service.places import Places
 from changeover.service.state import State
 from changeover.settings import Settings
@@ -32,6 +36,7 @@ from changeover.settings import Settings
 log = logging.getLogger(__name__)
 
 SWEEP_S, KEEP_ALIVE_S, NAMES_S, HOURLY_S = 30.0, 1.0, 1.0, 3600.0
+PULSE_S = STATE_S = 0.5
 DUMP_AGE = timedelta(days=1)
 
 
@@ -49,11 +54,14 @@ async def work(places: Places, settings: Settings, *, router_listen: str) -> Non
         await _until_told_to_stop(
             _every(SWEEP_S, lambda: _sweep(pool, ticks)),
             _every(KEEP_ALIVE_S, lambda: keep_alive(parts, pool)),
+            _every(KEEP_ALIVE_S, lambda: keep_poolers_alive(parts, pool)),
             _every(KEEP_ALIVE_S, lambda: _keep_apps_alive(parts, pool, routing, router_listen)),
             follow_access_log(router_places(places), parts.logs.append, names.of),
             _every(NAMES_S, lambda: names.look(pool)),
+            _start_jobs(parts, pool),
             _every(HOURLY_S, lambda: _housekeeping(parts, pool, state)),
-            _every(2.0, lambda: lock.execute("SELECT 1")),
+            _every(STATE_S, lambda: lock.execute("SELECT 1")),
+            _every(PULSE_S, lambda: _beat(places)),
             ticks.obey(driver),
         )
 
@@ -83,24 +91,43 @@ async def _become_the_worker(lock: Any, host: str) -> None:
 
 
 async def _until_told_to_stop(*jobs: Awaitable[None]) -> None:
-    """Runs them side by side; the first failure ends all, SIGTERM too."""
+    """Runs them side by side; the first failure ends this process, SIGTERM in good order."""
     told = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, told.set)
     tasks = [asyncio.ensure_future(job) for job in jobs]
     stop = asyncio.ensure_future(told.wait())
     done, _ = await asyncio.wait([*tasks, stop], return_when=asyncio.FIRST_COMPLETED)
-    for task in (*tasks, stop):
+    await until_none_is_under_way()  # a pause that has begun finishes or rolls back first
+    if not told.is_set():
+        _die([task.exception() for task in tasks if task in done])
+    for task in tasks:
         task.cancel()
-    await asyncio.gather(*tasks, stop, return_exceptions=True)
-    for task in done:
-        task.result()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _die(reasons: list[BaseException | None]) -> NoReturn:
+    """At once. Mostly it has lost its state: to end in good order would need that, and keep its successor waiting."""
+    for reason in reasons:
+        log.error("the worker dies", exc_info=reason)
+    logging.shutdown()
+    os._exit(1)
 
 
 async def _every(seconds: float, act: Callable[[], Awaitable[Any]]) -> None:
     while True:
         await act()
         await asyncio.sleep(seconds)
+
+
+async def _start_jobs(parts: Parts, pool: AsyncConnectionPool[Any]) -> None:
+    while True:  # a clock sends no event
+        wait_s = await start_due_jobs(parts, pool)
+        await asyncio.sleep(wait_s)
+
+
+async def _beat(places: Places) -> None:
+    places.pulse.touch()
 
 
 async def _sweep(pool: AsyncConnectionPool[Any], ticks: Ticks) -> None:
@@ -113,3 +140,5 @@ async def _housekeeping(parts: Parts, pool: AsyncConnectionPool[Any], state: Sta
     if state.age_of_newest_dump() > DUMP_AGE:
         log.info("dumped the state to %s", await state.dump())
     await tidy_servers(parts, pool)
+    await tidy_poolers(parts, pool)
+    await destroy_old_sources(parts, pool)

@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+SCHEDULER = "scheduler"
+
 
 @dataclass(frozen=True)
 class Account:
@@ -162,6 +164,7 @@ class DynoRow:
     release: int
     restarts: int
     is_stopped: bool
+    stopped_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -210,6 +213,46 @@ class Attachment:
     @property
     def config_var(self) -> str:
         return f"{self.name}_URL"
+
+    @property
+    def config_vars(self) -> list[str]:
+        """What it adds to its app: none where there is nothing to connect to."""
+        return [] if self.service == SCHEDULER else [self.config_var]
+
+
+@dataclass(frozen=True)
+class PoolerRow:
+    name: str
+    host: str
+    address: str
+    port: int
+    folder: str
+    socket_directory: str
+    addon_id: UUID
+    leads_since: datetime
+    trouble: str | None
+
+
+@dataclass(frozen=True)
+class Scheduler:
+    """`held_by`: None while its jobs run; else what holds them, 'maintenance' or 'hand'."""
+
+    app_id: UUID
+    addon_id: UUID
+    held_by: str | None
+
+
+@dataclass(frozen=True)
+class ScheduledJob:
+    id: int
+    app_id: UUID
+    command: str
+    cron: str
+    size: str
+    next_at: datetime
+    last_at: datetime | None
+    last_dyno: str | None
+    created_at: datetime
 
 
 @dataclass(frozen=True)
@@ -275,6 +318,7 @@ class RunRow:
     percent: int | None
     error: dict[str, Any] | None
     is_cancelled: bool
+    is_past_return: bool
     epoch: int
     created_at: datetime
     updated_at: datetime
@@ -290,3 +334,30 @@ class JournalRow:
     step: str
     event: str
     detail: str | None
+
+
+@dataclass(frozen=True)
+class ChangeoverRow:
+    run_id: int
+    source_id: UUID
+    source_name: str
+    target_id: UUID | None
+    target_name: str | None
+    target_app_id: UUID
+    plan: str | None
+    hold: str
+    go_at: datetime | None
+    keep_source_days: int | None
+    ends_sessions: bool
+    remark: str | None
+    attempts: int
+    first_attempt_at: datetime | None
+    armed_mark: str | None
+    held: dict[str, Any] | None
+    held_at: datetime | None
+    end_of_source: dict[str, Any] | None
+    switched_at: datetime | None
+    released_at: datetime | None
+    prediction: dict[str, Any]
+    report: dict[str, Any] | None
+    created_at: datetime

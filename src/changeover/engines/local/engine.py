@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import psycopg
@@ -16,9 +17,11 @@ import psycopg
 from changeover.engines.engine import Behind, CopyProgress, Credential, DatabaseFacts, Health, Server, Size
 from changeover.engines.local.certificates import CertificateAuthority
 from changeover.engines.local.copying import Copying, leader_conninfo, slot_of
+from changeover.engines.local.passage import open_passage
 from changeover.engines.local.places import Places
 from changeover.engines.local.ports import free_port
 from changeover.engines.local.settings import GREATER_OF_BOTH, Host, follower_settings, server_settings
+from changeover.engines.passage import EndOfSource, Passage, Traffic
 from changeover.errors import (
     ChangeoverError,
     LeaderGone,
@@ -26,14 +29,16 @@ from changeover.errors import (
     ServerFailed,
     ServerUnreachable,
 )
-from changeover.postgres import databases, replication, wal
+from changeover.postgres import databases, fencing, replication, wal
 from changeover.postgres.acting import Actor
 from changeover.postgres.configuration import SettingValue
 from changeover.postgres.connect import Address, Connection, connect
 from changeover.postgres.facts import read_facts
 from changeover.postgres.installations import Installation, find_installations, newest_with_tls, probe, require_program
+from changeover.postgres.sessions import prepared_transactions, sessions
 
 KEPT_LOGS = 5
+LIFT_S = 10.0
 
 
 class LocalEngine:
@@ -153,6 +158,18 @@ class LocalEngine:
         facts = await read_facts(_address(server), database)
         return DatabaseFacts(**vars(facts))
 
+    async def traffic(self, server: Server, database: str) -> Traffic:
+        async with connect(_address(server), database=database) as connection:
+            there = await sessions(connection)
+            prepared = await prepared_transactions(connection)
+        clients = [one for one in there if one.kind == "client backend"]
+        return Traffic(
+            direct=tuple(one for one in clients if one.address is not None),
+            in_transaction=tuple(one for one in there if one.transaction_s),
+            prepared=tuple(prepared),
+            workers=tuple(one for one in there if one.kind not in ("client backend", "parallel worker")),
+        )
+
     async def end_sessions(self, server: Server, database: str) -> int:
         return await databases.end_sessions(_address(server), database)
 
@@ -219,6 +236,32 @@ class LocalEngine:
             return
         async with connect(_address(leader)) as connection:
             await replication.drop_slot(connection, slot_of(follower))
+
+    # -- changing over
+
+    def passage(
+        self, source: Server, target: Server, *, database: str, role: Credential, acting_as: str
+    ) -> AbstractAsyncContextManager[Passage]:
+        cluster = self._places.cluster(source)
+        return open_passage(cluster, source, target, database=database, role=role, acting_as=acting_as)
+
+    async def has_arrived(self, server: Server, end: EndOfSource) -> bool:
+        async with connect(_address(server)) as connection:
+            identifier, timeline = await replication.history(connection)
+            is_of_it = (identifier, timeline) == (end.system_identifier, end.timeline)
+            return is_of_it and await replication.has_replayed(connection, end.position)
+
+    def fenced_by(self, server: Server) -> str | None:
+        return fencing.fenced_by(self._places.cluster(server))
+
+    async def fence_stands(self, server: Server) -> bool:
+        return await fencing.stands(self._places.cluster(server))
+
+    def refused_at_fence(self, server: Server) -> list[str]:
+        return [str(one) for one in fencing.refusals(self._places.cluster(server))]
+
+    async def lift_fence(self, server: Server) -> None:
+        await fencing.lift(self._places.cluster(server), timeout_s=LIFT_S)
 
     # -- parts
 

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from changeover.errors import ReleaseFailed
-from changeover.platform.dynos import Code, as_dynos, current_code, environment_of_release, plan, settle_ports
+from changeover.platform.dynos import as_dynos, current_code, environment_of_release, plan, settle_ports
 from changeover.platform.routing import Handover
 from changeover.platform.scope import Parts
 from changeover.runs.run import Advance, Outcome, Run, Step, Wait, Workflow
-from changeover.runtime.runtime import Dyno
+from changeover.runtime.ports import PortPool
+from changeover.runtime.runtime import GROUPS, Applied, Dyno, Group, group_of
 from changeover.store import query
 from changeover.store.rows import App, DynoRow, FormationRow, Release, Slug
 
 PHASE_S = 3600.0
 BOOT_S = 60.0
+Row = TypeVar("Row", FormationRow, DynoRow)
+
+
+@dataclass(frozen=True)
+class Decided:
+    """The dynos that should run, and web dynos' names and ports, so far and from now on."""
+
+    dynos: Sequence[Dyno]
+    before: Mapping[str, int]
+    after: Mapping[str, int]
 
 
 class Converging:
@@ -66,44 +80,57 @@ class Converging:
         self._parts.logs.append(str(release.app_id), "heroku", "release", f"Release v{release.version} failed")
 
     async def apply(self, run: Run) -> Outcome:
+        """Web dynos and the others side by side: a worker that is to start does not wait for who boots slowly."""
         app = await query.one(run.db, App, "apps.find", key=run.input["app_id"])
         if app is None:
             return Advance("the app is gone")
-        [is_ours] = await query.values(run.db, "formation.try_lock_app", app_id=str(app.id))
+        turn = asyncio.Lock()  # the state connection has one transaction at a time
+        ended = await asyncio.gather(*(self._change(run, app, group, turn) for group in GROUPS), return_exceptions=True)
+        for failure in ended:
+            if isinstance(failure, BaseException):
+                raise failure
+        applied = [one for one in ended if isinstance(one, Applied)]
+        return Advance(_told(applied)) if len(applied) == len(GROUPS) else Wait(0.2, "another run changes its dynos")
+
+    async def _change(self, run: Run, app: App, group: Group, turn: asyncio.Lock) -> Applied | None:
+        """None while another run changes these."""
+        whose = {"app_id": str(app.id), "group": group}
+        async with turn:
+            [is_ours] = await query.values(run.db, "formation.try_lock", **whose)
         if not is_ours:
-            return Wait(0.2, "another run changes its dynos")
+            return None
         try:
-            return await self._apply(run, app)
+            async with turn:
+                decided = await self._decide(run, app, group)
+            return await self._bring_about(app, group, decided) if decided else Applied()
         finally:
-            if not run.db.closed:
-                await query.values(run.db, "formation.unlock_app", app_id=str(app.id))
+            async with turn:
+                if not run.db.closed:
+                    await query.values(run.db, "formation.unlock", **whose)
 
-    async def _apply(self, run: Run, app: App) -> Outcome:
-        code = await current_code(run.db, app.id)
-        if code is None:
-            return Advance("no code")
-        before = await query.rows(run.db, DynoRow, "formation.dynos", app_id=app.id)
-        rows, sizes = await self._decide(run, app, code)
-        handover = Handover(self._parts, app, _web(before), _web(rows))
-        handover.begin()
+    async def _bring_about(self, app: App, group: Group, decided: Decided) -> Applied:
+        handover = Handover(self._parts, app, decided.before, decided.after)
+        is_routed = group == "web"
+        if is_routed:
+            handover.begin()
         applied = await self._parts.dynos.apply(
-            str(app.id),
-            as_dynos(self._parts, app, rows, sizes, code),
-            when_ready=handover.ready,
-            ready_timeout_s=BOOT_S,
+            str(app.id), decided.dynos, group=group, when_ready=handover.ready, ready_timeout_s=BOOT_S
         )
-        handover.end(_web(rows))
-        crashed = f"; not ready: {', '.join(applied.not_ready)}" if applied.not_ready else ""
-        return Advance(
-            f"{len(applied.started)} started, {len(applied.stopped)} stopped, {len(applied.kept)} kept{crashed}"
-        )
+        if is_routed:
+            handover.end(decided.after)
+        return applied
 
-    async def _decide(self, run: Run, app: App, code: Code) -> tuple[list[DynoRow], dict[str, str]]:
+    async def _decide(self, run: Run, app: App, group: Group) -> Decided | None:
+        """What the group should be by now, and remember it; None before the first deploy, and when the app is gone."""
         async with run.transaction() as db:
-            formation = await query.rows(db, FormationRow, "formation.of_app", app_id=app.id)
-            known = await query.rows(db, DynoRow, "formation.dynos", app_id=app.id)
-            web = sum(row.quantity for row in formation if row.type == "web")
-            pool = await settle_ports(db, self._parts, app, web)
+            now, code = await query.one(db, App, "apps.find", key=str(app.id)), await current_code(db, app.id)
+            if now is None or code is None:
+                return None
+            formation = _of(group, await query.rows(db, FormationRow, "formation.of_app", app_id=app.id))
+            known = _of(group, await query.rows(db, DynoRow, "formation.dynos", app_id=app.id))
+            pool = PortPool(tuple(now.ports))
+            if group == "web":
+                pool = await settle_ports(db, self._parts, now, sum(row.quantity for row in formation))
             rows = plan(known, formation, code, lambda count, in_use: pool.pick(count, in_use=in_use))
             for row in rows:
                 await query.execute(
@@ -111,8 +138,23 @@ class Converging:
                     app_id=row.app_id, name=row.name, type=row.type, port=row.port, release=row.release,
                     restarts=row.restarts, is_stopped=row.is_stopped,
                 )  # fmt: skip
-            await query.execute(db, "formation.remove_dynos", app_id=app.id, kept=[row.name for row in rows])
-        return rows, {row.type: row.size for row in formation}
+            gone = {row.name for row in known} - {row.name for row in rows}
+            await query.execute(db, "formation.remove_dynos", app_id=app.id, gone=list(gone))
+        sizes = {row.type: row.size for row in formation}
+        return Decided(as_dynos(self._parts, app, rows, sizes, code), _web(known), _web(rows))
+
+
+def _of(group: Group, rows: Sequence[Row]) -> list[Row]:
+    return [row for row in rows if group_of(row.type) == group]
+
+
+def _told(applied: Sequence[Applied]) -> str:
+    started, stopped, kept = (
+        sum(len(getattr(one, what)) for one in applied) for what in ("started", "stopped", "kept")
+    )
+    not_ready = [name for one in applied for name in one.not_ready]
+    crashed = f"; not ready: {', '.join(not_ready)}" if not_ready else ""
+    return f"{started} started, {stopped} stopped, {kept} kept{crashed}"
 
 
 def _web(rows: Sequence[DynoRow]) -> dict[str, int]:

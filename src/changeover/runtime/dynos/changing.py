@@ -73,7 +73,7 @@ class Changing:
     async def _start(self, key: str) -> None:
         """The program file comes last: supervisord may read it at any moment."""
         places, dyno = self.ending.places, self.dynos[key]
-        more = {"stop_s": round(self.ending.stop_s), "written_ns": time.time_ns()}
+        more = {"stop_s": round(self.ending.stop_s), "boot_s": self.ready_timeout_s, "written_ns": time.time_ns()}
         write_whole(places.sheet(key), sheet_of(dyno, key, places, **more))
         places.make_pipe(key)
         write_whole(places.program(key), program_file(key, places, stop_s=self.ending.stop_s))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 
 from changeover.hosts.processes import end_all
@@ -16,11 +16,11 @@ from changeover.runtime.dynos.ending import Ending
 from changeover.runtime.dynos.log_store import LogStore
 from changeover.runtime.dynos.looking import Looking
 from changeover.runtime.dynos.one_offs import OneOffs
-from changeover.runtime.dynos.places import Places
+from changeover.runtime.dynos.places import Places, parts_of
 from changeover.runtime.dynos.plan import plan
 from changeover.runtime.dynos.programs import key_of, once_key
 from changeover.runtime.dynos.rpc import Supervisor
-from changeover.runtime.runtime import Applied, Dyno, DynoState, OneOff, Session
+from changeover.runtime.runtime import GROUPS, Applied, Dyno, DynoState, Group, OneOff, Session, group_of
 
 STOP_S = 30.0
 STARTING_S = 60.0
@@ -62,15 +62,27 @@ class LocalDynos:
     # -- the formation
 
     async def apply(
-        self, app: str, wanted: Sequence[Dyno], *, when_ready: WhenReady | None = None, ready_timeout_s: float = 60
+        self,
+        app: str,
+        wanted: Sequence[Dyno],
+        *,
+        group: Group | None = None,
+        when_ready: WhenReady | None = None,
+        ready_timeout_s: float = 60,
     ) -> Applied:
         dynos = {key_of(dyno): dyno for dyno in wanted}
-        if len({dyno.name for dyno in wanted}) < len(wanted) or any(dyno.app != app for dyno in wanted):
-            raise ValueError(f"not dynos of {app}, or the same name twice")
+        groups = (group,) if group else GROUPS
+        if len({dyno.name for dyno in wanted}) < len(wanted) or any(
+            dyno.app != app or group_of(dyno.type) not in groups for dyno in wanted
+        ):
+            raise ValueError(f"not dynos of {app} ({group or 'all'}), or the same name twice")
         self._places.make()
         patience_s = ready_timeout_s + self._ending.stop_s
-        async with alone(self._places.lock(f"app-{app}"), timeout_s=patience_s):
-            todo = plan({key: dyno.port for key, dyno in dynos.items()}, await self._looking.present(app))
+        async with AsyncExitStack() as held:
+            for one in groups:
+                await held.enter_async_context(alone(self._places.lock(f"app-{app}-{one}"), timeout_s=patience_s))
+            present = [one for one in await self._looking.present(app) if group_of(_type_of(one.key)) in groups]
+            todo = plan({key: dyno.port for key, dyno in dynos.items()}, present)
             return await Changing(self._ending, dynos, when_ready, ready_timeout_s).carry_out(todo)
 
     async def states(self, app: str | None = None) -> list[DynoState]:
@@ -97,3 +109,7 @@ class LocalDynos:
         self, dyno: Dyno, *, columns: int = 80, rows: int = 24, tty: bool = True
     ) -> AbstractAsyncContextManager[Session]:
         return attached(self._places, self.logs, dyno, columns=columns, rows=rows, tty=tty)
+
+
+def _type_of(key: str) -> str:
+    return parts_of(key)[1].rpartition(".")[0]

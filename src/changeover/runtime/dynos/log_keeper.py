@@ -1,7 +1,8 @@
 """The process that writes down what dynos say and what happens to them. supervisord starts it, and again when it dies.
 
 Dynos write into pipes that have names; this process reads them, so that its death costs no line and ends no dyno. From
-supervisord it hears, on its standard input, of each change of a dyno's state.
+supervisord it hears, on its standard input, of each change of a dyno's state. Who does not listen in time, it kills;
+supervisord starts it again.
 """
 
 from __future__ import annotations
@@ -16,18 +17,21 @@ import sys
 import time
 from pathlib import Path
 
+from changeover.hosts.processes import Process, age_s, end_process
 from changeover.runtime.dynos.events import Event, Events
 from changeover.runtime.dynos.listening import listens
 from changeover.runtime.dynos.log_store import LogStore, clean
 from changeover.runtime.dynos.narration import SHOWN_AS, Narration
 from changeover.runtime.dynos.places import ONCE, Places, parts_of
-from changeover.runtime.dynos.remains import noted
+from changeover.runtime.dynos.remains import bearing, noted
 from changeover.runtime.dynos.streams import Stream, read_sheet
 
 log = logging.getLogger(__name__)
 
 LOOK_AROUND_S = 0.25
 PAUSE_AFTER_A_CRASH_S = 1.0
+BOOT_S = 60.0
+"""Where the sheet, of a former version, says nothing."""
 
 
 class Keeper:
@@ -120,11 +124,22 @@ class Keeper:
         self._close(stream.key)
 
     def _see_whether_it_listens(self, key: str) -> None:
-        process = noted(self._places.started(key))
-        port = read_sheet(self._places, key).get("port")
-        if process and port and listens(process.pid, port):
+        process, sheet = noted(self._places.started(key)), read_sheet(self._places, key)
+        if process is None or not sheet.get("port"):
+            return
+        if listens(process.pid, sheet["port"]):
             self._awaited.discard(key)
             self._tell(key, list(self._lives[key].listens()))
+        elif age_s(process) > (boot_s := sheet.get("boot_s", BOOT_S)):
+            self._awaited.discard(key)
+            self._tell(key, list(self._lives[key].boots_too_long(boot_s)))
+            self._kill(key, process)
+
+    def _kill(self, key: str, first: Process) -> None:
+        """What it forks meanwhile, its next incarnation kills."""
+        mark = self._places.mark(key)
+        for process in (*bearing(lambda one: one == mark), first):
+            end_process(process, signal.SIGKILL)
 
     # -- supervisord's news
 

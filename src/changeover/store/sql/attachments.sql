@@ -25,3 +25,7 @@ RETURNING id::text;
 
 -- name: remove
 DELETE FROM attachments WHERE id = %(id)s;
+
+-- name: move
+-- Every name by which apps know one database now leads to another.
+UPDATE attachments SET addon_id = %(target_id)s, updated_at = now() WHERE addon_id = %(source_id)s;

@@ -28,20 +28,27 @@ ON CONFLICT (app_id, name) DO UPDATE
        is_stopped = excluded.is_stopped;
 
 -- name: remove_dynos
-DELETE FROM dynos WHERE app_id = %(app_id)s AND NOT (name = ANY (%(kept)s));
+DELETE FROM dynos WHERE app_id = %(app_id)s AND name = ANY (%(gone)s);
 
 -- name: restart
-UPDATE dynos SET restarts = restarts + 1, is_stopped = false, release = 0
+UPDATE dynos SET restarts = restarts + 1, is_stopped = false, stopped_at = NULL, release = 0
  WHERE app_id = %(app_id)s AND %(which)s IN ('*', name, type);
 
 -- name: stop
-UPDATE dynos SET is_stopped = true WHERE app_id = %(app_id)s AND %(which)s IN (name, type);
+UPDATE dynos SET is_stopped = true, stopped_at = CASE WHEN is_stopped THEN stopped_at ELSE now() END
+ WHERE app_id = %(app_id)s AND %(which)s IN (name, type);
 
--- name: try_lock_app
-SELECT pg_try_advisory_lock(hashtext('changeover.dynos'), hashtext(%(app_id)s));
+-- name: try_lock
+-- Of an app's web dynos, or of its others.
+SELECT pg_try_advisory_lock(hashtext('changeover.dynos'), hashtext(%(app_id)s || %(group)s));
 
--- name: unlock_app
-SELECT pg_advisory_unlock(hashtext('changeover.dynos'), hashtext(%(app_id)s));
+-- name: unlock
+SELECT pg_advisory_unlock(hashtext('changeover.dynos'), hashtext(%(app_id)s || %(group)s));
 
 -- name: web_dynos
 SELECT * FROM dynos WHERE port IS NOT NULL;
+
+-- name: runs_under_way
+-- Whatever starts or stops dynos of these apps just now.
+SELECT id FROM runs
+ WHERE kind IN ('dynos', 'release') AND finished_at IS NULL AND input->>'app_id' = ANY (%(apps)s);

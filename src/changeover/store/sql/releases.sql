@@ -54,3 +54,10 @@ SELECT releases.*, apps.name AS app_name, accounts.email, false AS is_current
   JOIN apps ON apps.id = releases.app_id
   JOIN accounts ON accounts.id = releases.account_id
  WHERE releases.id = %(id)s;
+
+-- name: reaching_dynos
+-- Runs that bring a release to an app's dynos; not those whose release phase has not ended, which may never get there.
+SELECT runs.* FROM runs JOIN releases ON releases.id::text = runs.input->>'release_id'
+ WHERE runs.kind = 'release' AND runs.finished_at IS NULL
+   AND releases.app_id = %(app_id)s AND releases.status = 'succeeded'
+ ORDER BY runs.id;

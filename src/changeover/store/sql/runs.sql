@@ -74,8 +74,15 @@ UPDATE runs SET status = %(status)s, waits_because = NULL, percent = NULL, updat
 RETURNING *;
 
 -- name: cancel
+-- No row for one that can't turn back any more.
 UPDATE runs SET is_cancelled = true, updated_at = now()
- WHERE subject = %(subject)s AND finished_at IS NULL
+ WHERE subject = %(subject)s AND finished_at IS NULL AND NOT is_past_return
+RETURNING *;
+
+-- name: pass_point_of_no_return
+-- No row for one that was taken over or cancelled: it must not pass.
+UPDATE runs SET is_past_return = true, updated_at = now()
+ WHERE id = %(id)s AND epoch = %(epoch)s AND finished_at IS NULL AND NOT is_cancelled
 RETURNING *;
 
 -- name: note

@@ -1,0 +1,114 @@
+"""Changeovers over HTTP: plan one, begin it, look at it, let its pause begin, call it off."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from changeover.api.bodies import Body, Fields, flag, required, text, whole
+from changeover.api.desk import desk_of, opened
+from changeover.api.moments import iso, maybe_iso
+from changeover.api.ours import run_view
+from changeover.api.views import Json
+from changeover.changeovers import people
+from changeover.changeovers.planning import plan_changeover
+from changeover.changeovers.watching import in_the_way, old_side
+from changeover.errors import InvalidParams
+
+router = APIRouter(prefix="/changeover/v1/changeovers")
+
+
+def view(request: Request, seen: people.Seen) -> Json:
+    row, workflow = seen.row, desk_of(request).workflows[seen.run.kind]
+    run = run_view(seen.run, workflow)
+    return {
+        **{key: run[key] for key in ("id", "app", "status", "step", "says", "waits_because", "percent", "error")},
+        "source": row.source_name,
+        "target": row.target_name,
+        "plan": row.plan,
+        "hold": row.hold,
+        "go_at": maybe_iso(row.go_at),
+        "attempts": row.attempts,
+        "remark": row.remark,
+        "is_past_return": seen.run.is_past_return,
+        "is_held": row.held is not None,
+        "keep_source_days": row.keep_source_days,
+        "prediction": row.prediction,
+        "report": row.report,
+        "steps": [{"name": step.name, "says": step.says} for step in workflow.steps],
+        "created_at": iso(seen.run.created_at),
+        "finished_at": maybe_iso(seen.run.finished_at),
+    }
+
+
+@router.post("/actions/plan")
+async def plan(request: Request, body: Body) -> Json:
+    """What would happen; nothing does."""
+    async with opened(request) as scope:
+        found = await plan_changeover(
+            scope, app_key=required(body, "app"), source_key=required(body, "source"), to=required(body, "to"),
+            hold=_hold(body),
+        )  # fmt: skip
+        return found.as_dict()
+
+
+@router.post("", status_code=201)
+async def create(request: Request, body: Body) -> Json:
+    wish = people.Wish(
+        app=required(body, "app"), source=required(body, "source"), to=required(body, "to"), hold=_hold(body),
+        at=_moment(body), waits_for_word=bool(flag(body, "waits_for_word")),
+        keep_source_days=whole(body, "keep_source_days"), ends_sessions=bool(flag(body, "ends_sessions")),
+    )  # fmt: skip
+    async with opened(request) as scope:
+        run, _ = await people.begin(scope, wish)
+        return view(request, await people.find_changeover(scope, run.id))
+
+
+@router.get("")
+async def index(request: Request) -> list[Json]:
+    async with opened(request) as scope:
+        return [view(request, seen) for seen in await people.list_changeovers(scope)]
+
+
+@router.get("/{number}")
+async def show(request: Request, number: int) -> Json:
+    """Live: with who is in the way just now, and who still tries to enter the source."""
+    async with opened(request) as scope:
+        seen = await people.find_changeover(scope, number)
+        old = await old_side(scope, seen)
+        return {
+            **view(request, seen),
+            "in_the_way": await in_the_way(scope, seen),
+            "old_side": vars(old) if old else None,
+        }
+
+
+@router.post("/{number}/actions/cut-over")
+async def cut_over(request: Request, number: int, body: Body) -> Json:
+    async with opened(request) as scope:
+        return view(request, await people.go(scope, number, ends_sessions=bool(flag(body, "ends_sessions"))))
+
+
+@router.post("/{number}/actions/abort")
+async def abort(request: Request, number: int) -> Json:
+    async with opened(request) as scope:
+        return view(request, await people.abort(scope, number))
+
+
+def _hold(body: Fields) -> str:
+    return text("hold", body.get("hold")) or "maintenance"
+
+
+def _moment(body: Fields) -> datetime | None:
+    given: Any = text("at", body.get("at"))
+    if given is None:
+        return None
+    try:
+        at = datetime.fromisoformat(given)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise InvalidParams("at must be a moment with its time zone.", fix="Write it as 2026-12-24T03:00:00+00:00.")
+    return at

@@ -1,0 +1,108 @@
+"""The hold by maintenance mode: pages instead of apps, dynos down, scheduled jobs held; and everything back as it was.
+
+What is changed is written down before it is changed, so that whoever comes after a crash knows what to bring back.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from changeover.platform.accounts import find_account
+from changeover.platform.apps import change_app
+from changeover.platform.attachments import attachments_to
+from changeover.platform.formation import Change, formation_of, scale
+from changeover.platform.routing import set_maintenance
+from changeover.platform.scheduling import hold_jobs, resume_jobs
+from changeover.platform.scope import Parts, Scope
+from changeover.runs.run import Run
+from changeover.store import query
+from changeover.store.query import Db
+from changeover.store.rows import App, ChangeoverRow
+
+STAYS_IN_A_SPACE = "web"
+"""There the maintenance page lives beside web (heroku-facts 5.7)."""
+
+
+async def apps_of(db: Db, row: ChangeoverRow) -> list[App]:
+    """Every app with an attachment of the source."""
+    ids = sorted({one.app_id for one in await attachments_to(db, row.source_id)})
+    return [await query.only(db, App, "apps.find", key=str(app_id)) for app_id in ids]
+
+
+async def begin_hold(run: Run, parts: Parts, row: ChangeoverRow) -> ChangeoverRow:
+    """Maintenance on and dynos on their way down, for every app. Repeatable; the row as it is then."""
+    apps = await apps_of(run.db, row)
+    if row.held is None:
+        async with run.transaction() as db:
+            scope = await scope_of(db, run, parts)
+            held = {str(app.id): await _hold(scope, app) for app in apps}
+            row = await query.only(db, ChangeoverRow, "changeovers.hold", run_id=run.id, held=Jsonb(held))
+            for app in apps:
+                await change_app(scope, app, is_in_maintenance=True)
+                await _scale(scope, app, dict.fromkeys(held[str(app.id)]["levels"], 0))
+        await parts.tick(scope.started)
+    scope = await scope_of(run.db, run, parts)
+    for app in apps:
+        if not parts.router.is_in_maintenance(str(app.id)):
+            await set_maintenance(scope, app, on=True)
+    return row
+
+
+async def bring_dynos_back(run: Run, parts: Parts, row: ChangeoverRow) -> None:
+    """Every type that the hold brought to zero, and that is still there, back to its level."""
+    async with run.transaction() as db:
+        scope = await scope_of(db, run, parts)
+        for app_id, held in (row.held or {}).items():
+            app = await query.one(db, App, "apps.find", key=app_id)
+            if app is not None:
+                now = {one.row.type: one.row.quantity for one in await formation_of(scope, app)}
+                await _scale(scope, app, {type_: n for type_, n in held["levels"].items() if now.get(type_) == 0})
+    await parts.tick(scope.started)
+
+
+async def end_maintenance(run: Run, parts: Parts, row: ChangeoverRow) -> None:
+    """Off again where it was off before, once the dynos are there."""
+    async with run.transaction() as db:
+        scope = await scope_of(db, run, parts)
+        for app_id, held in (row.held or {}).items():
+            app = await query.one(db, App, "apps.find", key=app_id)
+            if app is None:
+                continue
+            if held["jobs"]:
+                await resume_jobs(scope, app, "maintenance")
+            if not held["was_in_maintenance"]:
+                await change_app(scope, app, is_in_maintenance=False)
+                await set_maintenance(scope, app, on=False)
+        await query.execute(db, "changeovers.let_go", run_id=run.id)
+
+
+async def scope_of(db: Db, run: Run, parts: Parts) -> Scope:
+    """As the person who began the changeover."""
+    return Scope(db=db, caller=await find_account(db, run.input["account_id"]), parts=parts)
+
+
+async def are_settled(db: Db, row: ChangeoverRow) -> bool:
+    """No run changes the dynos of the held apps any more."""
+    return await query.values(db, "formation.runs_under_way", apps=list(row.held or {})) == []
+
+
+async def _hold(scope: Scope, app: App) -> dict[str, Any]:
+    """Holds its scheduled jobs; what will have to be brought back."""
+    levels = {
+        one.row.type: one.row.quantity
+        for one in await formation_of(scope, app)
+        if one.row.quantity and not (app.space_id and one.row.type == STAYS_IN_A_SPACE)
+    }
+    is_holder = await hold_jobs(scope, app, "maintenance")
+    return {"app": app.name, "levels": levels, "was_in_maintenance": app.is_in_maintenance, "jobs": is_holder}
+
+
+async def _scale(scope: Scope, app: App, levels: dict[str, int]) -> None:
+    await scale(scope, app, [Change(type_, str(quantity)) for type_, quantity in levels.items()])
+
+
+def account_id(run: Run) -> UUID:
+    return UUID(run.input["account_id"])

@@ -1,0 +1,237 @@
+"""What a changeover will do, what speaks against it, who will be rejected, and how long the pause will be. Changes nothing."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from changeover.changeovers.visitors import counted
+from changeover.engines.engine import Behind, Server
+from changeover.errors import InvalidParams, NotFound, ServerUnreachable
+from changeover.platform.apps import find_app
+from changeover.platform.attachments import attachments_to
+from changeover.platform.catalogue import Plan as CataloguePlan
+from changeover.platform.leaders import find_leader
+from changeover.platform.pooling import is_pooled
+from changeover.platform.resolving import resolve_addon
+from changeover.platform.scope import Scope
+from changeover.platform.servers import server_of
+from changeover.store import query
+from changeover.store.rows import Addon, App, Attachment, Database, Slug
+
+POOLED_PAUSE_S, SWITCH_S, BOOT_S, STOP_S = 0.1, 0.4, 3.0, 1.0
+"""Seconds, for the prediction: what a pooled pause and the switch took at most where we measured; dynos' usual boot and end."""
+Result = Literal["passed", "warning", "failed", "unknown"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One preflight question and its answer."""
+
+    id: str
+    result: Result
+    says: str
+    fix: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything known beforehand. Exactly one of `new_plan` and `target`: what is made, or what is there."""
+
+    app: App
+    """The one that will own the target."""
+    source: Addon
+    new_plan: CataloguePlan | None
+    target: Addon | None
+    hold: str
+    apps: tuple[str, ...]
+    """Every app with an attachment of the source."""
+    checks: tuple[Check, ...]
+    rejected: tuple[str, ...]
+    """Who is connected past the poolers just now; the fence will end them."""
+    pause_s: float
+    pause_because: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "app": self.app.name,
+            "source": self.source.name,
+            "source_plan": f"{self.source.service}:{self.source.plan}",
+            "target": self.target.name if self.target else None,
+            "plan": self.new_plan.full_name if self.new_plan else None,
+            "hold": self.hold,
+            "apps": list(self.apps),
+            "checks": [asdict(check) for check in self.checks],
+            "rejected": list(self.rejected),
+            "predicted_pause_s": round(self.pause_s, 2),
+            "prediction_because": self.pause_because,
+        }
+
+
+async def plan_changeover(scope: Scope, *, app_key: str, source_key: str, to: str, hold: str) -> Plan:
+    """Raises NotFound, Forbidden, NotFollowable, NotAvailable, InvalidParams for what can't be planned at all."""
+    if hold not in ("maintenance", "pooled"):
+        raise InvalidParams(f"--hold {hold} is not known.", fix="Write --hold maintenance or --hold pooled.")
+    app = await find_app(scope, app_key)
+    new_plan, target = await _where_to(scope, app, to)
+    leader = await _source_database(scope, app, source_key, new_plan, target)
+    source = await query.only(scope.db, Addon, "addons.find", key=str(leader.addon_id))
+    server = await server_of(scope.db, leader.server_name)
+    mine = list(await attachments_to(scope.db, source.id))
+    look = await _look(scope, server, leader)
+    checks = (*_of_server(look), *await _of_target(scope, target, leader), *await _of_hold(scope, source, hold, mine))
+    pause_s, because = await _predict(scope, hold, mine)
+    return Plan(
+        app=app, source=source, new_plan=new_plan, target=target, hold=hold,
+        apps=tuple(sorted({one.app_name for one in mine})), checks=checks,
+        rejected=look.direct if look else (), pause_s=pause_s, pause_because=because,
+    )  # fmt: skip
+
+
+async def _where_to(scope: Scope, app: App, to: str) -> tuple[CataloguePlan | None, Addon | None]:
+    """A plan's name, with or without its service, or a follower."""
+    service = scope.parts.catalogue.service.name
+    with contextlib.suppress(NotFound):
+        return scope.parts.catalogue.plan(to if ":" in to else f"{service}:{to}", in_space=bool(app.space_id)), None
+    try:
+        return None, await resolve_addon(scope, to, app.name)
+    except NotFound as error:
+        raise NotFound(
+            f"{to} is neither a plan nor a follower.",
+            why=f"{app.name} has no attachment, and you see no add-on, of that name.",
+            fix=f"`changeover addons:plans {service}` lists plans; `changeover pg:info -a {app.name}`, databases.",
+            resource=error.resource,
+        ) from error
+
+
+async def _source_database(
+    scope: Scope, app: App, source_key: str, new_plan: CataloguePlan | None, target: Addon | None
+) -> Database:
+    if new_plan is not None:
+        return await find_leader(scope, app, new_plan, source_key)
+    assert target is not None  # noqa: S101 - one of both is given
+    plan = scope.parts.catalogue.plan_of(target.service, target.plan)
+    return await find_leader(scope, app, plan, source_key)
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What the source's server said."""
+
+    direct: tuple[str, ...]
+    longest_transaction: str
+    longest_s: float
+    prepared: tuple[str, ...]
+    unknown_workers: tuple[str, ...]
+
+
+async def _look(scope: Scope, server: Server, leader: Database) -> _Look | None:
+    try:
+        traffic = await scope.parts.engine.traffic(server, leader.database_name)
+    except ServerUnreachable:
+        return None
+    return _Look(
+        direct=tuple(counted(traffic.direct)),
+        longest_transaction=str(traffic.in_transaction[0]) if traffic.in_transaction else "",
+        longest_s=traffic.in_transaction[0].transaction_s if traffic.in_transaction else 0.0,
+        prepared=traffic.prepared,
+        unknown_workers=tuple(str(one) for one in traffic.workers),
+    )
+
+
+def _of_server(look: _Look | None) -> list[Check]:
+    if look is None:
+        return [Check("source_answers", "failed", "The source does not answer.", "See `changeover pg:info`.")]
+    checks = [Check("source_answers", "passed", "The source answers.")]
+    if look.prepared:
+        listed = ", ".join(look.prepared)
+        checks.append(Check("prepared_transactions", "warning", f"Prepared transactions go along undecided: {listed}."))
+    if look.unknown_workers:
+        checks.append(
+            Check(
+                "background_workers", "warning", f"Background workers will be ended: {', '.join(look.unknown_workers)}."
+            )
+        )
+    if look.longest_s > 1:
+        checks.append(
+            Check(
+                "long_transactions", "warning",
+                f"An open transaction would be waited for: {look.longest_transaction}.",
+                "Let it end before the pause, or end it: `changeover pg:kill PID`.",
+            )
+        )  # fmt: skip
+    return checks
+
+
+async def _of_target(scope: Scope, target: Addon | None, leader: Database) -> list[Check]:
+    if target is None:
+        return []
+    database = await query.one(scope.db, Database, "databases.find", addon_id=target.id)
+    if database is None or database.leader_id != leader.addon_id:
+        return [
+            Check(
+                "target_follows", "failed", f"{target.name} is not a follower of {leader.addon_name}.",
+                "Name a plan (a follower of it is made), or one of its followers.",
+            )
+        ]  # fmt: skip
+    behind: Behind | None = None
+    try:
+        servers = await server_of(scope.db, database.server_name), await server_of(scope.db, leader.server_name)
+        behind = await scope.parts.engine.behind(*servers)
+    except ServerUnreachable:
+        pass
+    if behind is None or behind.is_lost:
+        return [
+            Check(
+                "target_follows", "failed", f"{target.name} can't catch up, or does not answer.",
+                f"`changeover pg:info {target.name}` says more.",
+            )
+        ]  # fmt: skip
+    return [Check("target_follows", "passed", f"{target.name} follows, {behind.commits or 0} commits behind.")]
+
+
+async def _of_hold(scope: Scope, source: Addon, hold: str, mine: Sequence[Attachment]) -> list[Check]:
+    followers = await query.rows(scope.db, Database, "databases.followers", addon_id=source.id)
+    checks = []
+    others = [one.addon_name for one in followers]
+    if others:
+        says = f"Followers of the source go on following it, not the target: {', '.join(others)}."
+        checks.append(Check("other_followers", "warning", says, "Make new ones afterwards."))
+    if hold == "pooled":
+        checks.append(_of_pooler(scope, source, mine))
+    return checks
+
+
+def _of_pooler(scope: Scope, source: Addon, mine: Sequence[Attachment]) -> Check:
+    if not any(is_pooled(one.namespace) for one in mine):
+        return Check(
+            "pooler", "failed", f"No app reaches {source.name} through a pooler, so nothing would wait.",
+            f"`changeover pg:connection-pooling:attach {source.name}` makes one; have your app use its URL. "
+            "Or choose --hold maintenance.",
+        )  # fmt: skip
+    facts = scope.parts.poolers.facts()
+    version = ".".join(map(str, facts.version))
+    if not facts.has_prepared_statements:
+        return Check(
+            "prepared_statements", "warning", f"PgBouncer {version} knows no prepared statements in transaction mode.",
+            "Clients must not prepare: psycopg prepare_threshold=None, asyncpg statement_cache_size=0. 1.21 and newer can.",
+        )  # fmt: skip
+    return Check("prepared_statements", "passed", f"PgBouncer {version} carries prepared statements along.")
+
+
+async def _predict(scope: Scope, hold: str, mine: Sequence[Attachment]) -> tuple[float, str]:
+    """Seconds, and what they are made of."""
+    if hold == "pooled":
+        return POOLED_PAUSE_S, "clients of the pooler wait while the follower is promoted"
+    has_dynos = False
+    for app_id in {one.app_id for one in mine}:
+        has_dynos |= await query.one(scope.db, Slug, "slugs.current", app_id=app_id) is not None
+    if not has_dynos:
+        return SWITCH_S, "the follower is promoted; no app has dynos to stop and start"
+    seconds = STOP_S + SWITCH_S + BOOT_S
+    return (
+        seconds,
+        f"dynos end ({STOP_S:g} s), the follower is promoted ({SWITCH_S:g} s), dynos boot (about {BOOT_S:g} s)",
+    )

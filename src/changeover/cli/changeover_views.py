@@ -1,0 +1,99 @@
+"""How a changeover looks: its plan before, its state while it lasts, its report afterwards."""
+
+from __future__ import annotations
+
+from changeover.cli.resolve import Record
+from changeover.cli.terminal import header, paint, rows, say
+
+MARKS = {"passed": ("good", "✓"), "warning": ("caution", "▸"), "failed": ("bad", "✘"), "unknown": ("caution", "?")}
+STATES = {"done": "✓", "current": "▸", "pending": "·"}
+
+
+def show_plan(plan: Record) -> None:
+    header(f"Changeover of {paint('datastore', plan['source'])}")
+    rows(
+        {
+            "From": plan["source_plan"],
+            "To": plan["target"] or f"{plan['plan']}, for {plan['app']}",
+            "Apps": plan["apps"] or ["none"],
+            "Hold": _HOLDS[plan["hold"]],
+            "Pause": f"about {plan['predicted_pause_s']:g} s: {plan['prediction_because']}",
+            "Rejected": plan["rejected"] or ["nobody is connected past a pooler just now"],
+        }
+    )
+    say()
+    for check in plan["checks"]:
+        style, mark = MARKS[check["result"]]
+        say(f" {paint(style, mark)} {check['says']}")
+        if check["fix"] and check["result"] != "passed":
+            say(f"   {check['fix']}")
+    say()
+
+
+_HOLDS = {
+    "maintenance": "maintenance page on, dynos down, then everything back to its level",
+    "pooled": "clients of the pooler wait; no dyno is stopped",
+}
+
+
+def show_changeover(seen: Record) -> None:
+    header(f"Changeover {paint('name', seen['id'])}: {paint('datastore', seen['source'])}")
+    error: Record = seen.get("error") or {}
+    old: Record = seen.get("old_side") or {}
+    rows(
+        {
+            "Target": seen["target"] or seen["plan"],
+            "Hold": seen["hold"] + (" (held now)" if seen["is_held"] and not seen["finished_at"] else ""),
+            "Status": seen["status"],
+            "Waits for": seen["waits_because"],
+            "In the way": seen.get("in_the_way") or None,
+            "What to do": _advice(seen),
+            "Last attempt": seen["remark"],
+            "Source": {True: "fenced, a login was refused just now", False: "NOT FENCED", None: None}[
+                old.get("is_fenced")
+            ],
+            "Refused there": old.get("refused") or None,
+            "Error": [part for part in (error.get("what"), error.get("why"), error.get("fix")) if part],
+        }
+    )
+    say()
+    at = [step["name"] for step in seen["steps"]].index(seen["step"])
+    for number, step in enumerate(seen["steps"]):
+        state = "done" if number < at or seen["status"] == "done" else "current" if number == at else "pending"
+        say(f" {STATES[state]} {step['says']}")
+    if seen["report"] and seen["finished_at"]:
+        say()
+        show_report(seen)
+
+
+def _advice(seen: Record) -> str | None:
+    if seen["finished_at"] or seen["is_past_return"]:
+        return None
+    if seen.get("in_the_way"):
+        return (
+            "Let it end; or end it: `changeover pg:kill PID`, "
+            f"`changeover changeovers:cut-over {seen['id']} --end-sessions`."
+        )
+    return None
+
+
+def show_report(seen: Record) -> None:
+    """The phases to the millisecond, and who both sides are."""
+    report = seen["report"]
+    header(f"Report of changeover {paint('name', seen['id'])}")
+    source, target = report.get("source", {}), report.get("target", {})
+    rows(
+        {
+            "Pause": f"{report.get('pause_s', 0):.3f} s, predicted {report.get('predicted_pause_s') or 0:g} s",
+            "Source": f"{source.get('name')}, system {source.get('system_identifier')}, timeline {source.get('timeline')}, "
+            f"ended at {source.get('position')}",
+            "Target": f"{target.get('name')}, timeline {target.get('timeline')}, "
+            f"{'writable' if target.get('is_writable') else 'not writable'}",
+            "Fence": report.get("refusal"),
+            "Sessions ended": report.get("rejected") or ["none"],
+            "Not proven": report.get("not_proven"),
+        }
+    )
+    say()
+    for event in report["timeline"]:
+        say(f" {event['at_s'] * 1000:9.1f} ms  {event['phase']}")

@@ -1,0 +1,126 @@
+"""The pause of a changeover between two servers of this host: its verbs, over connections that are open before it begins."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import LiteralString
+
+from psycopg import sql
+
+from changeover.engines.engine import Credential, Server
+from changeover.engines.passage import EndOfSource, Fenced, Readiness
+from changeover.errors import WrongTarget
+from changeover.postgres import canary, fencing, replication
+from changeover.postgres.acting import Actor, acting
+from changeover.postgres.cluster import Cluster
+from changeover.postgres.connect import Address, Connection, connect
+from changeover.postgres.sessions import sessions
+from changeover.postgres.wal import position_number
+
+POLL_S = 0.001
+PATIENCE_WITH_READERS = ("max_standby_streaming_delay", "max_standby_archive_delay")
+"""Both count: which one holds depends on where the startup process found the record."""
+
+
+@dataclass(frozen=True)
+class LocalPassage:
+    """Open connections: ours to both servers, one more to watch the promotion, one to the target as the app's role."""
+
+    cluster: Cluster
+    source: Connection
+    in_database: Connection
+    """Ours, to the database itself on the source."""
+    target: Connection
+    watching: Connection
+    as_app: Connection
+
+    async def readiness(self, *, quiet_s: float) -> Readiness:
+        there = await sessions(self.source)
+        end = await replication.flushed_position(self.source)
+        position = await replication.follower_position(self.target)
+        return Readiness(
+            behind_bytes=max(0, position_number(end) - position_number(position.replayed or end)),
+            is_streaming=position.is_streaming,
+            in_the_way=tuple(str(one) for one in there if one.transaction_s > quiet_s),
+            direct=tuple(str(one) for one in there if one.address is not None),
+        )
+
+    async def prepare(self, mark: str) -> None:
+        # First: a startup process that waits for a reader already does not look at its settings until that one is gone.
+        await _alter(self.target, "ALTER SYSTEM SET {} = 0", PATIENCE_WITH_READERS)
+        fencing.prepare(self.cluster, mark)
+        await canary.make_place(self.in_database, self.as_app.info.user)
+        await self.source.execute("CHECKPOINT")
+        await self.target.execute("CHECKPOINT")
+
+    async def settle(self) -> None:
+        await _alter(self.target, "ALTER SYSTEM RESET {}", PATIENCE_WITH_READERS)
+
+    async def fence(self, mark: str, *, timeout_s: float) -> Fenced:
+        proof = await fencing.fence(self.cluster, self.source, mark=mark, timeout_s=timeout_s)
+        return Fenced(proof.refusal, proof.ended, proof.prepared)
+
+    async def end_of_source(self, token: str) -> EndOfSource:
+        return EndOfSource(*await replication.write_end(self.source, token), token)
+
+    async def arrived(self, end: EndOfSource, *, timeout_s: float) -> bool:
+        identifier, timeline = await replication.history(self.target)
+        if (identifier, timeline) != (end.system_identifier, end.timeline):
+            raise WrongTarget(
+                "The target is not a copy of the source any more.",
+                why=f"It has system identifier {identifier} and timeline {timeline}; "
+                f"the source has {end.system_identifier} and {end.timeline}.",
+                fix="Nothing was switched. Destroy this follower and begin again with a new one.",
+            )
+        deadline = time.monotonic() + timeout_s
+        while not await replication.has_replayed(self.target, end.position):
+            if time.monotonic() > deadline:
+                return False
+            await asyncio.sleep(POLL_S)
+        return True
+
+    async def promote(self) -> int:
+        await replication.promote_by(self.target, self.watching, timeout_s=60)
+        return await replication.leader_timeline(self.watching)
+
+    async def canary(self, token: str) -> None:
+        await canary.sing(self.as_app, token)
+
+
+@asynccontextmanager
+async def open_passage(
+    cluster: Cluster, source: Server, target: Server, *, database: str, role: Credential, acting_as: str
+) -> AsyncIterator[LocalPassage]:
+    """Every connection that the pause needs, made and warm. Raises ServerUnreachable, RunConflict, CanaryFailed."""
+    actor = Actor.named(acting_as)
+    here, there = Address(source.socket_directory, source.port), Address(target.socket_directory, target.port)
+    async with AsyncExitStack() as stack:
+        yield LocalPassage(
+            cluster=cluster,
+            source=await stack.enter_async_context(acting(here, actor)),
+            in_database=await stack.enter_async_context(
+                connect(here, database=database, application_name=actor.application_name)
+            ),
+            target=await stack.enter_async_context(acting(there, actor)),
+            watching=await stack.enter_async_context(connect(there, application_name=actor.application_name)),
+            as_app=await stack.enter_async_context(
+                canary.connect_as_app(
+                    address=target.address,
+                    port=target.port,
+                    database=database,
+                    user=role.user,
+                    password=role.password,
+                    where=target.name,
+                )
+            ),
+        )
+
+
+async def _alter(connection: Connection, statement: LiteralString, names: Sequence[str]) -> None:
+    for name in names:
+        await connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
+    await connection.execute("SELECT pg_reload_conf()")

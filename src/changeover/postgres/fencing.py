@@ -1,0 +1,213 @@
+"""The fence: makes it impossible to write to a server, and proves it. Nothing of it reaches a follower.
+
+Logins are refused by pg_hba.conf, which no follower copies (a changed role would arrive there). Read-only settings are no
+fence: an open transaction walks through them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from changeover.errors import FenceFailed
+from changeover.hosts.processes import PROC, Process, end_process, look_at
+from changeover.postgres.cluster import Cluster, lay_ready, tail_of, write_file
+from changeover.postgres.configuration import SUPERUSER
+from changeover.postgres.connect import Connection
+from changeover.postgres.sessions import Session, prepared_transactions, sessions
+
+MARK = "# fenced by changeover "
+REJECTED = "pg_hba.conf rejects connection"
+NOT_LISTED = ("logger", "stats collector")
+"""Children of the postmaster that pg_stat_activity never shows, by their title's last words."""
+LOOK_S, LIFT_LOOK_S = 0.001, 0.01
+PROBE = "changeover_probe"
+REFUSED = re.compile(REJECTED + ' for host "(?P<host>[^"]*)", user "(?P<user>[^"]*)", database "(?P<database>[^"]*)"')
+LONGEST_LOOK = 4 * 2**20
+
+
+@dataclass(frozen=True)
+class FenceProof:
+    """What shows that nobody can write any more."""
+
+    refusal: str
+    """What a login was told, after the fence stood."""
+    ended: tuple[Session, ...]
+    prepared: tuple[str, ...]
+    """Transactions that wait for their second phase; they go along."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Somebody who tried to enter a fenced server: how often, and when last."""
+
+    user: str
+    database: str
+    host: str
+    times: int
+    last_at: str
+
+    def __str__(self) -> str:
+        return f"{self.user} from {self.host} to {self.database}, {self.times} times, last at {self.last_at} UTC"
+
+
+def fence_file(mark: str) -> str:
+    """pg_hba.conf of a fenced server: we and its followers, nobody else."""
+    return (
+        f"{MARK}{mark}\n"
+        f"local all {SUPERUSER} peer map={SUPERUSER}\n"
+        f"local replication {SUPERUSER} peer map={SUPERUSER}\n"
+        "local all all reject\nhost all all all reject\n"
+    )
+
+
+def fenced_by(cluster: Cluster) -> str | None:
+    """Whose fence stands; None when there is none. One look at a file: true for a server that is down as well."""
+    try:
+        first, *_ = (cluster.data_directory / "pg_hba.conf").read_text().splitlines()
+    except FileNotFoundError:  # it is being made, or has gone
+        return None
+    return first.removeprefix(MARK) if first.startswith(MARK) else None
+
+
+def prepare(cluster: Cluster, mark: str) -> None:
+    """Keep a copy of the access file for the day that the fence is lifted, and lay the fence ready; not where one stands."""
+    if fenced_by(cluster) is None:
+        access = cluster.data_directory / "pg_hba.conf"
+        write_file(_before(cluster), access.read_bytes(), run_as=cluster.run_as)
+        lay_ready(access, fence_file(mark).encode(), run_as=cluster.run_as)
+
+
+async def lift(cluster: Cluster, *, timeout_s: float) -> None:
+    """Let everybody in again; nothing to do where no fence stands. Raises FenceFailed.
+
+    Returns once logins are let in: a pooler that resumes too early is refused, and tells its clients. The login is tried
+    in any case, because who lifted before us may have died before the postmaster was told.
+    """
+    if fenced_by(cluster) is not None:
+        _before(cluster).replace(cluster.data_directory / "pg_hba.conf")
+        cluster.reload()
+    deadline = time.monotonic() + timeout_s
+    while await stands(cluster):
+        if time.monotonic() > deadline:
+            raise FenceFailed(
+                f"The fence of the server in {cluster.data_directory} can't be lifted.",
+                why="Its access file is the former one again, but it still refuses everybody.",
+                fix="Its log says why it does not read pg_hba.conf again; then try again.",
+            )
+        cluster.reload()
+        await asyncio.sleep(LIFT_LOOK_S)
+
+
+async def fence(cluster: Cluster, connection: Connection, *, mark: str, timeout_s: float) -> FenceProof:
+    """Refuse every login, end every session but ours and the followers', and prove both. Raises FenceFailed.
+
+    `connection`: ours, open already. After `prepare` it has one write to the disk less to wait for.
+    """
+    deadline = time.monotonic() + timeout_s
+    if not _before(cluster).exists():
+        prepare(cluster, mark)
+    there, refusal = await asyncio.gather(sessions(connection), _refuse_logins(cluster, mark, deadline))
+    await _end_everybody(cluster, connection, deadline)
+    return FenceProof(refusal, tuple(there), tuple(await prepared_transactions(connection)))
+
+
+async def _refuse_logins(cluster: Cluster, mark: str, deadline: float) -> str:
+    """Write the file, have it read, and try to come in. The postmaster reads it a moment after the signal."""
+    access = cluster.data_directory / "pg_hba.conf"
+    write_file(access, fence_file(mark).encode(), run_as=cluster.run_as)
+    cluster.reload()
+    while True:
+        said = await _try_to_enter(cluster)
+        if REJECTED in said:
+            return said
+        if time.monotonic() > deadline:
+            raise FenceFailed(
+                f"The server in {cluster.data_directory} can't be fenced.",
+                why=f"It still lets people in, or does not answer: {said}",
+                fix="Its log says why it does not read pg_hba.conf again; then try again.",
+            )
+        await asyncio.sleep(LOOK_S)
+
+
+async def stands(cluster: Cluster) -> bool:
+    """Shown, not assumed: a login is refused just now."""
+    return REJECTED in await _try_to_enter(cluster)
+
+
+def refusals(cluster: Cluster) -> list[Refusal]:
+    """Who was refused at a fence, out of the newest log; the most frequent first. Our own tries don't count."""
+    logs = sorted(cluster.log_directory.glob("postgresql-*.log"))
+    found: dict[tuple[str, str, str], tuple[int, str]] = {}
+    for line in tail_of(logs[-1], LONGEST_LOOK).splitlines() if logs else []:
+        refused = REFUSED.search(line)
+        if refused and refused["user"] != PROBE:
+            who = (refused["user"], refused["database"], refused["host"])
+            found[who] = (found.get(who, (0, ""))[0] + 1, line[:19])
+    listed = [Refusal(*who, times, last_at) for who, (times, last_at) in found.items()]
+    return sorted(listed, key=lambda one: -one.times)
+
+
+async def _try_to_enter(cluster: Cluster) -> str:
+    """What a stranger is told; the refusal comes before any question for a password."""
+    try:
+        stranger = await psycopg.AsyncConnection.connect(
+            host=str(cluster.socket_directory), port=cluster.port, user=PROBE, dbname="postgres",
+            passfile="/nonexistent", sslmode="disable", connect_timeout=5, application_name="changeover",
+        )  # fmt: skip
+    except psycopg.OperationalError as refused:
+        return " ".join(str(refused).split()).rpartition("FATAL: ")[2].strip()
+    await stranger.close()
+    return "a stranger was let in"
+
+
+async def _end_everybody(cluster: Cluster, connection: Connection, deadline: float) -> None:
+    """Also those who were just being let in: they are processes already, but in no list of sessions yet."""
+    while True:
+        left = await sessions(connection)
+        coming = await _unlisted(cluster, connection)
+        if not left and not coming:
+            return
+        if left:
+            await connection.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s) pid", [[s.pid for s in left]])
+        for process in coming:
+            end_process(process, signal.SIGTERM)
+        if time.monotonic() > deadline:
+            names = [*map(str, left), *(f"pid {one.pid}" for one in coming)]
+            raise FenceFailed(
+                f"The server in {cluster.data_directory} can't be fenced.",
+                why=f"These did not end: {'; '.join(names)}.",
+                fix="End them by hand, then try again.",
+            )
+        await asyncio.sleep(LOOK_S)
+
+
+async def _unlisted(cluster: Cluster, connection: Connection) -> list[Process]:
+    before = _children(cluster)
+    found = await connection.execute("SELECT pid FROM pg_stat_activity")
+    listed = {row[0] for row in await found.fetchall()}
+    unknown = [one for pid in before - listed if (one := look_at(pid)) is not None]
+    return [one for one in unknown if not " ".join(one.arguments).rstrip().endswith(NOT_LISTED)]
+
+
+def _children(cluster: Cluster) -> set[int]:
+    postmaster = cluster.postmaster()
+    if postmaster is None:
+        return set()
+    listing = PROC / str(postmaster.pid) / "task" / str(postmaster.pid) / "children"
+    try:
+        return set(map(int, listing.read_text().split()))
+    except FileNotFoundError:  # a kernel without this list
+        return {process.pid for process in cluster.processes()} - {postmaster.pid, os.getpid()}
+
+
+def _before(cluster: Cluster) -> Path:
+    """Where the former file waits until the fence is lifted."""
+    return cluster.data_directory / "pg_hba.conf.before"

@@ -1,0 +1,17 @@
+-- name: move_servers
+-- Where things lie after a restore into a home of another path: the end of each path stays as it is.
+UPDATE servers SET
+    bin_directory = replace(bin_directory, substring(data_directory from '^(.*)/servers/') || '/installations/',
+                            %(home)s || '/installations/'),
+    data_directory = %(home)s || substring(data_directory from '(?:/[^/]+){3}$'),
+    socket_directory = %(sockets)s || substring(socket_directory from '/[^/]+$')
+ WHERE host = %(host)s;
+
+-- name: move_poolers
+UPDATE poolers SET
+    folder = %(home)s || substring(folder from '(?:/[^/]+){2}$'),
+    socket_directory = %(sockets)s || substring(socket_directory from '/[^/]+$')
+ WHERE host = %(host)s;
+
+-- name: move_slugs
+UPDATE slugs SET directory = %(home)s || substring(directory from '(?:/[^/]+){4}$');

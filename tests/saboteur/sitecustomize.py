@@ -1,0 +1,38 @@
+"""In a job worker of ours: does harm once, as soon as a cut-over reaches a phase. Tests put this folder on PYTHONPATH.
+
+The file that SABOTAGE names says when and what: `PHASE SIGNAL PID…` (PID 0: the worker itself). Before the harm is done it
+is renamed to `….done`, with the moment (monotonic) in it: a successor is left alone, and a test sees that the phase was hit.
+"""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+ORDER = Path(os.environ.get("SABOTAGE", "/nonexistent"))
+
+
+def harm(phase: str) -> None:
+    try:
+        wanted, name, *pids = ORDER.read_text().split("\t")
+    except FileNotFoundError:
+        return
+    if wanted != phase:
+        return
+    ORDER.write_text(str(time.monotonic()))
+    ORDER.rename(ORDER.with_suffix(".done"))
+    for pid in map(int, pids):
+        os.kill(pid or os.getpid(), signal.Signals[name])
+
+
+if "worker" in sys.orig_argv:
+    from changeover.changeovers.cut_over import Timeline
+
+    mark = Timeline.mark
+
+    def mark_and_harm(self: Timeline, phase: str, **facts: object) -> None:
+        mark(self, phase, **facts)
+        harm(phase)
+
+    Timeline.mark = mark_and_harm  # type: ignore[method-assign]
