@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import tempfile
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pexpect
 import psutil
 import pytest
 
@@ -22,11 +24,21 @@ def start(*options: str, folder: Path) -> subprocess.Popen[str]:
     """The demo, with its temporary home below `folder`."""
     return subprocess.Popen(
         [ROOT / "bin/changeover", "demo", *options],
-        env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(folder), "TMPDIR": str(folder), "LANG": "C.UTF-8"},
+        env=surroundings(folder),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def surroundings(folder: Path) -> dict[str, str]:
+    return {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+        "LANG": "C.UTF-8",
+        "TERM": "xterm",
+    }
 
 
 @pytest.fixture
@@ -47,19 +59,53 @@ def leftovers(folder: Path) -> list[str]:
     return [*map(str, folder.iterdir()), *processes]
 
 
-def test_the_demo_loses_nothing_and_leaves_nothing(folder: Path) -> None:
-    demo = start("--json", folder=folder)
+FORMS = pytest.mark.parametrize("form", [[], ["--database-only"]], ids=["app", "database-only"])
+
+
+@FORMS
+def test_the_demo_loses_nothing_and_leaves_nothing(folder: Path, form: list[str]) -> None:
+    demo = start("--json", *form, folder=folder)
     verdict = json.loads(demo.communicate(timeout=DEMO_S)[0])
 
     assert demo.returncode == 0
     assert verdict["acknowledged"] == verdict["found"] > 0
     assert verdict["lost"] == 0
     assert verdict["pause_s"] < 30
+    if not form:
+        assert (verdict["failed_requests"], verdict["first_failure"]) == (0, "")
+        assert verdict["requests"] > 100
+        assert 0 < verdict["unavailable_s"] < 30
     assert leftovers(folder) == []
 
 
-def test_the_demo_notices_a_single_lost_order(folder: Path) -> None:
-    demo = start("--break", "lose-one", folder=folder)
+def test_requests_that_fail_otherwise_fail_the_demo(folder: Path) -> None:
+    demo = start("--break", "fail-requests", folder=folder)
+    said = demo.communicate(timeout=DEMO_S)[0]
+
+    assert demo.returncode == 1
+    assert "requests failed outside maintenance, the first so: 503 Service Unavailable" in said
+    assert figure(said, "lost") == "0"
+    assert re.search(r"meanwhile \d+ requests/s · \d+ commits/s", said)
+    assert leftovers(folder) == []
+
+
+def test_requests_can_fail_only_where_there_is_an_app(folder: Path) -> None:
+    demo = start("--break", "fail-requests", "--database-only", folder=folder)
+
+    assert "needs an app" in demo.communicate(timeout=DEMO_S)[0]
+    assert demo.returncode == 2
+
+
+def figure(said: str, name: str) -> str:
+    """A figure of the report, without its unit."""
+    found = re.search(rf"^   {name} +([\d.,]+)", said, re.MULTILINE)
+    assert found, said
+    return found[1]
+
+
+@FORMS
+def test_the_demo_notices_a_single_lost_order(folder: Path, form: list[str]) -> None:
+    demo = start("--break", "lose-one", *form, folder=folder)
     said = demo.communicate(timeout=DEMO_S)[0]
 
     assert demo.returncode == 1
@@ -67,9 +113,19 @@ def test_the_demo_notices_a_single_lost_order(folder: Path) -> None:
     assert leftovers(folder) == []
 
 
-@pytest.mark.parametrize("moment", ["ready at", "orders-new is being created", "the orders are held", "orders flow"])
-def test_interrupting_the_demo_leaves_nothing(folder: Path, moment: str) -> None:
-    demo = start(folder=folder)
+@pytest.mark.parametrize(
+    ("form", "moment"),
+    [
+        ([], "Deploying"),
+        ([], "the orders are held"),
+        ([], "orders flow"),
+        (["--database-only"], "ready at"),
+        (["--database-only"], "orders-new is being created"),
+        (["--database-only"], "the orders are held"),
+    ],
+)
+def test_interrupting_the_demo_leaves_nothing(folder: Path, form: list[str], moment: str) -> None:
+    demo = start(*form, folder=folder)
     with reading(demo, until=moment):
         demo.send_signal(signal.SIGINT)
         demo.communicate(timeout=DEMO_S)
@@ -79,7 +135,7 @@ def test_interrupting_the_demo_leaves_nothing(folder: Path, moment: str) -> None
 
 
 def test_a_demo_is_kept_when_asked_and_goes_by_the_commands_that_it_names(folder: Path) -> None:
-    kept = start("--keep", folder=folder).communicate(timeout=DEMO_S)[0]
+    kept = start("--keep", "--database-only", folder=folder).communicate(timeout=DEMO_S)[0]
     (home,) = folder.glob("changeover-demo-*")
     stopped = subprocess.run([ROOT / "bin/changeover", "stop", "--data-dir", home], check=False)
 
@@ -102,3 +158,16 @@ def reading(demo: subprocess.Popen[str], *, until: str) -> Iterator[None]:
     else:
         pytest.fail(f"the demo never said {until!r}:\n{said}")
     yield
+
+
+def test_a_terminal_shows_how_busy_the_shop_is(folder: Path) -> None:
+    demo = pexpect.spawn(
+        str(ROOT / "bin/changeover"), ["demo"], encoding="utf-8", timeout=DEMO_S, env=surroundings(folder)
+    )
+
+    demo.expect(r"\d+ requests/s · \d+ commits/s")  # and how far behind, where it is asked while it is
+    demo.expect("Nothing was lost")
+    demo.expect(pexpect.EOF)
+    demo.close()
+    assert demo.exitstatus == 0
+    assert leftovers(folder) == []

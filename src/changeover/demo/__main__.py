@@ -18,19 +18,27 @@ INTERRUPTED = 130
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="changeover demo",
-        description="Move a live database into a private space, and prove that nothing was lost.",
+        description="Move the live database of a running app into a private space, and prove that nothing was lost.",
     )
     parser.add_argument(
         "--break",
         dest="sabotage",
-        choices=["lose-one"],
-        help="lose one acknowledged order on purpose: the demo must notice, and exits 1",
+        choices=["lose-one", "fail-requests"],
+        help="lose one acknowledged order, or let requests fail, on purpose: the demo must notice, and exits 1",
+    )
+    parser.add_argument(
+        "--database-only",
+        action="store_true",
+        help="the short form: one process writes into the database, without an app in front of it",
     )
     parser.add_argument(
         "--keep", action="store_true", help="leave everything running at the end, and say how to use it"
     )
     parser.add_argument("--json", action="store_true", help="print nothing but the verdict, as JSON")
-    return parser.parse_args()
+    chosen = parser.parse_args()
+    if chosen.database_only and chosen.sabotage == "fail-requests":
+        parser.error("--break fail-requests needs an app: leave out --database-only")
+    return chosen
 
 
 async def play(chosen: argparse.Namespace, screen: Screen) -> int:
@@ -38,7 +46,8 @@ async def play(chosen: argparse.Namespace, screen: Screen) -> int:
     end_tidily_on_signals(asyncio.current_task(), screen)
     try:
         async with Stage(screen) as stage:
-            verdict = await Story(stage, screen, sabotage=chosen.sabotage).tell()
+            story = Story(stage, screen, database_only=chosen.database_only, sabotage=chosen.sabotage)
+            verdict = await story.tell()
             screen.verdict(verdict)
             if chosen.keep:
                 stage.keep()
@@ -47,7 +56,7 @@ async def play(chosen: argparse.Namespace, screen: Screen) -> int:
         return 1
     except asyncio.CancelledError:
         return INTERRUPTED
-    return 1 if verdict.lost else 0
+    return 0 if verdict.is_good else 1
 
 
 def end_tidily_on_signals(task: asyncio.Task[int] | None, screen: Screen) -> None:

@@ -4,37 +4,24 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass
 
 from rich.console import Console
+from rich.live import Live
 from rich.text import Text
 
+from changeover.demo.verdict import Serving, Verdict
 from changeover.errors import ChangeoverError
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What the demo found out."""
-
-    pause_s: float
-    acknowledged: int
-    found: int
-    first_lost: tuple[int, ...]
-    """The first few orders that were acknowledged and are not there."""
-
-    @property
-    def lost(self) -> int:
-        return self.acknowledged - self.found
-
-
 class Screen:
-    """A calm terminal: colours only where there is one, nothing that moves. With `as_json` the verdict alone."""
+    """A calm terminal: colours and one line that moves only where there is one. With `as_json` the verdict alone."""
 
     def __init__(self, *, as_json: bool = False) -> None:
         self._as_json = as_json
         self._console = Console(highlight=False, soft_wrap=True, quiet=as_json)
         self._began = time.monotonic()
         self._chapters = 0
+        self._live: Live | None = None
 
     def title(self, text: str) -> None:
         self._line(text, "bold")
@@ -64,26 +51,64 @@ class Screen:
             for line in part.splitlines():
                 self._line(f"     {line}")
 
+    @property
+    def is_live(self) -> bool:
+        """Whether there is a terminal on which a line can move."""
+        return self._console.is_terminal and not self._as_json
+
+    def live(self, text: str) -> None:
+        """The line below everything; empty: none."""
+        if not self.is_live:
+            return
+        if self._live is None and text:
+            self._live = Live(console=self._console, auto_refresh=False, transient=True)
+            self._live.start()
+        if self._live is not None and text:
+            self._live.update(Text(f"   ↯ {text}", "yellow"), refresh=True)
+        elif self._live is not None:
+            self._live.stop()
+            self._live = None
+
     def verdict(self, verdict: Verdict) -> None:
         if self._as_json:
-            print(json.dumps(asdict(verdict) | {"lost": verdict.lost}))
+            print(json.dumps(verdict.as_dict()))
         self._line("")
-        for name, value in (
-            ("pause", f"{verdict.pause_s:.2f} s"),
-            ("acknowledged", f"{verdict.acknowledged:,}"),
-            ("found", f"{verdict.found:,}"),
-            ("lost", f"{verdict.lost:,}"),
-        ):
-            self._console.print(Text(f"   {name:<14}", "dim").append(f"{value:>10}", "bold not dim"))
+        for name, value, meaning in figures(verdict):
+            line = Text(f"   {name:<16}", "dim").append(f"{value:>10}", "bold not dim")
+            self._console.print(line.append(f"   {meaning}"))
         self._line("")
         took = f"{time.monotonic() - self._began:.0f} s in all"
+        if verdict.is_good:
+            self._line(f"   ✔ Nothing was lost.  {took}", "bold green")
         if verdict.lost:
             self._line(f"   ✘ {gone(verdict)}: {listed(verdict)}.  {took}", "bold red")
-        else:
-            self._line(f"   ✔ Nothing was lost.  {took}", "bold green")
+        if verdict.serving and verdict.serving.failed_requests:
+            self._line(f"   ✘ {failed(verdict.serving)}.  {took}", "bold red")
 
     def _line(self, text: str, style: str = "") -> None:
         self._console.print(Text(text, style))
+
+
+def figures(verdict: Verdict) -> list[tuple[str, str, str]]:
+    """Name, value and meaning of each."""
+    rows = [
+        ("pause", f"{verdict.pause_s:.2f} s", "the longest time between two acknowledged orders"),
+        ("acknowledged", f"{verdict.acknowledged:,}", "orders that PostgreSQL has confirmed"),
+        ("found", f"{verdict.found:,}", "of them, in the new leader"),
+        ("lost", f"{verdict.lost:,}", "acknowledged, and not there"),
+    ]
+    if verdict.serving is None:
+        return rows
+    return [
+        ("requests", f"{verdict.serving.requests:,}", "by customers, through the router"),
+        ("failed", f"{verdict.serving.failed_requests:,}", "of them, other than by maintenance mode"),
+        (
+            "unavailable",
+            f"{verdict.serving.unavailable_s:.2f} s",
+            "from the first maintenance page to the next success",
+        ),
+        *rows,
+    ]
 
 
 def listed(verdict: Verdict) -> str:
@@ -94,3 +119,8 @@ def listed(verdict: Verdict) -> str:
 
 def gone(verdict: Verdict) -> str:
     return "1 acknowledged order is gone" if verdict.lost == 1 else f"{verdict.lost:,} acknowledged orders are gone"
+
+
+def failed(serving: Serving) -> str:
+    count = "1 request" if serving.failed_requests == 1 else f"{serving.failed_requests:,} requests"
+    return f"{count} failed outside maintenance, the first so: {serving.first_failure}"

@@ -125,20 +125,24 @@ class Stage:
         )
 
     async def _stop_server(self) -> None:
-        if self._server is None:
+        """Raises DemoFailed when something may still run; then the home stays, for `changeover stop`."""
+        if self._server is None or self._reading is None:
             return
-        if self._server.returncode is None:
+        was_running = self._server.returncode is None
+        if was_running:
             self._server.send_signal(signal.SIGTERM)
         try:
             async with asyncio.timeout(STOP_S):
-                await self._server.wait()
+                code = await self._server.wait()
         except TimeoutError:
-            raise DemoFailed(
-                f"The control plane did not stop within {STOP_S} s.",
-                said=f"Its home is {self.home}; `changeover stop --data-dir {self.home}` tries again.",
-            ) from None
-        if self._reading:
-            await self._reading
+            raise self._still_running(f"The control plane did not stop within {STOP_S} s.") from None
+        await self._reading
+        if was_running and code:
+            raise self._still_running(f"The control plane stopped with {code}.")
+
+    def _still_running(self, what: str) -> DemoFailed:
+        stop = f"changeover stop --data-dir {self.home} && rm -r {self.home}"
+        return DemoFailed(what, said=f"What it ran may still run, from {self.home}.", fix=f"End it: `{stop}`.")
 
     def _name_what_stays(self) -> None:
         if os.geteuid() != 0:
@@ -164,6 +168,10 @@ def output_of(process: asyncio.subprocess.Process) -> asyncio.StreamReader:
 def without_password(line: str) -> str:
     """A line that may hold a database URL, fit to be shown."""
     return re.sub(r"(postgres(?:ql)?://[^:/]+):[^@]+@", r"\1:…@", line)
+
+
+def nothing(_: str) -> None:
+    """Shows no line."""
 
 
 async def _read(stream: asyncio.StreamReader, said: list[str], ready: asyncio.Event) -> None:

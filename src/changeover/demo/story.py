@@ -1,4 +1,4 @@
-"""The demo's plot: a shop's live database gets a follower in a private space, which takes over; the old one goes."""
+"""The demo's plot: an app has moved into a private space, its database has not. A follower there takes over."""
 
 from __future__ import annotations
 
@@ -6,92 +6,121 @@ import asyncio
 import re
 import time
 
-from changeover.demo.orders import Orders, lose_one, orders_in
-from changeover.demo.screen import Screen, Verdict
-from changeover.demo.stage import Stage, without_password
+from changeover.demo.database import lose_one, orders_in
+from changeover.demo.direct import Direct
+from changeover.demo.notes import Notes
+from changeover.demo.pulse import Pulse
+from changeover.demo.screen import Screen
+from changeover.demo.slug import make_notes_folder
+from changeover.demo.stage import Stage, nothing, without_password
+from changeover.demo.storefront import Storefront
+from changeover.demo.verdict import Verdict, judge
 from changeover.errors import DemoFailed
 
-SHOP, PRIVATE_SHOP, SPACE, TEAM = "shop", "shop-private", "private", "demo"
+SHOP, FORMER_SHOP, SPACE, TEAM = "shop", "shop-common", "private", "demo"
 OLD, NEW = "orders-old", "orders-new"
 CAUGHT_UP_S = 60
 BEHIND = re.compile(r"Behind By:\s+(\d+) commits?")
+TELLING = ("Plan:", "Status:", "Following:", "Behind By:", "Forked From:", "Add-on:")
+"""The rows of pg:info that the story is about."""
 
 
 class Story:
-    """Tells itself once, on a stage. `sabotage` is `lose-one` or None."""
+    """Tells itself once, on a stage. `sabotage` is `lose-one`, `fail-requests` (with an app) or None."""
 
-    def __init__(self, stage: Stage, screen: Screen, *, sabotage: str | None) -> None:
+    def __init__(self, stage: Stage, screen: Screen, *, database_only: bool, sabotage: str | None) -> None:
         self._stage = stage
         self._run = stage.run
         self._screen = screen
         self._sabotage = sabotage
+        self._database_only = database_only
 
     async def tell(self) -> Verdict:
         """From an empty home to the verdict. Raises DemoFailed when a command fails."""
         self._screen.title("changeover demo · a live database moves into a private space")
         self._screen.chapter("A home of its own")
         await self._stage.start_server()
-        await self._open_shop()
-        async with Orders.into(self._stage.home / "acknowledged-orders") as orders:
-            await orders.go(await self._url_of(SHOP))
-            self._screen.note("4 connections order; each acknowledged order is noted and synced to disk")
-            await self._make_follower()
-            pause_s = await self._change_over(orders)
-            await self._retire_old()
-            await orders.hold()
-            return await self._look_up(orders, pause_s)
+        await self._set_up()
+        notes = Notes(self._stage.home / "acknowledged-orders")
+        make_notes_folder(notes.folder, for_dynos=not self._database_only)
+        async with self._trade(notes) as self._orders:
+            self._pulse = Pulse(self._orders, self._screen, self._lag)
+            await self._orders.begin()
+            async with self._pulse.beating():
+                await self._make_follower()
+                await self._change_over()
+                await self._retire_old()
+                self._pulse.sum_up()
+                await self._orders.end()
+            return await self._look_up()
 
-    async def _open_shop(self) -> None:
-        self._screen.chapter("A shop with a live database")
-        await self._run("apps:create", SHOP)
-        await self._run("addons:create", "heroku-postgresql:standard-0", "--name", OLD, "--app", SHOP, "--wait")
+    def _trade(self, notes: Notes) -> Direct | Storefront:
+        if self._database_only:
+            return Direct(notes, self._url, self._screen)
+        return Storefront(SHOP, notes, self._stage, self._screen)
 
-    async def _make_follower(self) -> None:
-        self._screen.chapter("A follower in a private space, while orders come in")
+    async def _set_up(self) -> None:
+        self._screen.chapter("A shop in a private space; its database is still in the Common Runtime")
+        await self._run("apps:create", FORMER_SHOP)
+        await self._run("addons:create", "heroku-postgresql:standard-0", "--name", OLD, "--app", FORMER_SHOP, "--wait")
         await self._run("spaces:create", SPACE, "--team", TEAM, show=_without_table)
         await self._run("spaces:wait", SPACE, show=_without_table)
-        await self._run("apps:create", PRIVATE_SHOP, "--space", SPACE)
-        await self._run("addons:attach", OLD, "--as", "DATABASE", "--app", PRIVATE_SHOP)
+        await self._run("apps:create", SHOP, "--space", SPACE)
+        await self._run("addons:attach", OLD, "--as", "DATABASE", "--app", SHOP)
+
+    async def _make_follower(self) -> None:
+        self._next_chapter("A follower in the space, while orders come in")
+        await self._run("pg:info", "--app", SHOP, show=_telling)
         await self._run(
-            *("addons:create", "heroku-postgresql:private-4", "--name", NEW, "--app", PRIVATE_SHOP),
+            *("addons:create", "heroku-postgresql:private-4", "--name", NEW, "--app", SHOP),
             *("--", "--follow", "DATABASE_URL"),
         )
-        await self._run("pg:wait", NEW, "--app", PRIVATE_SHOP)
+        await self._run("pg:wait", NEW, "--app", SHOP)
+        self._pulse.follows = True
         await self._caught_up()
+        if self._sabotage == "fail-requests" and isinstance(self._orders, Storefront):
+            self._screen.note("--break fail-requests: the web dynos go, without maintenance mode")
+            await self._orders.fail_requests()
 
-    async def _change_over(self, orders: Orders) -> float:
-        """The pause, from the last order on the old leader to the first on the new one, in seconds."""
-        self._screen.chapter("The changeover")
-        last_at = await orders.hold()
-        self._screen.note(f"the orders are held, after {len(orders.acknowledged()):,} of them")
+    async def _change_over(self) -> None:
+        """From the last order on the old leader to the first on the new one."""
+        self._next_chapter("The changeover")
+        await self._orders.hold()
         await self._caught_up()
-        await self._run("pg:unfollow", NEW, "--app", PRIVATE_SHOP, "--confirm", PRIVATE_SHOP)
-        await self._run("pg:promote", NEW, "--app", PRIVATE_SHOP)
-        pause_s = await orders.go(await self._url_of(PRIVATE_SHOP)) - last_at
-        self._screen.note(f"orders flow into the new leader, {pause_s:.2f} s after the last one on the old")
-        return pause_s
+        self._pulse.follows = False
+        await self._run("pg:unfollow", NEW, "--app", SHOP, "--confirm", SHOP)
+        await self._run("pg:promote", NEW, "--app", SHOP)
+        await self._orders.resume()
 
     async def _retire_old(self) -> None:
-        self._screen.chapter("The old database goes")
-        attached = await self._run("addons:info", OLD)
-        for name in re.findall(rf"{PRIVATE_SHOP}::(\w+)", attached):
-            await self._run("addons:detach", name, "--app", PRIVATE_SHOP)
-        await self._run("addons:destroy", OLD, "--app", SHOP, "--confirm", SHOP, "--wait")
+        self._next_chapter("The old database goes")
+        attached = await self._run("addons:info", OLD, show=_attachments)
+        for name in re.findall(rf"{SHOP}::(\w+)", attached):
+            await self._run("addons:detach", name, "--app", SHOP)
+        await self._run("addons:destroy", OLD, "--app", FORMER_SHOP, "--confirm", FORMER_SHOP, "--wait")
+        await self._run("pg:info", "--app", SHOP, show=_telling)
 
-    async def _look_up(self, orders: Orders, pause_s: float) -> Verdict:
+    async def _look_up(self) -> Verdict:
         self._screen.chapter("Every acknowledged order is looked up in the new leader")
-        url = await self._url_of(PRIVATE_SHOP)
-        acknowledged = orders.acknowledged()
+        acknowledged = self._orders.acknowledged()
+        url = await self._url()
         if self._sabotage == "lose-one":
             victim = sorted(acknowledged)[len(acknowledged) // 2]
             await lose_one(url, victim)
             self._screen.note(f"--break lose-one: order {victim} was deleted behind everybody's back")
-        lost = sorted(acknowledged - await orders_in(url))
-        found = len(acknowledged) - len(lost)
-        return Verdict(pause_s=pause_s, acknowledged=len(acknowledged), found=found, first_lost=tuple(lost[:5]))
+        return judge(acknowledged, await orders_in(url), self._orders.serving())
 
-    async def _url_of(self, app: str) -> str:
-        return (await self._run("config:get", "DATABASE_URL", "--app", app, show=without_password)).strip()
+    def _next_chapter(self, title: str) -> None:
+        self._pulse.sum_up()
+        self._screen.chapter(title)
+
+    async def _url(self) -> str:
+        return (await self._run("config:get", "DATABASE_URL", "--app", SHOP, show=without_password)).strip()
+
+    async def _lag(self) -> int | None:
+        """How many commits the follower is behind, asked silently."""
+        behind = BEHIND.search(await self._run("pg:info", NEW, "--app", SHOP, show=nothing, echo=False))
+        return int(behind[1]) if behind else None
 
     async def _caught_up(self) -> None:
         """Ask for the follower's lag until it is 0 commits."""
@@ -105,7 +134,7 @@ class Story:
 
         is_first = True
         while True:
-            said = await self._run("pg:info", NEW, "--app", PRIVATE_SHOP, show=new_lag_line, echo=is_first)
+            said = await self._run("pg:info", NEW, "--app", SHOP, show=new_lag_line, echo=is_first)
             behind = BEHIND.search(said)
             if behind and int(behind[1]) == 0:
                 return
@@ -117,3 +146,11 @@ class Story:
 
 def _without_table(line: str) -> str | None:
     return None if line.startswith("===") or re.match(r"[A-Z][\w ]*: ", line) else line
+
+
+def _telling(line: str) -> str | None:
+    return line if line.startswith(("===", *TELLING)) else None
+
+
+def _attachments(line: str) -> str | None:
+    return line if "::" in line else None

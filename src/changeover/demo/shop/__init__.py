@@ -1,0 +1,1 @@
+"""The demo's shop: a small app as its customers write them. Deployed as it is, so it imports nothing of ours."""
