@@ -7,20 +7,16 @@ from collections.abc import Iterator
 import pytest
 from tests.fix_control_plane import running_plane
 from tests.official_cli.official import OfficialCli, missing
-from tests.official_cli.runbook import Played, Runbook
+from tests.official_cli.runbook import APPS, Played, Runbook
+from tests.official_cli.shop import Shop
 
 
 @pytest.fixture(scope="session")
-def heroku(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OfficialCli]:
-    """Run a line of the official CLI against a control plane of its own; see official.py for what it answers."""
+def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+    """The whole runbook, typed once against a control plane of its own, which runs on until the last test."""
     if reason := missing():
         pytest.skip(reason)
     for plane in running_plane():
         exports = plane.must("env", "--data-dir", str(plane.home), "--json").json
-        yield OfficialCli(exports, tmp_path_factory.mktemp("official-cli-home"))
-
-
-@pytest.fixture(scope="session")
-def played(heroku: OfficialCli) -> Played:
-    """The whole runbook, typed once."""
-    return Runbook(heroku).play()
+        heroku = OfficialCli(exports, tmp_path_factory.mktemp("official-cli-home"))
+        yield Runbook(heroku, Shop(plane, tmp_path_factory.mktemp("orders"), APPS)).play()

@@ -85,7 +85,16 @@ class Operator:
         self.day = Day()
 
     def live(self) -> Day:
-        for chapter in (self.deploy, self.maintain, self.scale, self.run, self.log, self.release, self.promote):
+        for chapter in (
+            self.deploy,
+            self.maintain,
+            self.scale,
+            self.run,
+            self.log,
+            self.release,
+            self.promote,
+            self.schedule,
+        ):
             chapter()
         return self.day
 
@@ -157,6 +166,14 @@ class Operator:
         self.step("pg:promote", f"pg:promote {self.day.new}")
         self.step("config after pg:promote", "config:get DATABASE_URL")
         self.step("releases after pg:promote", "releases")
+
+    def schedule(self) -> None:
+        self.step("addons:create scheduler", "addons:create scheduler:standard")
+        self.step("addons:create scheduler again", "addons:create scheduler:standard")
+        self.step("addons with the scheduler", "addons")
+        self.step("addons:info scheduler", "addons:info scheduler")
+        self.step("pg:info beside the scheduler", "pg:info")
+        self.step("addons:destroy scheduler", "addons:destroy scheduler --confirm shop")
 
     def _visit(self) -> tuple[int, str]:
         """At the app's address; a name below localhost is this machine to a browser, not to Python."""

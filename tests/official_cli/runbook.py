@@ -1,7 +1,8 @@
 """The articles' follower changeover into a private space, typed with the official CLI once; the tests read the transcript.
 
 Topology: the old leader belongs to app `shop` in the Common Runtime and is attached to `shop-private` in the space too; a
-second follower stays with it until it goes. In between, what makes no sense is tried, and must change nothing.
+second follower stays with it until it goes. Both apps run, with web and worker dynos, and people order all the while. In
+between, what makes no sense is tried, and must change nothing.
 """
 
 from __future__ import annotations
@@ -13,8 +14,13 @@ from dataclasses import dataclass, field
 
 import psycopg
 from tests.official_cli.official import Ended, OfficialCli
+from tests.official_cli.shop import Shop, found_in
 
 CAUGHT_UP_S = 60
+APPS = ("shop", "shop-private")
+SCALED_UP = {"shop": "web=2 worker=2", "shop-private": "worker=1"}
+SCALED_DOWN = {"shop": "web=0 worker=0", "shop-private": "worker=0"}
+"""In a space the maintenance page lives beside web, which stays."""
 
 
 @dataclass
@@ -30,6 +36,12 @@ class Played:
     was_in_recovery: bool | None = None
     is_in_recovery: bool | None = None
     orders: list[int] = field(default_factory=list)
+    acknowledged: set[str] = field(default_factory=set)
+    """What the apps have told people and their ledgers that it was taken."""
+    found: set[str] = field(default_factory=set)
+    """What the new leader has."""
+    ordering_in_maintenance: dict[str, int] = field(default_factory=dict)
+    writing_in_maintenance: set[str] = field(default_factory=set)
 
     def __getitem__(self, step: str) -> Ended:
         return self.steps[step]
@@ -38,13 +50,22 @@ class Played:
 class Runbook:
     """Plays the steps in order and keeps going after a command that failed: the tests say which mattered."""
 
-    def __init__(self, heroku: OfficialCli) -> None:
+    def __init__(self, heroku: OfficialCli, shop: Shop) -> None:
         self._heroku = heroku
+        self._shop = shop
         self.played = Played()
 
     def play(self) -> Played:
-        for chapter in (self.build, self.refusals_before, self.follow, self.unfollow, self.promote, self.destroy):
-            chapter()
+        try:
+            for chapter in (
+                self.build, self.open, self.refusals_before, self.follow, self.hold, self.unfollow, self.promote,
+                self.go_on, self.destroy,
+            ):  # fmt: skip
+                chapter()
+        finally:
+            self._shop.close()
+        self.played.acknowledged = self._shop.acknowledged()
+        self.played.found = found_in(self.played.new_url)
         return self.played
 
     def step(self, name: str, line: str) -> Ended:
@@ -66,6 +87,12 @@ class Runbook:
         with psycopg.connect(played.old_url, autocommit=True) as database:
             database.execute("CREATE TABLE orders (id int PRIMARY KEY)")
             database.execute("INSERT INTO orders SELECT generate_series(1, 1000)")
+
+    def open(self) -> None:
+        self._shop.open()
+        for app in APPS:
+            self.step(f"scale up {app}", f"ps:scale {SCALED_UP[app]} -a {app}")
+            self._shop.until_trade_goes_on(app)
 
     def refusals_before(self) -> None:
         private = "addons:create heroku-postgresql:private-4 -a shop-private -- --follow"
@@ -100,6 +127,30 @@ class Runbook:
         played.steps["info of the follower"] = caught_up
         self.step("promote a follower", f"pg:promote {played.second} -a shop")
         self.step("promote the leader again", f"pg:promote {played.old} -a shop")
+
+    def hold(self) -> None:
+        """Nobody writes any more, and the follower has everything."""
+        played = self.played
+        for app in APPS:
+            self.step(f"maintenance:on {app}", f"maintenance:on -a {app}")
+            self.step(f"formation of {app}", f"ps:scale -a {app}")
+            self.step(f"scale down {app}", f"ps:scale {SCALED_DOWN[app]} -a {app}")
+            self.step(f"ps of {app} in maintenance", f"ps -a {app}")
+            played.ordering_in_maintenance[app] = self._shop.customers[app].order()
+        before = self._shop.acknowledged()
+        played.steps["info before unfollowing"] = self.until(
+            lambda ended: ended.row("Behind By") == "0 commits", f"pg:info {played.new} -a shop-private"
+        )
+        played.writing_in_maintenance = self._shop.acknowledged() - before
+
+    def go_on(self) -> None:
+        for app in APPS:
+            self.step(f"maintenance:off {app}", f"maintenance:off -a {app}")
+            self.step(f"scale back {app}", f"ps:scale {SCALED_UP[app]} -a {app}")
+        for app in APPS:
+            self._shop.until_trade_goes_on(app)
+            self.step(f"formation of {app} afterwards", f"ps:scale -a {app}")
+        self.step("info with traffic", "pg:info -a shop-private")
 
     def unfollow(self) -> None:
         played = self.played

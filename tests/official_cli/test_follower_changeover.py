@@ -1,12 +1,12 @@
-"""The official CLI, unmodified, moves a database into a private space by the articles' runbook (MISSION F1–F5, F8–F15)."""
+"""The official CLI, unmodified, moves a database into a private space by the articles' runbook with running apps in front."""
 
 from __future__ import annotations
 
 import psycopg
 import pytest
-from tests.official_cli.runbook import Played
+from tests.official_cli.runbook import APPS, Played
 
-# the runbook takes about a minute and is typed once, by one worker
+# the runbook takes about two minutes and is typed once, by one worker
 pytestmark = [pytest.mark.xdist_group("official-cli"), pytest.mark.timeout(600)]
 
 DONE = [
@@ -19,6 +19,7 @@ DONE = [
     "info without",
     "info by config var",
     "info by name",
+    *(f"scale up {app}" for app in APPS),
     "create follower",
     "docs",
     "wait",
@@ -28,6 +29,8 @@ DONE = [
     "info of the follower",
     "promote a follower",
     "promote the leader again",
+    *(f"{step} {app}" for app in APPS for step in ("maintenance:on", "formation of", "scale down")),
+    "info before unfollowing",
     "unfollow",
     "info of the unfollowed",
     "promote",
@@ -35,6 +38,8 @@ DONE = [
     "promote on the other app",
     "releases of the other app",
     "info of the second follower",
+    *(f"{step} {app}" for app in APPS for step in ("maintenance:off", "scale back")),
+    "info with traffic",
     "detach 0",
     "destroy",
     "info of the freed follower",
@@ -129,6 +134,30 @@ def test_promoting_keeps_an_alias_for_the_old_and_points_the_app_to_the_new(play
 
 def test_every_row_is_there_after_the_changeover(played: Played) -> None:
     assert played.orders == list(range(1, 1002))
+
+
+def test_no_acknowledged_order_of_the_running_apps_is_lost(played: Played) -> None:
+    assert len(played.acknowledged) > 1000
+    assert played.acknowledged - played.found == set()
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_in_maintenance_people_are_told_so_and_nothing_writes(played: Played, app: str) -> None:
+    assert f"Enabling maintenance mode for {app}... done" in played[f"maintenance:on {app}"].text
+    assert played.ordering_in_maintenance[app] == 503
+    assert "worker" not in played[f"ps of {app} in maintenance"].out
+    assert played.writing_in_maintenance == set()
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_afterwards_each_app_runs_as_many_dynos_as_before(played: Played, app: str) -> None:
+    assert "worker=" in played[f"formation of {app}"].out
+    assert played[f"formation of {app} afterwards"].out == played[f"formation of {app}"].out
+
+
+@pytest.mark.parametrize("step", ["promote", "promote on the other app"])
+def test_promoting_waits_for_the_release_phase_of_the_running_app(played: Played, step: str) -> None:
+    assert "Checking release phase... pg:promote succeeded." in played[step].text
 
 
 def test_the_releases_tell_the_changeover(played: Played) -> None:

@@ -32,6 +32,8 @@ SUCCEEDS = [
     "run:detached", "run", "run -x", "logs", "logs of a type", "logs of a source",
     "config:set", "releases:output", "releases", "releases:info", "releases:rollback", "releases after the rollback",
     "pg:promote", "releases after pg:promote",
+    "addons:create scheduler", "addons with the scheduler", "addons:info scheduler", "pg:info beside the scheduler",
+    "addons:destroy scheduler",
 ]  # fmt: skip
 
 SAYS = {
@@ -57,6 +59,12 @@ SAYS = {
     "releases:info": "Change: Set GREETING config vars",
     "releases:rollback": "Rolling back shop to v",
     "releases after the rollback": "Rollback to v",
+    "addons:create scheduler": "Creating scheduler:standard on shop... free",
+    "addons:create scheduler again": "An app can have it only once.",
+    "addons with the scheduler": "as SCHEDULER",
+    "addons:info scheduler": "Plan: scheduler:standard",
+    "pg:info beside the scheduler": "Plan: Essential 0",
+    "addons:destroy scheduler": "on shop... done",
     "pg:promote": "Checking release phase... pg:promote succeeded.",
 }
 
@@ -144,3 +152,9 @@ def test_promoting_is_a_release_for_the_old_and_one_for_the_new_database(day: Da
     assert f"Attach DATABASE (@ref:{day.new})" in releases
     assert f"Detach DATABASE (@ref:{day.old})" in releases
     assert "failed" not in releases
+
+
+def test_who_asks_for_databases_does_not_see_the_scheduler(day: Day) -> None:
+    assert "scheduler" not in day["pg:info beside the scheduler"].out.lower()
+    assert day["addons:create scheduler again"].code != 0
+    assert "_URL" not in day["addons:create scheduler"].text
