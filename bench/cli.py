@@ -35,7 +35,7 @@ def main() -> None:
 
 def make_database(data: Path) -> None:
     for words in ("apps:create shop", "addons:create heroku-postgresql:standard-0 --app shop --wait"):
-        subprocess.run([CHANGEOVER, *words.split()], env=here(data), check=True, capture_output=True)
+        subprocess.run([CHANGEOVER, *words.split()], env=here(data), cwd=data, check=True, capture_output=True)
 
 
 def measure(data: Path) -> tuple[list[float], list[float]]:
