@@ -153,11 +153,17 @@ class Cluster:
         deadline = time.monotonic() + timeout_s
         pg_ctl = require_program(self.bin_directory, "pg_ctl")
         async with alone_with(self.data_directory, deadline):
-            if not self.postmaster():
+            is_adopted = self.postmaster() is not None
+            if not is_adopted:
                 await self._clear_away_the_dead()
                 self._prepare_folders()
                 await self._launch(pg_ctl, timeout_s)
-        await self._wait_until_ready(deadline)
+        try:
+            await self._wait_until_ready(deadline)
+        except ServerFailed:
+            if not is_adopted:
+                raise
+            await self.start(timeout_s=max(1.0, deadline - time.monotonic()))  # it was on its way out
 
     async def _launch(self, pg_ctl: Path, timeout_s: float) -> None:
         log = self.log_directory / "startup.log"
