@@ -41,7 +41,10 @@ class Pair:
 
 @pytest.fixture
 async def pair(host: Host) -> Pair:
-    source = await host.new_server()
+    return await new_pair(host, await host.new_server())
+
+
+async def new_pair(host: Host, source: Server) -> Pair:
     shop = await host.new_database(source)
     with shop.connect() as connection:
         connection.execute("CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, by text)")

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 
 import psycopg
 import pytest
-from tests.engines.fix_host import Database, Host, ask, until, until_replayed
+from tests.engines.fix_host import Database, Host, ask, until
 from tests.engines.fix_poolers import Client, Pooled, planned, scalar
-from tests.engines.test_passage import Pair, writing
+from tests.engines.test_passage import Pair, new_pair, writing
 from tests.fix_poolers import needs_pgbouncer
 
-from changeover.engines.engine import Server
 from changeover.engines.passage import Fenced
 from changeover.engines.pooler import Console
 
@@ -27,15 +26,6 @@ MARK = "7:1 attempt 1"
 @pytest.fixture
 async def pair(host: Host) -> Pair:
     return await new_pair(host, await host.new_server())
-
-
-async def new_pair(host: Host, source: Server) -> Pair:
-    shop = await host.new_database(source)
-    with shop.connect() as connection:
-        connection.execute("CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, by text)")
-    target = await host.new_follower(source)
-    await until_replayed(target, source)
-    return Pair(host, source, target, shop)
 
 
 @dataclass

@@ -95,9 +95,7 @@ async def find_changeover(scope: Scope, number: int) -> Seen:
 
 async def go(scope: Scope, number: int, *, ends_sessions: bool = False) -> Seen:
     """Let the pause begin as soon as the target has caught up, or try again now. Raises NotAvailable when it has ended."""
-    seen = await find_changeover(scope, number)
-    if seen.run.finished_at is not None:
-        raise NotAvailable(f"Changeover {number} has ended: it is {seen.run.status}.", fix="Begin a new one.")
+    seen = await _unfinished(scope, number)
     await query.execute(scope.db, "changeovers.go", run_id=number, ends_sessions=ends_sessions)
     scope.started.append(seen.run)
     return await find_changeover(scope, number)
@@ -105,11 +103,16 @@ async def go(scope: Scope, number: int, *, ends_sessions: bool = False) -> Seen:
 
 async def abort(scope: Scope, number: int) -> Seen:
     """Have everything put back as it was. Raises PastReturn, NotAvailable when it has ended."""
-    seen = await find_changeover(scope, number)
-    if seen.run.finished_at is not None:
-        raise NotAvailable(f"Changeover {number} has ended: it is {seen.run.status}.")
+    seen = await _unfinished(scope, number)
     cancelled = await cancel_run(scope.db, seen.run.subject)
     if cancelled is None:
         raise PastReturn(number, source=seen.row.source_name, target=seen.row.target_name or "")
     scope.started.append(cancelled)
     return await find_changeover(scope, number)
+
+
+async def _unfinished(scope: Scope, number: int) -> Seen:
+    seen = await find_changeover(scope, number)
+    if seen.run.finished_at is not None:
+        raise NotAvailable(f"Changeover {number} has ended: it is {seen.run.status}.", fix="Begin a new one.")
+    return seen

@@ -51,8 +51,6 @@ class Readiness:
     is_streaming: bool
     in_the_way: tuple[str, ...]
     """Sessions on the source with a transaction open for longer than asked, in words."""
-    direct: tuple[str, ...]
-    """Sessions on the source that came past every pooler: the fence will end them."""
 
 
 @dataclass(frozen=True)

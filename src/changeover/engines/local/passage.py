@@ -46,7 +46,6 @@ class LocalPassage:
             behind_bytes=max(0, position_number(end) - position_number(position.replayed or end)),
             is_streaming=position.is_streaming,
             in_the_way=tuple(str(one) for one in there if one.transaction_s > quiet_s),
-            direct=tuple(str(one) for one in there if one.address is not None),
         )
 
     async def prepare(self, mark: str) -> None:
