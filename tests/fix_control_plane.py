@@ -24,6 +24,14 @@ READY_S = 60
 CLI = [sys.executable, "-P", "-m", "changeover.cli"]
 
 
+def is_dead(process: psutil.Process) -> bool:
+    """Gone, or only waiting to be reaped."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:  # it went between the two questions
+        return True
+
+
 def wait_until(condition: Callable[[], Any], *, timeout_s: float = 30, what: str = "the condition") -> Any:
     """What `condition` returned once it was true; fails the test when that takes too long."""
     deadline = time.monotonic() + timeout_s

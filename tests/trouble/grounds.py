@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 import psutil
 import psycopg
-from tests.fix_control_plane import ControlPlane, Typed, connect, url_of, wait_until
+from tests.fix_control_plane import ControlPlane, Typed, connect, is_dead, url_of, wait_until
 from tests.fix_things import Things, rows_of
 from tests.trouble.inventory import Inventory
 from tests.trouble.test_crashes import run_of, start_following, stopped
@@ -139,10 +139,6 @@ def down(plane: ControlPlane, *servers: Inside) -> Iterator[None]:
             postmaster.kill()
             wait_until(functools.partial(is_dead, postmaster), what="the end of it")
         yield
-
-
-def is_dead(process: psutil.Process) -> bool:
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 @contextmanager

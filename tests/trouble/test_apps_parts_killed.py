@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import httpx2
 import psutil
 import pytest
-from tests.fix_control_plane import ControlPlane, running_plane, wait_until
+from tests.fix_control_plane import ControlPlane, is_dead, running_plane, wait_until
 from tests.trouble.apps import App, a_running_app, keepers, routers, seconds_until
 
 QUIET, BUSY = 20, 200
@@ -39,7 +39,7 @@ def kill(plane: ControlPlane, part: str) -> float:
     """When it was done; by then a successor may be there."""
     process = psutil.Process(FINDS[part](plane))
     process.kill()
-    wait_until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, what="the end of it")
+    wait_until(lambda: is_dead(process), what="the end of it")
     return time.monotonic()
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 import psutil
 import pytest
-from tests.fix_control_plane import ControlPlane, connect, url_of, wait_until
+from tests.fix_control_plane import ControlPlane, connect, is_dead, url_of, wait_until
 from tests.fix_things import STANDARD, Things, rows_of
 from tests.trouble.inventory import processes, take_inventory
 
@@ -35,7 +35,7 @@ def kill(plane: ControlPlane, victim: str) -> None:
     """SIGKILL one of our processes, and wait for its successor."""
     former = plane.child(victim)
     former.kill()
-    wait_until(lambda: not former.is_running() or former.status() == psutil.STATUS_ZOMBIE, what="the end of it")
+    wait_until(lambda: is_dead(former), what="the end of it")
     wait_until(lambda: plane.child(victim).pid != former.pid and plane.healthy(), what=f"the next {victim}")
 
 

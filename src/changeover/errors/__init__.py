@@ -20,53 +20,8 @@ becomes JSON in the API, two lines and a hint in the CLI, and a journal entry of
 
 from __future__ import annotations
 
-from typing import Any
-
-
-class ChangeoverError(Exception):
-    """What happened, why, and what to do next. Never carries a secret."""
-
-    id: str = "changeover_error"
-    status: int = 500
-    retryable: bool = False
-
-    def __init__(self, what: str, *, why: str = "", fix: str = "", resource: str | None = None) -> None:
-        super().__init__(what)
-        self.what, self.why, self.fix, self.resource = what, why, fix, resource
-
-    @property
-    def message(self) -> str:
-        """All three parts as one text, as the official CLI prints it."""
-        return "\n".join(part for part in (self.what, self.why, self.fix) if part)
-
-    def as_dict(self) -> dict[str, Any]:
-        """The API's error body; `id` and `message` are what the official CLI reads."""
-        body: dict[str, Any] = {
-            "id": self.id,
-            "message": self.message,
-            "what": self.what,
-            "why": self.why,
-            "fix": self.fix,
-            "retryable": self.retryable,
-        }
-        if self.resource:
-            body["resource"] = self.resource
-        return body
-
-
-class Reported(ChangeoverError):
-    """A failure that another process met and described with `as_dict`; keeps that one's id."""
-
-    def __init__(self, body: dict[str, Any]) -> None:
-        super().__init__(
-            str(body.get("what") or body.get("message") or "The request failed."),
-            why=str(body.get("why") or ""),
-            fix=str(body.get("fix") or ""),
-            resource=body.get("resource"),
-        )
-        self.id = str(body.get("id") or self.id)
-        self.status = int(body.get("status") or self.status)
-
+from changeover.errors.base import ChangeoverError as ChangeoverError
+from changeover.errors.base import Reported as Reported
 
 # -- misuse
 

@@ -1,0 +1,101 @@
+"""Into a database that somebody else runs, by its location: what can go wrong there, said in words."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import psycopg
+
+from changeover.errors import ChangeoverError, ServerUnreachable
+from changeover.errors.elsewhere import ConnectionLost, LoginRefused, NotTrusted
+from changeover.postgres.connect import Connection
+from changeover.postgres.location import KEEPALIVES, Location
+
+SESSION = {
+    "search_path": "pg_catalog",  # the database's own functions and operators never stand before the catalog's
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "0",
+}
+
+
+@asynccontextmanager
+async def reach(
+    location: Location,
+    *,
+    application_name: str = "changeover",
+    is_read_only: bool = True,
+    statement_timeout_s: float = 30,
+    connect_timeout_s: float = 10,
+) -> AsyncIterator[Connection]:
+    """An autocommit connection; `is_read_only` makes every transaction of it so. 0 seconds: no limit.
+
+    Settings are SET after the login and not sent with it, because poolers refuse what they don't know.
+    Raises ServerUnreachable, LoginRefused, NotTrusted; ConnectionLost when it ends while in use.
+    """
+    parameters = {**KEEPALIVES, **location.parameters, "application_name": application_name}
+    parameters |= {"connect_timeout": str(max(2, int(connect_timeout_s))), "passfile": "/nonexistent"}
+    try:
+        connection = await psycopg.AsyncConnection.connect(
+            psycopg.conninfo.make_conninfo("", **parameters), autocommit=True, prepare_threshold=None
+        )
+    except psycopg.OperationalError as refused:
+        raise why_refused(location, refused) from None
+    async with connection:
+        try:
+            await _settle(connection, is_read_only=is_read_only, statement_timeout_s=statement_timeout_s)
+            yield connection
+        except (psycopg.OperationalError, psycopg.InterfaceError) as failure:
+            if connection.closed or (failure.sqlstate or "").startswith(("57P", "08")):
+                raise lost(location, failure) from failure
+            raise
+
+
+async def _settle(connection: Connection, *, is_read_only: bool, statement_timeout_s: float) -> None:
+    for name, value in SESSION.items():
+        await connection.execute("SELECT set_config(%s, %s, false)", [name, value])
+    await connection.execute(
+        "SELECT set_config('statement_timeout', %s, false)", [str(int(statement_timeout_s * 1000))]
+    )
+    if is_read_only:
+        await connection.execute("SELECT set_config('default_transaction_read_only', 'on', false)")
+    try:
+        await connection.execute("SELECT set_config('lc_messages', 'C', false)")
+    except psycopg.errors.InsufficientPrivilege:
+        return  # its messages come in its own language; we go by SQLSTATE
+
+
+def lost(location: Location, failure: Exception) -> ConnectionLost:
+    return ConnectionLost(
+        f"The connection to {location} was lost.",
+        why=_one_line(failure),
+        fix="It is tried again. If it happens at the same place each time, look at the server's log for who ends it.",
+    )
+
+
+def why_refused(location: Location, refused: Exception) -> ChangeoverError:
+    """What libpq says of a failed login, as one of our failures. Its text never holds the password."""
+    said = _one_line(refused)
+    lower = said.lower()
+    if "certificate" in lower or "ssl" in lower:
+        return NotTrusted(
+            f"There is no trusted connection to {location}.",
+            why=said,
+            fix="Name its authority in the address (?sslmode=verify-full&sslrootcert=FILE), or ask for what it offers.",
+        )
+    if any(sign in lower for sign in ("authentication failed", "no password supplied", "does not exist", "not permitted",
+                                      "no pg_hba.conf entry", "permission denied", "login", "password")):  # fmt: skip
+        return LoginRefused(
+            f"{location.host}:{location.port} does not let {location.user} into {location.database}.",
+            why=said,
+            fix="Check user, password and database; and that this machine's address is allowed there.",
+        )
+    return ServerUnreachable(
+        f"The server of {location} does not answer.",
+        why=said,
+        fix="Check host and port, and that a firewall or the provider's list of allowed addresses lets us through.",
+    )
+
+
+def _one_line(failure: Exception) -> str:
+    return " ".join(str(failure).split())
