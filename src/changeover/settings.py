@@ -59,6 +59,18 @@ class Settings:
         )
 
 
+def variable(name: str) -> str | None:
+    """A variable that a person named on the command line: `env:NAME`."""
+    return os.environ.get(name) or None
+
+
+def client_files() -> tuple[list[Path], Path]:
+    """Where libpq's programs look for services, in order, and for passwords: by its own variables, else at home."""
+    folder = Path(os.environ.get("PGSYSCONFDIR") or "/etc/postgresql-common")
+    own = Path(os.environ.get("PGSERVICEFILE") or Path.home() / ".pg_service.conf")
+    return [own, folder / "pg_service.conf"], Path(os.environ.get("PGPASSFILE") or Path.home() / ".pgpass")
+
+
 def _whole(name: str, text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise BadSetting(name, text, wants="a whole number of at least 1")

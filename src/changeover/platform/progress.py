@@ -14,6 +14,7 @@ from changeover.platform.apps import find_app, list_apps, may_access
 from changeover.platform.scope import Scope
 from changeover.runs.run import Step, Workflow
 from changeover.store import query
+from changeover.store.query import Db
 from changeover.store.rows import App, JournalRow, RunRow
 
 MOST_LISTED = 100
@@ -47,6 +48,11 @@ async def find_run(scope: Scope, run_id: int, workflows: Mapping[str, Workflow])
 
 async def run_under_way(scope: Scope, subject: str) -> RunRow | None:
     return await query.one(scope.db, RunRow, "runs.unfinished_of", subject=subject)
+
+
+async def has_unfinished_runs(db: Db) -> bool:
+    [is_any] = await query.values(db, "runs.is_any_unfinished")
+    return bool(is_any)
 
 
 async def failure_of(scope: Scope, subject: str) -> dict[str, Any] | None:

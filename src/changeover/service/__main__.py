@@ -25,6 +25,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--tls-cert", type=Path)
     parser.add_argument("--tls-key", type=Path)
     parser.add_argument("--leave-running", action="store_true")
+    parser.add_argument("--until-idle", action="store_true")
     parser.add_argument("--fd", type=int)
     parser.add_argument("--json", action="store_true")
     return parser.parse_args(arguments)
@@ -47,7 +48,7 @@ def act(given: argparse.Namespace, places: Places, settings: Settings) -> int:
         from changeover.service.supervisor import Listen, Supervisor
 
         listen = Listen.parse(given.listen, given.tls_cert, given.tls_key)
-        return Supervisor(places, listen, given.router_listen, given.leave_running).run()
+        return Supervisor(places, listen, given.router_listen, given.leave_running, given.until_idle).run()
     if given.what == "stop":
         from changeover.service.stopping import stop
 
@@ -90,7 +91,7 @@ def serve_child(given: argparse.Namespace, places: Places, settings: Settings) -
             if given.what == "worker":
                 from changeover.service.worker import work
 
-                runner.run(work(places, settings, router_listen=given.router_listen))
+                runner.run(work(places, settings, router_listen=given.router_listen, until_idle=given.until_idle))
             else:
                 from changeover.service.control_plane import serve
 

@@ -31,6 +31,11 @@ class Places:
         return self.home / "worker.pulse"
 
     @property
+    def in_use(self) -> Path:
+        """Locked, shared, by whoever needs a control plane that ends itself when nobody does."""
+        return self.home / "in-use"
+
+    @property
     def keys(self) -> Path:
         return self.home / "keys" / "secrets.keys"
 

@@ -30,6 +30,7 @@ STOP_S = 20.0
 TICK_MS = 500
 QUICK_DEATH_S = 2.0
 LONGEST_PAUSE_S = 5.0
+IDLE_S = 3.0
 FROZEN_S = 4.0
 """A worker without a pulse for so long is ended: nobody else may drive its runs before it is dead."""
 AS_A_USER = (
@@ -122,6 +123,7 @@ class Supervisor:
     listen: Listen
     router_listen: str
     leave_running: bool
+    until_idle: bool = False
     told_to_stop: bool = False
     children: list[Child] = field(default_factory=list)
 
@@ -129,6 +131,7 @@ class Supervisor:
         """The exit code. Raises AlreadyRunning, PortTaken, and what `prepare` met."""
         self.places.make()
         with self._alone(), self.listen.open() as listening:
+            self.places.endpoint.unlink(missing_ok=True)  # of one that was killed
             wake, woken = self._obey_signals()
             self._one_shot("prepare", f"--router-listen={self.router_listen}")
             self._make_children(listening)
@@ -136,11 +139,12 @@ class Supervisor:
                 for child in self.children:
                     child.start(self.places)
                 self._announce(listening.getsockname()[1], woken)
-                while not self.told_to_stop:
+                idle = _Idle(self.places.in_use) if self.until_idle else None
+                while not self.told_to_stop and not (idle and idle.has_lasted()):
                     self._tend(woken, TICK_MS)
             finally:
-                self._stop_all()
                 self.places.endpoint.unlink(missing_ok=True)
+                self._stop_all()
             wake.close()
         return 0
 
@@ -185,9 +189,12 @@ class Supervisor:
         ]  # fmt: skip
         where = f"--data-dir={self.places.home}"
         self.children = [
-            Child("worker", ["worker", where, f"--router-listen={self.router_listen}"]),
+            Child("worker", ["worker", where, f"--router-listen={self.router_listen}", *self._worker_options()]),
             Child("control-plane", ["control-plane", where, f"--fd={fd}", *tls], keep=(fd,)),
         ]
+
+    def _worker_options(self) -> list[str]:
+        return ["--until-idle"] if self.until_idle else []
 
     def _one_shot(self, what: str, *more: str) -> None:
         """A short process of ours; its failure, told in its own words, is ours."""
@@ -276,6 +283,27 @@ class Supervisor:
                 child.process.wait()
         if not self.leave_running:
             self._one_shot("teardown")
+
+
+class _Idle:
+    """Whether nobody has held the lock `in-use` for a while; from then on we do, so that who comes waits for our end."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file.open("a")
+        self._since: float | None = None
+
+    def has_lasted(self) -> bool:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._since = None
+            return False
+        now = time.monotonic()
+        self._since = self._since or now
+        if now - self._since > IDLE_S:
+            return True
+        fcntl.flock(self._file, fcntl.LOCK_UN)
+        return False
 
 
 def _is_alive(pid: int) -> bool:

@@ -7,10 +7,12 @@ the next one at once.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
 import os
 import signal
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, NoReturn
 
@@ -22,6 +24,7 @@ from changeover.errors import ChangeoverError
 from changeover.platform.due_jobs import start_due_jobs
 from changeover.platform.liveness import hold_worker_lock
 from changeover.platform.pooling import keep_poolers_alive, tidy_poolers
+from changeover.platform.progress import has_unfinished_runs
 from changeover.platform.routing import Routing, WebDynoNames, has_code
 from changeover.platform.scope import Parts
 from changeover.platform.servers import keep_alive, tidy_servers
@@ -40,8 +43,8 @@ PULSE_S = STATE_S = 0.5
 DUMP_AGE = timedelta(days=1)
 
 
-async def work(places: Places, settings: Settings, *, router_listen: str) -> None:
-    """Until SIGTERM, or until the state is lost."""
+async def work(places: Places, settings: Settings, *, router_listen: str, until_idle: bool = False) -> None:
+    """Until SIGTERM, or until the state is lost. With `until_idle` unfinished runs keep the control plane from ending."""
     state = State(places, settings)
     pool = make_pool(state, most=4)
     ticks = Ticks(state.conninfo, host=settings.host_name, most_at_once=4)
@@ -62,6 +65,7 @@ async def work(places: Places, settings: Settings, *, router_listen: str) -> Non
             _every(HOURLY_S, lambda: _housekeeping(parts, pool, state)),
             _every(STATE_S, lambda: lock.execute("SELECT 1")),
             _every(PULSE_S, lambda: _beat(places)),
+            *([_keep_in_use(places, pool)] if until_idle else []),
             ticks.obey(driver),
         )
 
@@ -128,6 +132,16 @@ async def _start_jobs(parts: Parts, pool: AsyncConnectionPool[Any]) -> None:
 
 async def _beat(places: Places) -> None:
     places.pulse.touch()
+
+
+async def _keep_in_use(places: Places, pool: AsyncConnectionPool[Any]) -> None:
+    with places.in_use.open("a") as file:
+        while True:  # runs are started by another process
+            async with pool.connection() as db:
+                is_busy = await has_unfinished_runs(db)
+            with suppress(BlockingIOError):  # it is ending: the next one goes on
+                fcntl.flock(file, (fcntl.LOCK_SH | fcntl.LOCK_NB) if is_busy else fcntl.LOCK_UN)
+            await asyncio.sleep(PULSE_S)
 
 
 async def _sweep(pool: AsyncConnectionPool[Any], ticks: Ticks) -> None:

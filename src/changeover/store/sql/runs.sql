@@ -9,6 +9,9 @@ SELECT * FROM runs WHERE id = %(id)s;
 -- name: unfinished_of
 SELECT * FROM runs WHERE subject = %(subject)s AND finished_at IS NULL;
 
+-- name: is_any_unfinished
+SELECT EXISTS (SELECT FROM runs WHERE finished_at IS NULL);
+
 -- name: latest_of
 -- By the name of its add-on, or by the id, which is all that who polls for one has.
 SELECT * FROM runs WHERE %(subject)s IN (subject, input->>'addon_id') ORDER BY id DESC LIMIT 1;

@@ -1,0 +1,136 @@
+"""How a person names a database: a URL, `service=NAME`, `env:NAME`, or one of ours by its name. No HTTP here.
+
+Files and variables of the person who types are read here, because the control plane has others. Passwords come from
+.pgpass, from a question, or, with a warning, from the URL itself.
+"""
+
+from __future__ import annotations
+
+import configparser
+import re
+import shlex
+import sys
+from pathlib import Path
+from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
+
+from changeover.cli.terminal import is_interactive, warn
+from changeover.errors import Misused
+from changeover.settings import client_files, variable
+
+SCHEMES = ("postgres://", "postgresql://")
+FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
+
+
+def address(text: str, what: str = "SOURCE") -> str:
+    """What the API takes: an address with its password, or the name of one of our databases as it was typed.
+
+    Raises Misused for what can't be read; the text is not repeated, for it may hold a password.
+    """
+    if text.startswith("env:"):
+        return _complete(_from_variable(text.removeprefix("env:"), what), what)
+    if text.startswith("service=") and " " not in text:
+        return _complete(_from_service(text.removeprefix("service="), what), what)
+    if text.startswith(SCHEMES):
+        if urlsplit(text).password:
+            warn(f"The password of {what} stands in your shell's history and in the list of processes.\n"
+                 "Put the URL into a variable and write env:NAME, or the password into ~/.pgpass.")  # fmt: skip
+        return _complete(text, what)
+    return _complete(text, what) if "=" in text else text
+
+
+def is_address(text: str) -> bool:
+    """And not the name of one of ours."""
+    return text.startswith(SCHEMES) or "=" in text
+
+
+def _from_variable(name: str, what: str) -> str:
+    value = variable(name)
+    if not value:
+        raise Misused(f"{what} is env:{name}, and no such variable is set.", fix=f"export {name}=postgres://…")
+    return value
+
+
+def _from_service(name: str, what: str) -> str:
+    places, _ = client_files()
+    for place in places:
+        services = configparser.RawConfigParser(delimiters=("=",), comment_prefixes=("#",), strict=False)
+        services.optionxform = str  # type: ignore[assignment,method-assign]  # libpq's names have one case
+        try:
+            services.read(place)
+        except configparser.Error as error:
+            raise Misused(f"{place} can't be read as a service file.", why=str(error).splitlines()[0]) from None
+        if services.has_section(name):
+            return " ".join(f"{key}={_quoted(value)}" for key, value in services.items(name))
+    looked = ", ".join(str(place) for place in places)
+    raise Misused(f"{what} is service={name}, and there is none of that name.", why=f"Looked in {looked}.")
+
+
+def _complete(text: str, what: str) -> str:
+    """With absolute paths and a password, where one is known or is told now."""
+    parts = _parts(text, what)
+    extra: dict[str, str] = {}
+    for name in FILES:
+        if parts.get(name, "").startswith(("~", ".")) or ("/" in parts.get(name, "") and parts[name][0] != "/"):
+            extra[name] = str(Path(parts[name]).expanduser().absolute())
+    if not parts.get("password"):
+        password = _from_password_file(parts) or _asked(parts, what)
+        if password:
+            extra["password"] = password
+    return _with(text, extra) if extra else text
+
+
+def _parts(text: str, what: str) -> dict[str, str]:
+    try:
+        if text.startswith(SCHEMES):
+            url = urlsplit(text)
+            found = {"host": url.hostname, "port": str(url.port or ""), "user": url.username, "password": url.password,
+                     "dbname": url.path.lstrip("/")}  # fmt: skip
+            return {k: unquote(v) for k, v in found.items() if v} | dict(parse_qsl(url.query))
+        return dict(word.split("=", 1) for word in shlex.split(text))
+    except ValueError:
+        raise Misused(
+            f"{what} can't be read as a database's address.",
+            why="It is not repeated here, because it may hold a password.",
+            fix="Write it as postgres://user@host:5432/name, with anything unusual in it percent-encoded.",
+        ) from None
+
+
+def _from_password_file(parts: dict[str, str]) -> str | None:
+    """As libpq reads it: the first line that fits; a file that others can read is not read."""
+    _, file = client_files()
+    user = parts.get("user", "postgres")
+    wanted = [parts.get("host", "localhost"), parts.get("port", "5432"), parts.get("dbname", user), user]
+    if not file.is_file():
+        return None
+    if file.stat().st_mode & 0o077:
+        warn(f"{file} is not used: others may read it (chmod 600 {file}).")
+        return None
+    for line in file.read_text().splitlines():
+        fields = [re.sub(r"\\(.)", r"\1", field) for field in re.findall(r"((?:\\.|[^:\\])*)(?::|$)", line)]
+        fits = len(fields) >= 5 and not line.startswith("#")
+        if fits and all(field in ("*", want) for field, want in zip(fields, wanted, strict=False)):
+            return fields[4]
+    return None
+
+
+def _asked(parts: dict[str, str], what: str) -> str | None:
+    """Nobody is asked for a socket's password, or where nobody sits."""
+    host = parts.get("host", "")
+    if host.startswith("/") or not is_interactive():
+        return None
+    import getpass  # noqa: PLC0415 - only a question needs it
+
+    question = f"Password of {parts.get('user', 'postgres')} at {host or what} (Enter: none): "
+    return getpass.getpass(question, stream=sys.stderr) or None
+
+
+def _with(text: str, extra: dict[str, str]) -> str:
+    if not text.startswith(SCHEMES):
+        return " ".join([text, *(f"{name}={_quoted(value)}" for name, value in extra.items())])
+    url = urlsplit(text)
+    query = dict(parse_qsl(url.query)) | extra
+    return urlunsplit(url._replace(query="&".join(f"{name}={quote(value, safe='')}" for name, value in query.items())))
+
+
+def _quoted(value: str) -> str:
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

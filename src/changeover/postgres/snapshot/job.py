@@ -1,0 +1,44 @@
+"""The order that the program gets on its standard input, and the files in its work folder by which it answers.
+
+    WORK/progress.json   how far it is (`Progress.as_dict()`), replaced in one act at most four times a second
+    WORK/outcome.json    written last of all: {"report": …} or {"error": ChangeoverError.as_dict()}
+    WORK/log             everything that it and its children said
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to bring where. Both addresses hold passwords: they travel by the pipe and are never written to a file."""
+
+    source: str
+    """A URL (`Location.url`)."""
+    target: str
+    run: str
+    """RUN:EPOCH, the application name of its sessions, so that a successor can end them."""
+    mark: str
+    """Names this migration on the target for ever: what an earlier attempt with the same mark left is gone on with."""
+    connections: int = 2
+    """How many tables, ranges or indexes are worked on at once."""
+    installations: tuple[str, ...] = ()
+    """Further PostgreSQL installations of this host, whose pg_dump and pg_restore may be used."""
+    skip_extensions: tuple[str, ...] = ()
+    """Those of the source that the provider reserves or that the target can do without."""
+    skip_schemas: tuple[str, ...] = ()
+    keeps_owners: bool = True
+    """False: everything belongs to the role of the target's address, and no rights are brought."""
+
+    def as_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Job:
+        given: dict[str, Any] = json.loads(text)
+        for name in ("installations", "skip_extensions", "skip_schemas"):
+            given[name] = tuple(given[name])
+        return cls(**given)
