@@ -23,6 +23,12 @@ class NotTrusted(ChangeoverError):
     id, status = "not_trusted", 422
 
 
+class PooledAddress(ChangeoverError):
+    """The address is a pooler's, which hands one server session to several clients; the server's own is needed."""
+
+    id, status = "pooled_address", 422
+
+
 class ConnectionLost(ChangeoverError):
     """A connection to a database elsewhere ended in the middle of its work; the work can be tried again."""
 
@@ -51,3 +57,37 @@ class Differs(ChangeoverError):
     """Source and target don't hold the same; says where they differ first."""
 
     id, status = "differs", 409
+
+
+class HoldFailed(ChangeoverError):
+    """The writers of a source could not be held back as asked; nothing was changed."""
+
+    id, status = "hold_failed", 422
+
+
+class HookFailed(ChangeoverError):
+    """A command of the person's own (--on-hold, --on-switch, --on-release) ended with a failure."""
+
+    id, status = "hook_failed", 502
+
+
+class AlreadyAdopted(ChangeoverError):
+    """The database is an add-on here already, by this address or another."""
+
+    id, status = "already_adopted", 422
+
+
+class NotOurs(ChangeoverError):
+    """Only the one who runs a server can do that with it; this one is somebody else's.
+
+    `moving` is the add-on whose move to a server of ours would help.
+    """
+
+    id, status = "not_ours", 422
+
+    def __init__(self, what: str, *, moving: str | None = None, fix: str = "") -> None:
+        super().__init__(
+            what,
+            why="Its server is run by somebody else: it was adopted by its address.",
+            fix=f"Move it to a server of ours: `changeover migrate {moving} TARGET`." if moving else fix,
+        )

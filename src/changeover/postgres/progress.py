@@ -25,9 +25,7 @@ class Progress:
     @property
     def percent(self) -> int | None:
         """By bytes where they are known, else by things; 100 only when all is done."""
-        done, total = (
-            (self.bytes_done, self.bytes_total) if self.bytes_total else (self.things_done, self.things_total)
-        )
+        done, total = (self.bytes_done, self.bytes_total) if self.bytes_total else (self.things_done, self.things_total)
         return min(100, 100 * done // total) if total else None
 
     def as_dict(self) -> dict[str, Any]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import psycopg
 
 from changeover.errors import ChangeoverError, ServerUnreachable
-from changeover.errors.elsewhere import ConnectionLost, LoginRefused, NotTrusted
+from changeover.errors.elsewhere import ConnectionLost, LoginRefused, NotTrusted, PooledAddress
 from changeover.postgres.connect import Connection
 from changeover.postgres.location import KEEPALIVES, Location
+from changeover.postgres.pooled import has_a_go_between, shares_backends
 
 SESSION = {
     "search_path": "pg_catalog",  # the database's own functions and operators never stand before the catalog's
@@ -31,24 +32,43 @@ async def reach(
     """An autocommit connection; `is_read_only` makes every transaction of it so. 0 seconds: no limit.
 
     Settings are SET after the login and not sent with it, because poolers refuse what they don't know.
-    Raises ServerUnreachable, LoginRefused, NotTrusted; ConnectionLost when it ends while in use.
+    Raises ServerUnreachable, LoginRefused, NotTrusted, PooledAddress; ConnectionLost when it ends while in use.
     """
     parameters = {**KEEPALIVES, **location.parameters, "application_name": application_name}
     parameters |= {"connect_timeout": str(max(2, int(connect_timeout_s))), "passfile": "/nonexistent"}
-    try:
-        connection = await psycopg.AsyncConnection.connect(
-            psycopg.conninfo.make_conninfo("", **parameters), autocommit=True, prepare_threshold=None
-        )
-    except psycopg.OperationalError as refused:
-        raise why_refused(location, refused) from None
+    connection = await _log_in(location, parameters)
     async with connection:
         try:
+            await _refuse_a_pooler(location, connection, parameters)
             await _settle(connection, is_read_only=is_read_only, statement_timeout_s=statement_timeout_s)
             yield connection
         except (psycopg.OperationalError, psycopg.InterfaceError) as failure:
             if connection.closed or (failure.sqlstate or "").startswith(("57P", "08")):
                 raise lost(location, failure) from failure
             raise
+
+
+async def _log_in(location: Location, parameters: Mapping[str, str]) -> Connection:
+    try:
+        return await psycopg.AsyncConnection.connect(
+            psycopg.conninfo.make_conninfo("", **parameters), autocommit=True, prepare_threshold=None
+        )
+    except psycopg.OperationalError as refused:
+        raise why_refused(location, refused) from None
+
+
+async def _refuse_a_pooler(location: Location, connection: Connection, parameters: Mapping[str, str]) -> None:
+    """Before anything is SET: in a pool by transactions the app's next statement would run under our settings."""
+    if not await has_a_go_between(connection):
+        return
+    async with await _log_in(location, parameters) as second:
+        if await shares_backends(connection, second):
+            raise PooledAddress(
+                f"{location.host}:{location.port} is a pooler, not the server of {location.database} itself.",
+                why="Two sessions there share one server process, so none has settings or a snapshot of its own.",
+                fix="Give the server's own address: often another port or host name (5432 instead of 6432 or 6543, "
+                "without `-pooler`); a provider calls it the direct connection.",
+            )
 
 
 async def _settle(connection: Connection, *, is_read_only: bool, statement_timeout_s: float) -> None:

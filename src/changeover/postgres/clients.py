@@ -1,0 +1,73 @@
+"""Which pg_dump, pg_restore or psql to use with which server. Pure choice among the installations of this host.
+
+pg_dump refuses a server newer than itself, so it is of the source's major or newer; and pg_restore reads every archive of
+its own or an older major, so both come from one installation, as near to the target's major as there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from changeover.errors import NoInstallation
+from changeover.postgres.installations import Installation
+from changeover.postgres.location import Location
+
+
+@dataclass(frozen=True)
+class Clients:
+    """pg_dump and pg_restore that go together, and the major that they are of."""
+
+    dump: Path
+    restore: Path
+    major: int
+
+
+def client_for(
+    server_version_num: int, program: str, installations: Iterable[Installation], *, needs_tls: bool = False
+) -> Path:
+    """`program` of the server's own major, or of the next newer one. Raises NoInstallation."""
+    major = server_version_num // 10000
+    return _nearest(major, major, {program}, installations, needs_tls=needs_tls).bin_directory / program
+
+
+def clients_for(
+    source_version_num: int, target_version_num: int, installations: Iterable[Installation], *, needs_tls: bool = False
+) -> Clients:
+    """The pair that brings a schema from the one server to the other. Raises NoInstallation."""
+    oldest, wanted = source_version_num // 10000, target_version_num // 10000
+    found = _nearest(oldest, wanted, {"pg_dump", "pg_restore"}, installations, needs_tls=needs_tls)
+    return Clients(found.bin_directory / "pg_dump", found.bin_directory / "pg_restore", found.version[0])
+
+
+def needs_tls(location: Location) -> bool:
+    """A program without TLS could not, or should not, go there."""
+    return not location.is_socket and location.parameters.get("sslmode") != "disable"
+
+
+def _nearest(
+    oldest: int, wanted: int, programs: set[str], installations: Iterable[Installation], *, needs_tls: bool
+) -> Installation:
+    wanted = max(oldest, wanted)
+    able = [
+        one
+        for one in installations
+        if one.tools >= programs and one.version[0] >= oldest and (one.has_tls or not needs_tls)
+    ]
+    if not able:
+        raise _missing(oldest, programs, needs_tls=needs_tls)
+    between = [one for one in able if one.version[0] <= wanted]
+    if between:
+        return max(between, key=lambda one: one.version)
+    return min(able, key=lambda one: (one.version[0], -one.version[1]))
+
+
+def _missing(oldest: int, programs: set[str], *, needs_tls: bool) -> NoInstallation:
+    names = " and ".join(sorted(programs))
+    return NoInstallation(
+        f"There is no {names} here for a PostgreSQL {oldest}.",
+        why=f"It takes one of version {oldest} or newer{', with TLS' if needs_tls else ''};"
+        " looked at the system's packages, configured folders and wheels.",
+        fix=f"Install it (`apt-get install postgresql-{oldest}`), or name its folder in CHANGEOVER_POSTGRES.",
+    )

@@ -1,0 +1,186 @@
+"""Takes away what a migration made on the target, from any state: only what the ledger says was not there before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+
+from changeover.errors import ChangeoverError
+from changeover.errors.elsewhere import TransferFailed
+from changeover.postgres.connect import Connection, fetch_row
+from changeover.postgres.location import Location
+from changeover.postgres.snapshot.job import Job
+from changeover.postgres.snapshot.ledger import WAS_THERE, Ledger, read_ledger
+from changeover.postgres.snapshot.sessions import is_lost, one_line, writing
+
+DROPPED: Final = {
+    "extension": "EXTENSION", "schema": "SCHEMA", "language": "LANGUAGE", "cast": "CAST", "server": "SERVER",
+    "foreign-data wrapper": "FOREIGN DATA WRAPPER", "access method": "ACCESS METHOD", "table": "TABLE", "view": "VIEW",
+    "materialized view": "MATERIALIZED VIEW", "foreign table": "FOREIGN TABLE", "sequence": "SEQUENCE", "type": "TYPE",
+    "composite type": "TYPE", "function": "ROUTINE", "procedure": "ROUTINE", "aggregate": "ROUTINE",
+    "operator": "OPERATOR", "operator class": "OPERATOR CLASS", "operator family": "OPERATOR FAMILY",
+    "collation": "COLLATION", "conversion": "CONVERSION", "statistics object": "STATISTICS",
+    "text search configuration": "TEXT SEARCH CONFIGURATION", "text search dictionary": "TEXT SEARCH DICTIONARY",
+    "text search parser": "TEXT SEARCH PARSER", "text search template": "TEXT SEARCH TEMPLATE",
+}  # fmt: skip
+"""What pg_identify_object calls a thing, and how DROP calls it. In this order: extensions take their parts with them."""
+AT_ONCE: Final = 500
+IDENTIFIED: Final = """
+SELECT i.type, i.identity, o.class, o.oid
+  FROM unnest(%s::bigint[], %s::bigint[]) o (class, oid), pg_catalog.pg_identify_object(o.class::oid, o.oid::oid, 0) i
+ WHERE i.identity IS NOT NULL
+"""
+
+
+async def clean(job: Job) -> list[str]:
+    """Remove all that the migration of this job made; returns what could not be removed, a line each. Repeatable.
+
+    The source needs nothing: our sessions there end with the program, and it was never written to.
+    """
+    target = Location.parse(job.target)
+    try:
+        async with writing(target, f"changeover:{job.run} abort") as connection:
+            ledger = await read_ledger(connection, job.mark)
+            if ledger is None:
+                return []
+            await _end_ours(connection, job)
+            return await drop_what_was_made(connection, ledger, keeps_ledger=False)
+    except (ChangeoverError, psycopg.Error, OSError) as failure:
+        if not is_lost(failure):
+            raise
+        why = failure.why if isinstance(failure, ChangeoverError) else one_line(failure)
+        return [f"{target} does not answer ({why}): schema _changeover there lists what was made in it."]
+
+
+async def forget_ledger(job: Job) -> None:
+    """What was made stays for good. Raises ServerUnreachable, LoginRefused, ConnectionLost."""
+    async with writing(Location.parse(job.target), f"changeover:{job.run} end") as connection:
+        await connection.execute("DROP SCHEMA IF EXISTS _changeover CASCADE")
+
+
+async def _end_ours(connection: Connection, job: Job) -> None:
+    run = job.run.rpartition(":")[0] or job.run
+    await connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity"
+        " WHERE starts_with(application_name, %s) AND application_name LIKE '%% copy'"
+        " AND usesysid = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = session_user)",
+        [f"changeover:{run}"],
+    )
+
+
+async def drop_what_was_made(target: Connection, ledger: Ledger, *, keeps_ledger: bool) -> list[str]:
+    """Objects and large objects; without `keeps_ledger` also roles, settings, rights on public, and the ledger itself.
+
+    Raises TransferFailed when objects stay for another reason than a lost connection.
+    """
+    before = {tuple(one) for one in ledger.of("before")["objects"]["objects"]}
+    remaining: list[str] = []
+    while made := await _made_since(target, before):
+        if not await _drop_some(target, made):
+            raise TransferFailed(
+                "What was made on the target can't be removed.",
+                why=f"Still there: {', '.join(f'{kind} {name}' for kind, name in made[:5])}.",
+                fix="Drop what depends on it, or the database as a whole.",
+            )
+    await _unlink_large_objects(target)
+    if keeps_ledger:
+        async with target.transaction():
+            kept = {"before", "role", "setting", "moment"}
+            await ledger.forget(target, *({kind for kind, _ in ledger.rows} - kept))
+        return remaining
+    await _put_back_public(target, ledger.of("before").get("public", {}))
+    await _reset_settings(target, ledger)
+    remaining += await _drop_roles(target, ledger)
+    if not remaining:
+        await target.execute("DROP SCHEMA _changeover CASCADE")
+    return remaining
+
+
+async def _made_since(target: Connection, before: set[tuple[Any, ...]]) -> list[tuple[str, str]]:
+    """Kind and SQL identity of what is there now and wasn't then, in the order of DROPPED."""
+    now = [tuple(row) for row in await (await target.execute(WAS_THERE)).fetchall()]
+    new = [one for one in now if one not in before and one[1] >= 16384]
+    found = await target.execute(IDENTIFIED, [[one[0] for one in new], [one[1] for one in new]])
+    order = list(DROPPED)
+    made = [(kind, identity) for kind, identity, _, _ in await found.fetchall() if kind in DROPPED]
+    return sorted(made, key=lambda one: order.index(one[0]))
+
+
+async def _drop_some(target: Connection, made: Sequence[tuple[str, str]]) -> bool:
+    """Each by itself, many in a transaction; some went, or went with others."""
+    dropped = 0
+    for start in range(0, len(made), AT_ONCE):
+        async with target.transaction():
+            for kind, identity in made[start : start + AT_ONCE]:
+                try:
+                    async with target.transaction():
+                        await target.execute(f"DROP {DROPPED[kind]} IF EXISTS {identity} CASCADE".encode())
+                except psycopg.Error as refused:
+                    if is_lost(refused):
+                        raise
+                    continue
+                dropped += 1
+    return dropped > 0
+
+
+async def _unlink_large_objects(target: Connection) -> None:
+    """The target had none."""
+    while True:
+        done = await target.execute(
+            "SELECT lo_unlink(oid) FROM (SELECT oid FROM pg_catalog.pg_largeobject_metadata LIMIT 2000) few"
+        )
+        if not done.rowcount:
+            return
+
+
+async def _put_back_public(target: Connection, was: dict[str, Any]) -> None:
+    """Owner, rights and comment of schema public as they were."""
+    if not was:
+        return
+    await target.execute(sql.SQL("ALTER SCHEMA public OWNER TO {}").format(sql.Identifier(was["owner"])))
+    await target.execute(sql.SQL("COMMENT ON SCHEMA public IS {}").format(sql.Literal(was["comment"])))
+    now = await target.execute(
+        "SELECT DISTINCT CASE WHEN a.grantee = 0 THEN NULL ELSE pg_get_userbyid(a.grantee)::text END"
+        " FROM pg_catalog.pg_namespace n, aclexplode(n.nspacl) a WHERE n.nspname = 'public'"
+    )
+    for (grantee,) in await now.fetchall():
+        whom = sql.SQL("PUBLIC") if grantee is None else sql.Identifier(grantee)
+        await target.execute(sql.SQL("REVOKE ALL ON SCHEMA public FROM {}").format(whom))
+    then = await target.execute(
+        "SELECT CASE WHEN a.grantee = 0 THEN NULL ELSE pg_get_userbyid(a.grantee)::text END, a.privilege_type, a.is_grantable"
+        " FROM aclexplode(%s::text[]::aclitem[]) a",
+        [was["rights"]],
+    )
+    for grantee, privilege, is_grantable in await then.fetchall():
+        whom = sql.SQL("PUBLIC") if grantee is None else sql.Identifier(grantee)
+        statement = sql.SQL("GRANT {} ON SCHEMA public TO {}").format(sql.SQL(privilege), whom)
+        await target.execute(statement + sql.SQL(" WITH GRANT OPTION" if is_grantable else ""))
+
+
+async def _reset_settings(target: Connection, ledger: Ledger) -> None:
+    (database,) = await fetch_row(target, "SELECT current_database()::text")
+    for name in ledger.of("setting"):
+        quoted = sql.SQL(".").join(sql.Identifier(part) for part in name.split("."))
+        await target.execute(sql.SQL("ALTER DATABASE {} RESET {}").format(sql.Identifier(database), quoted))
+
+
+async def _drop_roles(target: Connection, ledger: Ledger) -> list[str]:
+    """Those that we made, with the rights they got here. One that is used elsewhere stays, and is said."""
+    remaining = []
+    for role in ledger.of("role"):
+        name = sql.Identifier(role)
+        if not (await target.execute("SELECT FROM pg_catalog.pg_roles WHERE rolname = %s", [role])).rowcount:
+            continue
+        try:
+            async with target.transaction():
+                await target.execute(sql.SQL("DROP OWNED BY {}").format(name))
+                await target.execute(sql.SQL("DROP ROLE {}").format(name))
+                await target.execute("DELETE FROM _changeover.done WHERE kind = 'role' AND name = %s", [role])
+        except psycopg.Error as refused:
+            if is_lost(refused):
+                raise
+            remaining.append(f"Role {role} on the target: {one_line(refused)}")
+    return remaining

@@ -1,0 +1,204 @@
+"""What the source holds at the snapshot: tables with their columns and sizes, indexes, sequences, views to refresh."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from psycopg import sql
+
+from changeover.postgres.connect import Connection
+
+Name = tuple[str, str]
+"""Schema and name, not quoted."""
+
+PLAIN: Final = (
+    *(
+        "bool",
+        "int2",
+        "int4",
+        "int8",
+        "float4",
+        "float8",
+        "numeric",
+        "oid",
+        "char",
+        "name",
+        "text",
+        "varchar",
+        "bpchar",
+    ),
+    *("bytea", "date", "time", "timetz", "timestamp", "timestamptz", "interval", "uuid", "json", "jsonb"),
+    *("inet", "cidr", "macaddr", "macaddr8", "bit", "varbit", "pg_lsn", "money"),
+)
+"""Types whose binary form has been the same in all versions since 12. Others hold oids (regclass, composites), belong to an
+extension, or say their encoding (xml): those go as text."""
+
+TABLES: Final = """
+WITH RECURSIVE base (oid, root) AS (
+    SELECT oid, oid FROM pg_catalog.pg_type WHERE typtype <> 'd'
+    UNION ALL
+    SELECT t.oid, b.root FROM base b JOIN pg_catalog.pg_type t ON t.typtype = 'd' AND t.typbasetype = b.oid
+), plain AS (
+    SELECT b.oid FROM base b JOIN pg_catalog.pg_type t ON t.oid = b.root LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem
+     WHERE t.oid = ANY (%(plain)s::text[]::regtype[]) OR t.typtype = 'e'
+        OR (t.typlen = -1 AND t.typelem <> 0 AND e.oid = ANY (%(plain)s::text[]::regtype[]) AND e.typarray = t.oid)
+), config AS (
+    SELECT c.oid, w.condition, e.extname::text
+      FROM pg_catalog.pg_extension e, unnest(e.extconfig, e.extcondition) w (oid, condition)
+      JOIN pg_catalog.pg_class c ON c.oid = w.oid
+     WHERE e.extname <> ALL (%(extensions)s)
+)
+SELECT c.oid::bigint, n.nspname::text, c.relname::text, pg_catalog.pg_table_size(c.oid), pg_catalog.pg_relation_size(c.oid),
+       coalesce(columns.names, '{}'), columns.total, coalesce(columns.plain, false), config.condition, config.extname
+  FROM pg_catalog.pg_class c
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN config ON config.oid = c.oid
+  CROSS JOIN LATERAL (
+      SELECT array_agg(a.attname::text ORDER BY a.attnum) FILTER (WHERE a.attgenerated = '') AS names, count(*) AS total,
+             bool_and(EXISTS (SELECT FROM plain WHERE plain.oid = a.atttypid)) FILTER (WHERE a.attgenerated = '') AS plain
+        FROM pg_catalog.pg_attribute a
+       WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+  ) columns
+ WHERE c.relkind = 'r' AND c.relpersistence <> 't'
+   AND n.nspname NOT IN ('pg_catalog', 'information_schema', '_changeover') AND n.nspname !~ '^pg_(toast|temp)'
+   AND n.nspname <> ALL (%(schemas)s)
+   AND (config.oid IS NOT NULL OR NOT EXISTS (
+        SELECT FROM pg_catalog.pg_depend d
+         WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'))
+ ORDER BY 4 DESC, 2, 3
+"""
+INDEXED: Final = """
+SELECT 1259::bigint, i.indexrelid::bigint, i.indrelid::bigint, 0::bigint, c.relkind = 'm'
+  FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indrelid WHERE i.indexrelid >= 16384
+UNION ALL
+SELECT 2606, oid, conrelid, confrelid, false FROM pg_catalog.pg_constraint WHERE conrelid <> 0 AND oid >= 16384
+"""
+"""Whose an index (class 1259) or a constraint (2606) is, what a foreign key refers to, whether it is of a materialized view."""
+
+SEQUENCES: Final = """
+SELECT n.nspname::text, c.relname::text
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND n.nspname <> '_changeover' AND n.nspname !~ '^pg_temp'
+   AND n.nspname <> ALL (%(schemas)s)
+   AND (NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass
+                       AND d.objid = c.oid AND d.deptype = 'e')
+        OR EXISTS (SELECT FROM pg_catalog.pg_extension e WHERE c.oid = ANY (e.extconfig) AND e.extname <> ALL (%(extensions)s)))
+ ORDER BY 1, 2
+"""
+VIEWS: Final = """
+WITH RECURSIVE uses (view, used) AS (
+    SELECT DISTINCT r.ev_class, d.refobjid
+      FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_depend d
+        ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = r.oid
+       AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid <> r.ev_class
+), deep (view, level) AS (
+    SELECT c.oid, 0 FROM pg_catalog.pg_class c WHERE c.relkind IN ('m', 'v') AND c.oid >= 16384
+    UNION
+    SELECT u.view, d.level + 1 FROM deep d JOIN uses u ON u.used = d.view WHERE d.level < 200
+)
+SELECT c.oid::bigint, n.nspname::text, c.relname::text, c.relispopulated
+  FROM deep d JOIN pg_catalog.pg_class c ON c.oid = d.view JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind = 'm' AND n.nspname <> ALL (%(schemas)s)
+   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = 'pg_catalog.pg_class'::regclass
+                      AND e.objid = c.oid AND e.deptype = 'e')
+ GROUP BY 1, 2, 3, 4 ORDER BY max(d.level), 2, 3
+"""
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table that holds rows itself: a plain one, or a partition."""
+
+    oid: int
+    schema: str
+    name: str
+    bytes: int
+    """Heap and TOAST, without indexes."""
+    heap_bytes: int
+    columns: tuple[str, ...]
+    """Those that are written: generated ones are not."""
+    column_count: int
+    is_plain: bool
+    """Each column's binary form is the same everywhere."""
+    condition: str | None
+    """The WHERE clause of an extension's configuration table, which has other rows from the extension itself; maybe empty."""
+    extension: str | None
+
+    @property
+    def quoted(self) -> str:
+        """For SQL and for people alike."""
+        return sql.Identifier(self.schema, self.name).as_string()
+
+
+@dataclass(frozen=True)
+class View:
+    """A materialized view; those that it reads come before it."""
+
+    oid: int
+    schema: str
+    name: str
+    is_populated: bool
+
+    @property
+    def quoted(self) -> str:
+        return sql.Identifier(self.schema, self.name).as_string()
+
+
+@dataclass(frozen=True)
+class Belonging:
+    """Of an index or constraint."""
+
+    table: int
+    """oid"""
+    refers_to: int
+    """oid of a foreign key's other table; else 0."""
+    is_of_view: bool
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Of the database at one moment."""
+
+    tables: tuple[Table, ...]
+    """Largest first."""
+    views: tuple[View, ...]
+    """In the order in which they can be refreshed."""
+    belongs: dict[tuple[int, int], Belonging]
+    """By class and oid of an index or constraint."""
+    encoding: str
+    version_num: int
+
+    @property
+    def bytes(self) -> int:
+        return sum(table.bytes for table in self.tables)
+
+
+async def read_contents(
+    connection: Connection, skip_schemas: tuple[str, ...], skip_extensions: tuple[str, ...]
+) -> Contents:
+    """In the caller's transaction, whose snapshot it sees."""
+    chosen = {"schemas": list(skip_schemas), "extensions": list(skip_extensions), "plain": list(PLAIN)}
+    tables = [_table(row) for row in await (await connection.execute(TABLES, chosen)).fetchall()]
+    views = [View(*row) for row in await (await connection.execute(VIEWS, chosen)).fetchall()]
+    rows = await (await connection.execute(INDEXED)).fetchall()
+    belongs = {(kind, oid): Belonging(table, refers_to, is_view) for kind, oid, table, refers_to, is_view in rows}
+    found = await connection.execute(
+        "SELECT pg_encoding_to_char(encoding)::text, current_setting('server_version_num')::int"
+        " FROM pg_catalog.pg_database WHERE datname = current_database()"
+    )
+    ((encoding, version_num),) = await found.fetchall()
+    return Contents(tuple(tables), tuple(views), belongs, encoding, version_num)
+
+
+def _table(row: tuple[Any, ...]) -> Table:
+    oid, schema, name, size, heap, columns, total, is_plain, condition, extension = row
+    return Table(oid, schema, name, size, heap, tuple(columns), total, is_plain, condition, extension)
+
+
+async def sequence_names(
+    connection: Connection, skip_schemas: tuple[str, ...], skip_extensions: tuple[str, ...]
+) -> list[Name]:
+    """All sequences, those of identity columns included."""
+    chosen = {"schemas": list(skip_schemas), "extensions": list(skip_extensions)}
+    return [(schema, name) for schema, name in await (await connection.execute(SEQUENCES, chosen)).fetchall()]

@@ -1,0 +1,133 @@
+"""What comes when all rows and indexes are in: foreign keys, triggers, rights, sequences, views, statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import psycopg
+from psycopg import sql
+
+from changeover.postgres.connect import Connection, fetch_row
+from changeover.postgres.snapshot.archive import ABOUT, Entry
+from changeover.postgres.snapshot.board import Hands, Task
+from changeover.postgres.snapshot.contents import Contents, View
+from changeover.postgres.snapshot.ledger import Ledger
+from changeover.postgres.snapshot.load import build
+from changeover.postgres.snapshot.roles import set_for
+from changeover.postgres.snapshot.schema import naming
+from changeover.postgres.snapshot.sessions import is_lost, one_line
+from changeover.postgres.snapshot.telling import Telling
+
+AFTER_KEYS: Final = {"TRIGGER", "POLICY", "ROW SECURITY"}
+"""What could hinder the check of a foreign key, or fire during it."""
+RIGHTS: Final = {"ACL", "DEFAULT ACL"}
+TO_ANALYZE: Final = """
+SELECT c.oid::bigint, n.nspname::text, c.relname::text
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'p', 'm') AND NOT c.relispartition AND c.relpersistence <> 't'
+   AND n.nspname NOT IN ('pg_catalog', 'information_schema', '_changeover') AND n.nspname !~ '^pg_(toast|temp)'
+   AND pg_has_role(c.relowner, 'USAGE') AND (c.relkind <> 'm' OR c.relispopulated)
+ ORDER BY pg_catalog.pg_relation_size(c.oid) DESC
+"""
+DATABASE_SETTINGS: Final = """
+SELECT setconfig FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase
+ WHERE d.datname = current_database() AND s.setrole = 0
+"""
+
+
+class Rest:
+    """The entries of post-data that are not built from rows, by when they are made."""
+
+    def __init__(self, entries: Sequence[Entry], built: set[int], contents: Contents) -> None:
+        others = [entry for entry in entries if entry.number not in built]
+        of_views = {
+            entry.number
+            for entry in others
+            if (belonging := contents.belongs.get((entry.class_oid, entry.oid))) and belonging.is_of_view
+        }
+        self.view_indexes = [entry for entry in others if entry.number in of_views]
+        self.event_triggers = [entry for entry in others if entry.is_event_trigger]
+        """Last of all, or they would fire for everything before them."""
+        others = [entry for entry in others if entry.number not in of_views and not entry.is_event_trigger]
+        self.foreign_keys = [entry for entry in others if entry.kind == "FK CONSTRAINT"]
+        self.rights = [entry for entry in others if entry.kind in RIGHTS]
+        about = ABOUT | {"DEFAULT ACL"}
+        self.remarks = [entry for entry in others if entry.kind in about and entry.kind not in RIGHTS]
+        self.after_keys = [entry for entry in others if entry.kind in AFTER_KEYS]
+        taken = {"FK CONSTRAINT"} | RIGHTS | about | AFTER_KEYS
+        self.before_keys = [entry for entry in others if entry.kind not in taken]
+        """Attached indexes, extended statistics, rules, views that need a key."""
+
+
+def foreign_key_tasks(entries: Sequence[Entry], contents: Contents, ledger: Ledger, telling: Telling) -> list[Task]:
+    """Each locks both its tables; those that share none are checked side by side."""
+    tasks = []
+    for entry in entries:
+        if ledger.has("fk constraint", entry.label):
+            continue
+        belonging = contents.belongs.get((entry.class_oid, entry.oid))
+        both = frozenset({belonging.table, belonging.refers_to}) if belonging else frozenset()
+        tasks.append(build(entry, ledger, telling, alone_on=both))
+    return tasks
+
+
+async def refresh(target: Connection, ledger: Ledger, views: Sequence[View], telling: Telling) -> None:
+    """Fill the materialized views that are filled on the source, each after those it reads. Raises TransferFailed."""
+    for view in views:
+        if not view.is_populated or ledger.has("view", view.quoted):
+            continue
+        telling.says = view.quoted
+        name = sql.Identifier(view.schema, view.name)
+        with naming(f"Materialized view {view.quoted}"):
+            async with target.transaction():
+                await target.execute(sql.SQL("REFRESH MATERIALIZED VIEW {}").format(name))
+                await ledger.note(target, "view", view.quoted)
+        ledger.confirm("view", view.quoted)
+        telling.things_done += 1
+
+
+async def analyze_tasks(target: Connection, ledger: Ledger, telling: Telling) -> list[Task]:
+    """One for each table; its partitions come with it."""
+    rows = await (await target.execute(TO_ANALYZE)).fetchall()
+    named = [sql.Identifier(schema, name) for _, schema, name in rows]
+    return [_analyze(name, ledger, telling) for name in named if not ledger.has("statistics", name.as_string())]
+
+
+def _analyze(name: sql.Identifier, ledger: Ledger, telling: Telling) -> Task:
+    async def run(hands: Hands) -> None:
+        telling.says = name.as_string()
+        target = await hands.target()
+        try:
+            async with target.transaction():
+                await target.execute(sql.SQL("ANALYZE {}").format(name))
+                await ledger.note(target, "statistics", name.as_string())
+        except psycopg.Error as refused:
+            if is_lost(refused):
+                raise
+            telling.note(f"No statistics of {name.as_string()}: {one_line(refused)}")
+        ledger.confirm("statistics", name.as_string())
+        telling.things_done += 1
+
+    return Task(name.as_string(), run)
+
+
+async def bring_database_settings(source: Connection, target: Connection, ledger: Ledger, telling: Telling) -> None:
+    """`ALTER DATABASE … SET` of the source, for the target's database."""
+    (database,) = await fetch_row(target, "SELECT current_database()::text")
+    whom = sql.SQL("DATABASE {}").format(sql.Identifier(database))
+    for (settings,) in await (await source.execute(DATABASE_SETTINGS)).fetchall():
+        for setting in settings:
+            name = setting.partition("=")[0]
+            if ledger.has("setting", name):
+                continue
+            try:
+                async with target.transaction():
+                    await set_for(target, whom, setting)
+                    await ledger.note(target, "setting", name)
+            except psycopg.Error as refused:
+                if is_lost(refused):
+                    raise
+                telling.note(f"The database's setting {name} was not brought: {one_line(refused)}")
+                continue
+            ledger.confirm("setting", name)

@@ -1,0 +1,123 @@
+"""The one moment at which everything is read: a snapshot exported by a session that stays, and what identifies the moment."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+
+from changeover.errors.elsewhere import CheckFailed, TransferFailed
+from changeover.postgres.connect import Connection, fetch_row
+from changeover.postgres.location import Location
+from changeover.postgres.snapshot.sessions import one_line, reading_control
+
+BEAT_S: Final = 5
+LOCKS_AT_ONCE: Final = 200
+MOMENT: Final = """
+SELECT CASE WHEN has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')
+            THEN (SELECT system_identifier::text FROM pg_catalog.pg_control_system()) END,
+       CASE WHEN NOT pg_is_in_recovery()
+            THEN left(pg_walfile_name(pg_current_wal_lsn()), 8) END,
+       txid_current_snapshot()::text,
+       txid_snapshot_xmin(txid_current_snapshot()) = txid_snapshot_xmax(txid_current_snapshot())
+"""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Which state of which server. Two equal ones, both quiet: nothing was committed in between, in any database."""
+
+    system: str | None
+    """The system identifier; None where it may not be read, and then nothing can be said."""
+    timeline: str | None
+    transactions: str
+    is_quiet: bool
+    """No transaction that writes was under way."""
+    is_durable: bool
+    """All that is seen was on the disk, so that a crash could not take back transaction ids that are then used again."""
+
+    def is_still(self, before: Moment) -> bool:
+        """Proven by identity, timeline and transaction ids; whatever is unknown proves nothing."""
+        known = self.system is not None and self.timeline is not None and self.is_quiet and before.is_durable
+        return known and self == replace(before, is_durable=self.is_durable)
+
+    def is_of_server_of(self, before: Moment) -> bool:
+        """The same server, on the same timeline, as far as it may be asked."""
+        return (self.system, self.timeline) == (before.system, before.timeline)
+
+    def as_facts(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass
+class Holder:
+    """`snapshot` can be imported for as long as `connection` lives."""
+
+    connection: Connection
+    snapshot: str
+    moment: Moment
+    busy: asyncio.Lock
+
+    async def lock(self, tables: Sequence[tuple[str, str]]) -> None:
+        """Keep the tables (schema, name) from being dropped or changed until the end. Raises TransferFailed."""
+        async with self.busy:
+            await self.connection.execute("SET LOCAL lock_timeout = '60s'")
+            for start in range(0, len(tables), LOCKS_AT_ONCE):
+                some = tables[start : start + LOCKS_AT_ONCE]
+                names = sql.SQL(", ").join(sql.SQL("ONLY ") + sql.Identifier(*name) for name in some)
+                try:
+                    await self.connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(names))
+                except psycopg.errors.LockNotAvailable as held:
+                    raise _locked(held) from held
+
+    async def beat(self) -> None:
+        """Until it fails: the session is gone, and the snapshot with it."""
+        while True:
+            async with self.busy:
+                await self.connection.execute("SELECT 1")
+            await asyncio.sleep(BEAT_S)
+
+
+@asynccontextmanager
+async def holding(location: Location, name: str) -> AsyncIterator[Holder]:
+    """A new snapshot, held until the block ends. Raises what `reach` raises; CheckFailed where none can be exported."""
+    async with reading_control(location, name) as connection:
+        await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        try:
+            (snapshot,) = await fetch_row(connection, "SELECT pg_catalog.pg_export_snapshot()")
+        except psycopg.errors.DatabaseError as refused:
+            if isinstance(refused, psycopg.OperationalError):
+                raise
+            raise CheckFailed(
+                f"No snapshot can be held on {location}.", why=one_line(refused), fix="Give the primary's own address."
+            ) from refused
+        system, timeline, transactions, is_quiet = await fetch_row(connection, MOMENT)
+        moment = Moment(system, timeline, transactions, is_quiet, await _is_durable(connection))
+        yield Holder(connection, snapshot, moment, asyncio.Lock())
+
+
+async def _is_durable(connection: Connection) -> bool:
+    """Asynchronous commits get to the disk by themselves within three times wal_writer_delay, 0.6 s unless changed."""
+    (is_standby,) = await fetch_row(connection, "SELECT pg_is_in_recovery()")
+    if is_standby:
+        return False
+    (seen,) = await fetch_row(connection, "SELECT pg_current_wal_insert_lsn()::text")
+    for _ in range(20):
+        (is_flushed,) = await fetch_row(connection, "SELECT pg_current_wal_flush_lsn() >= %s::pg_lsn", [seen])
+        if is_flushed:
+            return True
+        await asyncio.sleep(0.05)
+    return False
+
+
+def _locked(held: Exception) -> TransferFailed:
+    return TransferFailed(
+        "A table of the source is locked by somebody else.",
+        why=f"Reading it was not possible for a minute: {one_line(held)}",
+        fix="Let the ALTER, TRUNCATE or VACUUM FULL there end (see pg_stat_activity), then resume.",
+    )

@@ -1,0 +1,89 @@
+"""Large objects with their numbers, owners, rights and comments. By functions alone: providers close pg_largeobject."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from psycopg import sql
+
+from changeover.postgres.connect import Connection, fetch_row
+from changeover.postgres.snapshot.ledger import Ledger
+
+FIRST_BYTES: Final = 32 << 10
+"""Of each object, read together with those of many others."""
+MORE_BYTES: Final = 4 << 20
+"""Of one that is larger, at a time."""
+AT_ONCE: Final = 1000
+DESCRIBED: Final = """
+SELECT oid::bigint, pg_get_userbyid(lomowner)::text, pg_catalog.obj_description(oid, 'pg_largeobject'),
+       (SELECT json_agg(json_build_array(CASE WHEN a.grantee = 0 THEN NULL ELSE pg_get_userbyid(a.grantee)::text END,
+                                         a.privilege_type, a.is_grantable))
+          FROM aclexplode(lomacl) a WHERE a.grantee <> lomowner)
+  FROM pg_catalog.pg_largeobject_metadata WHERE oid > $1::bigint::oid ORDER BY oid LIMIT $2
+"""
+
+
+async def count_large_objects(source: Connection) -> int:
+    """How many there are at the snapshot."""
+    (count,) = await fetch_row(source, "SELECT count(*) FROM pg_catalog.pg_largeobject_metadata")
+    return int(count)
+
+
+async def bring_large_objects(reader: Any, target: Connection, ledger: Ledger, owners: set[str] | None) -> None:
+    """All, in the order of their numbers, from where the ledger ends. `owners` None: all become the target role's own."""
+    last = max((int(name) for name in ledger.of("large objects")), default=0)
+    while batch := await reader.fetch(DESCRIBED, last, AT_ONCE):
+        last = int(batch[-1][0])
+        async with target.transaction():
+            await _bring(reader, target, [int(row[0]) for row in batch])
+            if owners is not None:
+                await _describe(target, batch, owners)
+            await ledger.note(target, "large objects", str(last))
+        ledger.confirm("large objects", str(last))
+
+
+async def _bring(reader: Any, target: Connection, oids: Sequence[int]) -> None:
+    rows = await reader.fetch(
+        "SELECT o::bigint, lo_get(o, 0, $2::int) FROM unnest($1::bigint[]::oid[]) o", list(oids), FIRST_BYTES
+    )
+    await target.execute(
+        "SELECT count(lo_from_bytea(o, d)) FROM unnest(%b::oid[], %b::bytea[]) v (o, d)",
+        [[int(row[0]) for row in rows], [bytes(row[1]) for row in rows]],
+    )
+    for row in rows:
+        if len(row[1]) == FIRST_BYTES:
+            await _bring_rest(reader, target, int(row[0]))
+
+
+async def _bring_rest(reader: Any, target: Connection, oid: int) -> None:
+    at = FIRST_BYTES
+    while part := await reader.fetchval("SELECT lo_get($1::bigint::oid, $2, $3::int)", oid, at, MORE_BYTES):
+        await target.execute("SELECT lo_put(%b::oid, %b::bigint, %b::bytea)", [oid, at, part])
+        at += len(part)
+
+
+async def _describe(target: Connection, batch: Sequence[Any], owners: set[str]) -> None:
+    statements: list[sql.Composable] = []
+    (me,) = await fetch_row(target, "SELECT current_user::text")
+    for oid, owner, comment, rights in ((int(row[0]), *row[1:]) for row in batch):
+        which = sql.Literal(oid)
+        if comment is not None:
+            statements.append(sql.SQL("COMMENT ON LARGE OBJECT {} IS {}").format(which, sql.Literal(comment)))
+        statements += _grants(which, rights, owners)
+        if owner != me and owner in owners:
+            statements.append(sql.SQL("ALTER LARGE OBJECT {} OWNER TO {}").format(which, sql.Identifier(owner)))
+    if statements:
+        await target.execute(sql.SQL(";\n").join(statements))
+
+
+def _grants(which: sql.Composable, rights: str | None, owners: set[str]) -> list[sql.Composable]:
+    given: list[sql.Composable] = []
+    for grantee, privilege, is_grantable in json.loads(rights or "[]"):
+        if grantee is not None and grantee not in owners:
+            continue
+        whom = sql.SQL("PUBLIC") if grantee is None else sql.Identifier(grantee)
+        statement = sql.SQL("GRANT {} ON LARGE OBJECT {} TO {}").format(sql.SQL(privilege), which, whom)
+        given.append(statement + sql.SQL(" WITH GRANT OPTION" if is_grantable else ""))
+    return given

@@ -1,0 +1,117 @@
+"""The data and, as soon as a table's rows are in, what is built on it: pieces, keys, indexes, large objects as tasks."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+from changeover.postgres.snapshot.archive import Entry
+from changeover.postgres.snapshot.board import Hands, Task
+from changeover.postgres.snapshot.contents import Contents
+from changeover.postgres.snapshot.ledger import Ledger
+from changeover.postgres.snapshot.pieces import Piece
+from changeover.postgres.snapshot.schema import naming
+from changeover.postgres.snapshot.stream import copy_piece
+from changeover.postgres.snapshot.telling import Telling
+
+BUILT: dict[str, str] = {"INDEX": "index", "CONSTRAINT": "key"}
+"""Kinds of entries that are built from a table's rows, and how the ledger calls them."""
+
+
+class Load:
+    """Which tasks there are. What the ledger has is left out."""
+
+    def __init__(self, contents: Contents, pieces: Sequence[Piece], entries: Sequence[Entry], ledger: Ledger,
+                 telling: Telling) -> None:  # fmt: skip
+        self.contents, self.ledger, self.telling = contents, ledger, telling
+        self.pieces = [piece for piece in pieces if not ledger.has("rows", piece.name)]
+        self.left = Counter(piece.table.oid for piece in self.pieces)
+        self.builds: dict[int, list[Entry]] = defaultdict(list)
+        for entry in entries:
+            belonging = contents.belongs.get((entry.class_oid, entry.oid))
+            if entry.kind in BUILT and belonging and not belonging.is_of_view:
+                self.builds[belonging.table].append(entry)
+        telling.bytes_total = contents.bytes
+        telling.bytes_done = contents.bytes - sum(piece.bytes for piece in self.pieces)
+
+    def built_entries(self) -> set[int]:
+        """The numbers of those that are this phase's."""
+        return {entry.number for entries in self.builds.values() for entry in entries}
+
+    def tasks(self) -> list[Task]:
+        """Pieces, largest table first; then builds of what has no rows of its own, or has them already."""
+        pieces = [self._copy(piece) for piece in self.pieces]
+        ready = [task for oid in self.builds if not self.left[oid] for task in self._builds(oid)]
+        return ready + pieces
+
+    @property
+    def count(self) -> int:
+        return len(self.pieces) + sum(len(entries) for entries in self.builds.values())
+
+    def _copy(self, piece: Piece) -> Task:
+        async def run(hands: Hands) -> None:
+            self.telling.says = piece.name
+            streamed = _Streamed(self.telling, piece)
+            try:
+                with naming(f"Table {piece.table.quoted}"):
+                    await copy_piece(await hands.reader(), await hands.target(), self.ledger, piece, streamed.add)
+            except BaseException:
+                streamed.take_back()
+                raise
+            streamed.settle()
+            self.telling.things_done += 1
+            self.left[piece.table.oid] -= 1
+
+        def then() -> Sequence[Task]:
+            return () if self.left[piece.table.oid] else self._builds(piece.table.oid)
+
+        return Task(piece.name, run, then=then)
+
+    def _builds(self, oid: int) -> list[Task]:
+        """Keys one after the other, for each locks the table; then its indexes, side by side."""
+        todo = [entry for entry in self.builds.get(oid, ()) if not self.ledger.has(BUILT[entry.kind], entry.label)]
+        keys = [entry for entry in todo if entry.kind == "CONSTRAINT"]
+        indexes = [entry for entry in todo if entry.kind == "INDEX"]
+        return [
+            *(build(entry, self.ledger, self.telling, alone_on=frozenset({oid})) for entry in keys),
+            *(build(entry, self.ledger, self.telling, beside_on=frozenset({oid})) for entry in indexes),
+        ]
+
+
+def build(
+    entry: Entry, ledger: Ledger, telling: Telling, *, alone_on: frozenset[int] = frozenset(),
+    beside_on: frozenset[int] = frozenset(),
+) -> Task:  # fmt: skip
+    """One index or constraint, as pg_dump words it."""
+    kind = BUILT.get(entry.kind, entry.kind.lower())
+
+    async def run(hands: Hands) -> None:
+        telling.says = entry.label
+        target = await hands.target()
+        with naming(entry.label):
+            async with target.transaction():
+                await target.execute(entry.text)
+                await ledger.note(target, kind, entry.label)
+        ledger.confirm(kind, entry.label)
+        telling.things_done += 1
+
+    return Task(entry.label, run, alone_on=alone_on, beside_on=beside_on)
+
+
+class _Streamed:
+    """What one piece adds to the progress: never more than the piece counts for, and exactly that at its end."""
+
+    def __init__(self, telling: Telling, piece: Piece) -> None:
+        self.telling, self.name, self.whole, self.shown = telling, piece.name, piece.bytes, 0
+
+    def add(self, count: int) -> None:
+        step = min(count, self.whole - self.shown)
+        self.shown += step
+        self.telling.bytes_done += step
+
+    def take_back(self) -> None:
+        self.telling.bytes_done -= self.shown
+        self.shown = 0
+
+    def settle(self) -> None:
+        self.add(self.whole)

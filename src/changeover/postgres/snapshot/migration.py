@@ -1,0 +1,338 @@
+"""One attempt from the first look to the last statistics, at one snapshot; what the ledger has is not done again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+
+from changeover.errors import RunConflict
+from changeover.postgres.clients import clients_for, needs_tls
+from changeover.postgres.connect import Connection, fetch_row
+from changeover.postgres.installations import find_installations
+from changeover.postgres.location import Location
+from changeover.postgres.snapshot.archive import ABOUT, Archive, Entry, dump_schema
+from changeover.postgres.snapshot.board import Board, Hands, Task
+from changeover.postgres.snapshot.cleaning import drop_what_was_made
+from changeover.postgres.snapshot.contents import Contents, read_contents, sequence_names
+from changeover.postgres.snapshot.finishing import (
+    Rest,
+    analyze_tasks,
+    bring_database_settings,
+    foreign_key_tasks,
+    refresh,
+)
+from changeover.postgres.snapshot.holder import Holder, Moment
+from changeover.postgres.snapshot.job import Job
+from changeover.postgres.snapshot.large_objects import bring_large_objects, count_large_objects
+from changeover.postgres.snapshot.ledger import Ledger, extensions_before, open_ledger
+from changeover.postgres.snapshot.load import Load, build
+from changeover.postgres.snapshot.owners import owned
+from changeover.postgres.snapshot.pieces import Cuts, pieces_of, plan_cuts
+from changeover.postgres.snapshot.roles import Roles, bring_roles
+from changeover.postgres.snapshot.schema import make, make_leniently, naming
+from changeover.postgres.snapshot.sequences import bring_sequences
+from changeover.postgres.snapshot.sessions import open_reader, writing
+from changeover.postgres.snapshot.telling import Telling, replace_json
+
+LOCK: Final = "changeover snapshot"
+
+
+@dataclass
+class Migration:
+    """What stays the same while servers come and go: the order, the addresses, the snapshot's holder."""
+
+    job: Job
+    source: Location
+    target: Location
+    holder: Holder
+    work: Path
+    telling: Telling
+
+    @property
+    def name(self) -> str:
+        """Of our sessions on both sides."""
+        return session_name(self.job)
+
+    async def attempt(self) -> dict[str, Any]:
+        """Do all that is left to do; returns the report. Raises what the drivers raise when a server goes away."""
+        async with writing(self.target, self.name) as target:
+            await end_leftovers(target, self.name)
+            await self._lock(target)
+            ledger = await self._ledger(target)
+            if report := ledger.of("finished").get("report"):
+                return report
+            async with self.holder.busy:
+                contents = await read_contents(self.holder.connection, self.job.skip_schemas, self.job.skip_extensions)
+            with naming("A table that may not be read"):
+                await self.holder.lock([(table.schema, table.name) for table in contents.tables])
+            course = Course(self, target, ledger, contents, await _encodings(target, contents))
+            return await course.run()
+
+    async def _lock(self, target: Connection) -> None:
+        await target.execute("SET lock_timeout = '15s'")
+        try:
+            await target.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [f"{LOCK} {self.job.mark}"])
+        except psycopg.errors.LockNotAvailable as held:
+            raise RunConflict(
+                "Somebody else is bringing data into this database.",
+                why=f"Another session holds the lock of {self.job.mark}.",
+                fix="Let that one finish, or end it.",
+            ) from held
+        await target.execute("SET lock_timeout = 0")
+
+    async def _ledger(self, target: Connection) -> Ledger:
+        """The one that counts for this snapshot: where the source was written to since, all begins again."""
+        ledger = await open_ledger(target, self.job.mark, self.job.skip_schemas)
+        if ledger.of("finished"):
+            return ledger
+        noted = ledger.of("moment")
+        before = Moment(**noted["snapshot"]) if noted else None
+        if before and noted["holder"] == {"snapshot": self.holder.snapshot}:
+            return ledger
+        moment = self.holder.moment
+        if before and moment.is_still(before):
+            self.telling.note(
+                "The snapshot was lost; nothing was written on the source since, so what was copied counts."
+            )
+            moment = before
+        elif before and self.job.is_held and moment.is_of_server_of(before):
+            self.telling.note(
+                "The snapshot was lost; writers are held since before the copy, so what was copied counts."
+            )
+        elif before:
+            self.telling.note("The snapshot was lost and the source was written to since: the copy began again.")
+            self.telling.enter("clean", "what was copied at the lost snapshot")
+            await drop_what_was_made(target, ledger, keeps_ledger=True)
+        async with target.transaction():
+            await ledger.forget(target, "moment")
+            await ledger.note(target, "moment", "snapshot", **moment.as_facts())
+            await ledger.note(target, "moment", "holder", snapshot=self.holder.snapshot)
+        return ledger
+
+
+@dataclass(frozen=True)
+class Encodings:
+    """How bytes are meant on the way. A source without any (SQL_ASCII) is taken for what the target is."""
+
+    dump: str
+    reader: str
+    writer: str
+
+
+@dataclass
+class Course:
+    """The phases of one attempt."""
+
+    migration: Migration
+    target: Connection
+    ledger: Ledger
+    contents: Contents
+    encodings: Encodings
+    roles: Roles = field(default_factory=Roles)
+    gifts: list[Entry] = field(default_factory=list)
+    """What gives things to their owners in the end, where the target's role is no superuser."""
+
+    @property
+    def job(self) -> Job:
+        return self.migration.job
+
+    @property
+    def telling(self) -> Telling:
+        return self.migration.telling
+
+    async def run(self) -> dict[str, Any]:
+        self.roles = await self._roles()
+        self.telling.enter("schema", "pg_dump")
+        archive = await self._dump()
+        before = await self._entries(archive, "pre-data")
+        after = await self._entries(archive, "post-data")
+        rights = [entry for entry in before if entry.kind == "ACL"]
+        await self._make_schema([entry for entry in before if entry.kind != "ACL"])
+        rest = await self._load(after)
+        await self._finish(rest, rights)
+        report = self._report(before + after)
+        replace_json(self.migration.work / "report.json", {"mark": self.job.mark, "report": report})
+        self.telling.enter("done")
+        await self.target.execute("SET synchronous_commit = on")  # what follows makes all before it durable
+        if self.job.keeps_ledger:
+            await self.ledger.note(self.target, "finished", "report", **report)
+        else:
+            await self.target.execute("DROP SCHEMA _changeover CASCADE")
+        return report
+
+    async def _roles(self) -> Roles:
+        self.telling.enter("roles")
+        if not self.job.keeps_owners:
+            return Roles()
+        async with self.migration.holder.busy:
+            source = self.migration.holder.connection
+            roles = await bring_roles(source, self.target, self.ledger, self.job.skip_roles)
+        for note in roles.notes:
+            self.telling.note(note)
+        return roles
+
+    async def _dump(self) -> Archive:
+        place = self.migration
+        found = find_installations(Path(folder) for folder in self.job.installations)
+        target_version = self.target.info.server_version
+        clients = clients_for(self.contents.version_num, target_version, found, needs_tls=needs_tls(place.source))
+        return await dump_schema(
+            clients, place.source.with_(application_name=place.name), snapshot=place.holder.snapshot,
+            encoding=self.encodings.dump, skip_schemas=self.job.skip_schemas, file=place.work / "schema.dump",
+        )  # fmt: skip
+
+    async def _entries(self, archive: Archive, section: str) -> list[Entry]:
+        """Those that are brought; with their owners where the target has them."""
+        entries = await archive.entries(section, with_owners=self.job.keeps_owners)
+        brought = [one for one in entries if one.is_brought and not one.is_of_extension(self.job.skip_extensions)]
+        for one in entries:
+            if not one.is_brought and one.kind not in ABOUT:
+                self.telling.note(f"Not brought: {one.label}.")
+        missing = sorted({one.owner for one in brought if one.owner and one.owner not in self.roles.known})
+        if not self.job.keeps_owners or (self.roles.is_superuser and not missing):
+            return brought
+        if missing:
+            self.telling.note(f"What belongs to {', '.join(missing)} on the source belongs to the target's own role.")
+        ownerless = {one.number: one for one in await archive.entries(section, with_owners=False)}
+        found = owned(brought, ownerless, self.roles.known, is_superuser=self.roles.is_superuser)
+        self.gifts += found.gifts
+        return found.entries
+
+    async def _make_schema(self, entries: Sequence[Entry]) -> None:
+        self.telling.enter("schema", f"{len(entries)} objects", things=len(entries))
+        async with self._raw() as target:
+            remarks = [
+                one for one in entries if one.kind == "COMMENT" and one.name.startswith(("EXTENSION ", "SCHEMA "))
+            ]
+            await make(target, self.ledger, [one for one in entries if one not in remarks], "schema")
+            theirs = await extensions_before(self.target, self.ledger)
+            ours = [one for one in remarks if not one.is_of_extension(theirs)]
+            await make_leniently(target, self.ledger, ours, "remarks")
+
+    def _raw(self) -> Any:
+        """A session on the target that takes the dump's bytes as they are."""
+        encoding = self.encodings.writer if self.encodings.dump == "SQL_ASCII" else self.encodings.dump
+        return writing(self.migration.target, self.migration.name, encoding=encoding)
+
+    async def _load(self, entries: Sequence[Entry]) -> Rest:
+        pieces = pieces_of(self.contents.tables, await self._cuts())
+        load = Load(self.contents, pieces, entries, self.ledger, self.telling)
+        self.telling.enter("copy", f"{len(pieces)} tables and ranges", things=load.count)
+        await self._work_off([*load.tasks(), *await self._large_objects()])
+        return Rest(entries, load.built_entries(), self.contents)
+
+    async def _cuts(self) -> Cuts:
+        if (kept := self.ledger.of("plan").get("cuts")) is not None:
+            return kept
+        job = self.job
+        cuts = plan_cuts(
+            self.contents.tables, version_num=self.contents.version_num, connections=job.connections,
+            range_bytes=job.range_bytes,
+        )  # fmt: skip
+        await self.ledger.note(self.target, "plan", "cuts", **cuts)
+        self.ledger.confirm("plan", "cuts", **cuts)
+        return cuts
+
+    async def _large_objects(self) -> list[Task]:
+        async with self.migration.holder.busy:
+            count = await count_large_objects(self.migration.holder.connection)
+        if not count:
+            return []
+        owners = self.roles.known if self.job.keeps_owners else None
+
+        async def run(hands: Hands) -> None:
+            self.telling.says = f"{count} large objects"
+            with naming("One of the large objects"):
+                await bring_large_objects(await hands.reader(), await hands.target(), self.ledger, owners)
+
+        return [Task("large objects", run)]
+
+    async def _finish(self, rest: Rest, rights: Sequence[Entry]) -> None:
+        self.telling.enter("keys", things=len(rest.foreign_keys))
+        async with self._raw() as target:
+            await make(target, self.ledger, rest.before_keys, "before keys")
+        await self._work_off(foreign_key_tasks(rest.foreign_keys, self.contents, self.ledger, self.telling))
+        self.telling.enter("rights", things=len(rights))
+        async with self._raw() as target:
+            await make(target, self.ledger, rest.after_keys, "after keys")
+            remarks = [*rest.remarks, *rights, *rest.rights, *self.gifts]
+            for left_out in await make_leniently(target, self.ledger, remarks, "rights"):
+                self.telling.note(left_out)
+        await self._sequences()
+        self.telling.enter("views", things=len(self.contents.views))
+        await refresh(self.target, self.ledger, self.contents.views, self.telling)
+        todo = [one for one in rest.view_indexes if not self.ledger.has("index", one.label)]
+        await self._work_off([build(one, self.ledger, self.telling) for one in todo])
+        tasks = await analyze_tasks(self.target, self.ledger, self.telling)
+        self.telling.enter("statistics", things=len(tasks))
+        await self._work_off(tasks)
+        async with self._raw() as target:
+            for left_out in await make_leniently(target, self.ledger, rest.event_triggers, "event triggers"):
+                self.telling.note(left_out)
+
+    async def _sequences(self) -> None:
+        place = self.migration
+        async with place.holder.busy:
+            names = await sequence_names(place.holder.connection, self.job.skip_schemas, self.job.skip_extensions)
+            self.telling.enter("sequences", things=len(names))
+            await bring_sequences(place.holder.connection, self.target, names)
+            await bring_database_settings(place.holder.connection, self.target, self.ledger, self.telling)
+
+    async def _work_off(self, tasks: list[Task]) -> None:
+        if not tasks:
+            return
+        place, encodings = self.migration, self.encodings
+
+        async def reader() -> Any:
+            return await open_reader(place.source, place.name, place.holder.snapshot, encoding=encodings.reader)
+
+        async def target(kept: AsyncExitStack) -> Connection:
+            return await kept.enter_async_context(writing(place.target, place.name, encoding=encodings.writer))
+
+        board = Board(tasks, lambda: self.target.execute("SELECT 1"))
+        await board.work_off([Hands(reader, target) for _ in range(self.job.connections)])
+
+    def _report(self, entries: Sequence[Entry]) -> dict[str, Any]:
+        """What came over, in figures and in words; see `job.py`."""
+        self.telling.enter("report")
+        return {
+            "tables": len(self.contents.tables),
+            "bytes": self.contents.bytes,
+            "objects": len(entries),
+            "roles_made": self.roles.made,
+            "roles_without_password": self.roles.without_password,
+            "notes": self.telling.notes,
+            "seconds": {phase: round(seconds, 3) for phase, seconds in self.telling.seconds.items()},
+            "moment": self.migration.holder.moment.as_facts(),
+        }
+
+
+async def _encodings(target: Connection, contents: Contents) -> Encodings:
+    (here,) = await fetch_row(
+        target,
+        "SELECT pg_encoding_to_char(encoding)::text FROM pg_catalog.pg_database WHERE datname = current_database()",
+    )
+    if contents.encoding == "SQL_ASCII":
+        return Encodings("SQL_ASCII", "SQL_ASCII", here)
+    return Encodings("UTF8", "UTF8", "UTF8")  # asyncpg sends names as UTF-8, whatever the session speaks
+
+
+def session_name(job: Job) -> str:
+    """The application name of every session that is the program's."""
+    return f"changeover:{job.run} copy"
+
+
+async def end_leftovers(connection: Connection, name: str) -> None:
+    """End the sessions that an earlier program of this run, or an earlier attempt of ours, left here."""
+    run = name.rpartition(":")[0]
+    await connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity"
+        " WHERE starts_with(application_name, %s) AND application_name LIKE '%% copy' AND pid <> pg_backend_pid()"
+        " AND usesysid = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = session_user)",
+        [f"{run}:"],
+    )

@@ -1,0 +1,30 @@
+"""Whose the things become: their owner's where the target has the role, and when that is said. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from changeover.postgres.snapshot.archive import Entry
+
+
+@dataclass(frozen=True)
+class Owned:
+    """Entries to make, in their order; and `gifts`, what gives some of them away once all is in place."""
+
+    entries: list[Entry]
+    gifts: list[Entry]
+
+
+def owned(entries: Sequence[Entry], ownerless: Mapping[int, Entry], known: set[str], *, is_superuser: bool) -> Owned:
+    """A superuser gives each thing away as it is made. Everybody else could then work on it no more, nor may an owner
+    always make things where it is: so these give away at the end, what they may."""
+    makes, gifts = [], []
+    for entry in entries:
+        plain = ownerless.get(entry.number, entry)
+        is_given = bool(entry.owner) and entry.owner in known
+        makes.append(entry if is_given and is_superuser else plain)
+        gift = entry.text.removeprefix(plain.text).strip()
+        if is_given and not is_superuser and gift and gift != entry.text:
+            gifts.append(replace(entry, text=gift))
+    return Owned(makes, gifts)

@@ -1,0 +1,217 @@
+"""The roles that the database's objects and rights name: made on the target where they are missing, with their verifiers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Final
+
+import psycopg
+from psycopg import sql
+
+from changeover.postgres.connect import Connection, fetch_row
+from changeover.postgres.snapshot.ledger import Ledger
+from changeover.postgres.snapshot.sessions import is_lost, one_line
+
+NAMED: Final = """
+WITH RECURSIVE this AS (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()), used AS (
+    SELECT s.refobjid AS oid FROM pg_catalog.pg_shdepend s, this
+     WHERE s.refclassid = 'pg_catalog.pg_authid'::regclass
+       AND (s.dbid = this.oid OR (s.classid = 'pg_catalog.pg_database'::regclass AND s.objid = this.oid))
+    UNION SELECT setrole FROM pg_catalog.pg_db_role_setting, this WHERE setdatabase = this.oid AND setrole <> 0
+), below AS (
+    SELECT oid FROM used UNION SELECT m.member FROM below b JOIN pg_catalog.pg_auth_members m ON m.roleid = b.oid
+), above AS (
+    SELECT oid FROM below UNION SELECT m.roleid FROM above a JOIN pg_catalog.pg_auth_members m ON m.member = a.oid
+)
+SELECT r.oid::bigint, r.rolname::text, r.rolsuper, r.rolinherit, r.rolcreaterole, r.rolcreatedb, r.rolcanlogin,
+       r.rolreplication, r.rolbypassrls, r.rolconnlimit, r.rolvaliduntil::text,
+       pg_catalog.shobj_description(r.oid, 'pg_authid'),
+       (SELECT setconfig FROM pg_catalog.pg_db_role_setting s WHERE s.setrole = r.oid AND s.setdatabase = 0),
+       (SELECT setconfig FROM pg_catalog.pg_db_role_setting s, this WHERE s.setrole = r.oid AND s.setdatabase = this.oid)
+  FROM above JOIN pg_catalog.pg_roles r USING (oid)
+ WHERE r.oid <> 10 AND r.rolname !~ '^pg_' ORDER BY r.rolname
+"""
+"""Owners, those with rights, their members and the groups of all these; not the bootstrap superuser nor PostgreSQL's own."""
+MEMBERS: Final = """
+SELECT DISTINCT g.rolname::text, r.rolname::text, m.admin_option FROM pg_catalog.pg_auth_members m
+  JOIN pg_catalog.pg_roles g ON g.oid = m.roleid JOIN pg_catalog.pg_roles r ON r.oid = m.member WHERE r.rolname = ANY(%s)
+"""
+MEMBERS_WITH_OPTIONS: Final = """
+SELECT DISTINCT g.rolname::text, r.rolname::text, m.admin_option, m.inherit_option, m.set_option
+  FROM pg_catalog.pg_auth_members m
+  JOIN pg_catalog.pg_roles g ON g.oid = m.roleid JOIN pg_catalog.pg_roles r ON r.oid = m.member WHERE r.rolname = ANY(%s)
+"""
+LISTS: Final = ("search_path", "temp_tablespaces", "local_preload_libraries", "session_preload_libraries")
+
+
+@dataclass(frozen=True)
+class Role:
+    """One role of the source."""
+
+    oid: int
+    name: str
+    is_superuser: bool
+    inherits: bool
+    creates_roles: bool
+    creates_databases: bool
+    can_login: bool
+    replicates: bool
+    bypasses_rls: bool
+    connection_limit: int
+    valid_until: str | None
+    comment: str | None
+    settings: list[str] | None
+    settings_here: list[str] | None
+    """For this database alone."""
+
+
+@dataclass
+class Roles:
+    """What came of them."""
+
+    is_superuser: bool = False
+    """The target's role."""
+    known: set[str] = field(default_factory=set)
+    """Names that can own things on the target."""
+    made: list[str] = field(default_factory=list)
+    without_password: list[str] = field(default_factory=list)
+    """Made, and nobody can log in as them until they get one."""
+    notes: list[str] = field(default_factory=list)
+
+
+async def bring_roles(source: Connection, target: Connection, ledger: Ledger, skip_roles: Collection[str]) -> Roles:
+    """Make what is missing. What exists is left as it is. Reads the source in its caller's transaction."""
+    found = [Role(*row) for row in await (await source.execute(NAMED)).fetchall()]
+    roles = [role for role in found if role.name not in skip_roles]
+    verifiers = await _verifiers(source, roles)
+    came = Roles()
+    existing = {
+        name for (name,) in await (await target.execute("SELECT rolname::text FROM pg_catalog.pg_roles")).fetchall()
+    }
+    for role in roles:
+        if role.name not in existing and not await _make(target, ledger, role, verifiers, came):
+            came.notes.append(f"Role {role.name} could not be made; what it owns belongs to the target's own role.")
+    made = set(ledger.of("role"))
+    came.made = sorted(made)
+    came.without_password = sorted(
+        role.name for role in roles if role.name in made and role.can_login and not verifiers.get(role.name)
+    )
+    await _memberships(source, target, made, came)
+    (came.is_superuser,) = await fetch_row(
+        target, "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user"
+    )
+    came.known = await _usable(target)
+    return came
+
+
+async def _verifiers(source: Connection, roles: list[Role]) -> dict[str, str | None]:
+    """Where they may be read: most providers forbid it."""
+    (may,) = await fetch_row(source, "SELECT has_column_privilege('pg_catalog.pg_authid', 'rolpassword', 'SELECT')")
+    if not may:
+        return {}
+    found = await source.execute(
+        "SELECT rolname::text, rolpassword FROM pg_catalog.pg_authid WHERE rolname = ANY(%s)", [[r.name for r in roles]]
+    )
+    return dict(await found.fetchall())
+
+
+async def _make(target: Connection, ledger: Ledger, role: Role, verifiers: dict[str, str | None], came: Roles) -> bool:
+    """With all that it may; with less where the target's role may not give that; False when not at all."""
+    for is_full in (True, False):
+        try:
+            async with target.transaction():
+                await target.execute(_create(role, verifiers.get(role.name), is_full=is_full))
+                await _describe(target, role)
+                await ledger.note(target, "role", role.name)
+        except psycopg.Error as refused:
+            if is_lost(refused):
+                raise
+            came.notes.append(f"Role {role.name}: {one_line(refused)}")
+            continue
+        ledger.confirm("role", role.name)
+        if role.is_superuser:
+            came.notes.append(f"Role {role.name} is a superuser on the source and was made an ordinary role.")
+        return True
+    return False
+
+
+def _create(role: Role, verifier: str | None, *, is_full: bool) -> sql.Composed:
+    """Never with SUPERUSER. Without `is_full` only what every CREATEROLE may give."""
+    words = ["LOGIN" if role.can_login else "NOLOGIN", "INHERIT" if role.inherits else "NOINHERIT"]
+    if is_full:
+        rights = {"CREATEROLE": role.creates_roles, "CREATEDB": role.creates_databases,
+                  "REPLICATION": role.replicates, "BYPASSRLS": role.bypasses_rls}  # fmt: skip
+        words += [word for word, has in rights.items() if has]
+    parts: list[sql.Composable] = [sql.SQL(word) for word in words]
+    parts.append(sql.SQL("CONNECTION LIMIT {}").format(sql.Literal(role.connection_limit)))
+    if role.valid_until is not None:
+        parts.append(sql.SQL("VALID UNTIL {}").format(sql.Literal(role.valid_until)))
+    if verifier and is_full:
+        parts.append(sql.SQL("PASSWORD {}").format(sql.Literal(verifier)))
+    return sql.SQL("CREATE ROLE {} WITH {}").format(sql.Identifier(role.name), sql.SQL(" ").join(parts))
+
+
+async def _describe(target: Connection, role: Role) -> None:
+    if role.comment is not None:
+        statement = sql.SQL("COMMENT ON ROLE {} IS {}").format(sql.Identifier(role.name), sql.Literal(role.comment))
+        await target.execute(statement)
+    (database,) = await fetch_row(target, "SELECT current_database()::text")
+    who = sql.SQL("ROLE {}").format(sql.Identifier(role.name))
+    for setting in role.settings or ():
+        await set_for(target, who, setting)
+    here = sql.SQL("ROLE {} IN DATABASE {}").format(sql.Identifier(role.name), sql.Identifier(database))
+    for setting in role.settings_here or ():
+        await set_for(target, here, setting)
+
+
+async def set_for(target: Connection, whom: sql.Composed, setting: str) -> None:
+    """`ALTER ROLE … SET` or `ALTER DATABASE … SET`, from `name=value` as the catalog has it. In the caller's transaction."""
+    name, _, value = setting.partition("=")
+    quoted = sql.SQL(".").join(sql.Identifier(part) for part in name.split("."))
+    if name.lower() in LISTS:  # its value is a list already quoted, which a literal would make one element of
+        await target.execute("SELECT set_config(%s, %s, true)", [name, value])
+        await target.execute(sql.SQL("ALTER {} SET {} FROM CURRENT").format(whom, quoted))
+        await target.execute("SELECT set_config('search_path', '', true)")
+    else:
+        await target.execute(sql.SQL("ALTER {} SET {} TO {}").format(whom, quoted, sql.Literal(value)))
+
+
+async def _memberships(source: Connection, target: Connection, made: set[str], came: Roles) -> None:
+    """Of the roles that we made, in groups that exist on the target."""
+    has_options = source.info.server_version >= 160000
+    found = await source.execute(MEMBERS_WITH_OPTIONS if has_options else MEMBERS, [sorted(made)])
+    for group, member, *options in await found.fetchall():
+        try:
+            async with target.transaction():
+                await target.execute(_grant(group, member, options, target.info.server_version))
+        except psycopg.Error as refused:
+            if is_lost(refused):
+                raise
+            came.notes.append(f"Role {member} is not in {group}: {one_line(refused)}")
+
+
+def _grant(group: str, member: str, options: list[bool], version: int) -> sql.Composed:
+    """`options`: ADMIN and, where the source knows them, INHERIT and SET."""
+    statement = sql.SQL("GRANT {} TO {}").format(sql.Identifier(group), sql.Identifier(member))
+    if version < 160000 or len(options) == 1:
+        return statement + sql.SQL(" WITH ADMIN OPTION" if options[0] else "")
+    words = [
+        sql.SQL(name) + sql.SQL(" TRUE" if on else " FALSE")
+        for name, on in zip(("ADMIN", "INHERIT", "SET"), options, strict=True)
+    ]
+    return statement + sql.SQL(" WITH ") + sql.SQL(", ").join(words)
+
+
+async def _usable(target: Connection) -> set[str]:
+    """Whom the target's role can give things to; it joins those that it made and isn't in yet."""
+    right = "SET" if target.info.server_version >= 160000 else "MEMBER"
+    outside = await target.execute(
+        "SELECT r.rolname::text FROM pg_catalog.pg_roles r JOIN _changeover.done d ON d.kind = 'role' AND d.name = r.rolname"
+        " WHERE NOT pg_has_role(r.oid, %s)",
+        [right],
+    )
+    for (name,) in await outside.fetchall():
+        await target.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(name)))
+    found = await target.execute("SELECT rolname::text FROM pg_catalog.pg_roles WHERE pg_has_role(oid, %s)", [right])
+    return {name for (name,) in await found.fetchall()}

@@ -1,0 +1,131 @@
+"""Makes the entries of an archive on the target, a batch in one transaction with its row in the ledger."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+import asyncpg
+import psycopg
+
+from changeover.errors import DiskFull
+from changeover.errors.elsewhere import TransferFailed
+from changeover.postgres.connect import Connection
+from changeover.postgres.snapshot.archive import Entry
+from changeover.postgres.snapshot.ledger import Ledger
+from changeover.postgres.snapshot.sessions import is_lost, one_line
+
+BATCH: Final = 800
+"""Entries in one transaction: each can hold several locks, of which a server has about 6,400 by default."""
+STATEMENTS: Final = re.compile(rb"(?:'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|[^;'\"])+;", re.DOTALL)
+"""Of rights and comments, which have no dollar quotes."""
+HINTS: Final = {
+    "42501": "Give the target's role that right, or move with a role that has it.",
+    "42883": "A function finds its parts by search_path only: `ALTER FUNCTION … SET search_path = …` on the source.",
+    "42P01": "A function finds its tables by search_path only: `ALTER FUNCTION … SET search_path = …` on the source.",
+    "58P01": "Install the extension's package on the target's server.",
+    "0A000": "Install the extension's package on the target's server, or leave it out.",
+    "22021": "Give the target the source's encoding, or mend these bytes on the source: they aren't text in the target's.",
+    "22P05": "Give the target an encoding that knows these characters, such as UTF8.",
+    "23505": "The source holds rows that break its own constraint (a broken index?): REINDEX there and mend the rows.",
+    "53200": "Raise max_locks_per_transaction or the memory of the target, then run the same again.",
+}
+
+
+async def make(connection: Connection, ledger: Ledger, entries: Sequence[Entry], kind: str) -> None:
+    """All of `entries`, in their order, in as few transactions as is safe. Raises TransferFailed that names the entry."""
+    for start in range(0, len(entries), BATCH):
+        batch = entries[start : start + BATCH]
+        name = f"{batch[0].number}-{batch[-1].number}"
+        if not ledger.has(kind, name):
+            await _make_batch(connection, ledger, batch, kind, name)
+
+
+async def _make_batch(connection: Connection, ledger: Ledger, batch: Sequence[Entry], kind: str, name: str) -> None:
+    try:
+        async with connection.transaction():
+            await connection.execute(b"\n".join(entry.text for entry in batch))
+            await ledger.note(connection, kind, name)
+    except psycopg.Error as refused:
+        if is_lost(refused):
+            raise
+        await _name_culprit(connection, batch)
+        raise failed_at("the schema", refused) from refused
+    ledger.confirm(kind, name)
+
+
+async def _name_culprit(connection: Connection, batch: Sequence[Entry]) -> None:
+    """The same one by one, and nothing of it stays. Raises TransferFailed at the entry that the server refuses."""
+    async with connection.transaction(force_rollback=True):
+        for entry in batch:
+            try:
+                await connection.execute(entry.text)
+            except psycopg.Error as refused:
+                if is_lost(refused):
+                    raise
+                raise failed_at(entry.label, refused) from refused
+
+
+async def make_leniently(connection: Connection, ledger: Ledger, entries: Sequence[Entry], kind: str) -> list[str]:
+    """Rights, comments and labels: a statement that the target's role may not run, or whose role isn't there, is left out.
+
+    Returns what was left out, a line for each. Tries all at once first.
+    """
+    left_out: list[str] = []
+    for start in range(0, len(entries), BATCH):
+        batch = entries[start : start + BATCH]
+        name = f"{batch[0].number}-{batch[-1].number}"
+        if ledger.has(kind, name):
+            continue
+        try:
+            await _make_batch(connection, ledger, batch, kind, name)
+        except TransferFailed:
+            async with connection.transaction():
+                for entry in batch:
+                    left_out += await _make_what_can_be(connection, entry)
+                await ledger.note(connection, kind, name)
+            ledger.confirm(kind, name)
+    return left_out
+
+
+async def _make_what_can_be(connection: Connection, entry: Entry) -> list[str]:
+    left_out = []
+    for statement in STATEMENTS.findall(entry.text):
+        try:
+            async with connection.transaction():
+                await connection.execute(statement)
+        except (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedObject) as refused:
+            left_out.append(f"{entry.label}: {one_line(refused)}")
+        except psycopg.Error as refused:
+            if is_lost(refused):
+                raise
+            raise failed_at(entry.label, refused) from refused
+    return left_out
+
+
+@contextmanager
+def naming(label: str) -> Iterator[None]:
+    """A refusal of a server inside becomes a TransferFailed that names `label`; a lost session stays what it is."""
+    try:
+        yield
+    except (psycopg.Error, asyncpg.PostgresError) as refused:
+        if is_lost(refused):
+            raise
+        raise failed_at(label, refused) from refused
+
+
+def failed_at(label: str, refused: BaseException) -> TransferFailed | DiskFull:
+    """A thing that the server refused, by name, with what it answered."""
+    state = getattr(refused, "sqlstate", None) or ""
+    if state == "53100":
+        return DiskFull(
+            f"The target's disk is full: {label} does not fit.",
+            why=f"The server answered: {one_line(refused)}",
+            fix="Make room there, then run the same again: what is done is kept.",
+        )
+    fix = HINTS.get(state, "Mend what the server names, then run the same again: what is done is kept.")
+    return TransferFailed(
+        f"{label} could not be brought over.", why=f"The server answered: {one_line(refused)}", fix=fix
+    )

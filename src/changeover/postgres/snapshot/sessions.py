@@ -1,0 +1,168 @@
+"""Sessions on both sides: asyncpg reads COPY from the source, psycopg does all else; what each session sets for itself.
+
+asyncpg hands over what the socket gave it as one piece, where psycopg stops at every row: a quarter of the CPU for reading.
+Writing costs the same with both, and psycopg notices at once when the target ends a COPY in the middle.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import asyncpg
+import psycopg
+
+from changeover.errors import ChangeoverError, ServerUnreachable
+from changeover.errors.elsewhere import ConnectionLost, SnapshotGone
+from changeover.postgres.connect import Connection
+from changeover.postgres.location import KEEPALIVES, Location
+from changeover.postgres.reaching import reach
+
+SILENCE_MS: Final = 70_000
+"""After so long without an answer to what was sent, the other side is gone; as with the keepalives of KEEPALIVES."""
+APPLY: Final = (
+    "SELECT count(set_config(s.name, v.setting, false))"
+    " FROM unnest($1::text[], $2::text[]) v (name, setting) JOIN pg_catalog.pg_settings s ON s.name = v.name"
+)
+"""Settings that this version doesn't know are left out."""
+EVERYWHERE: Final = {
+    "search_path": "",
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
+    "transaction_timeout": "0",
+    "row_security": "off",  # an error where row-level security would silently hide rows
+    "DateStyle": "ISO",
+    "IntervalStyle": "postgres",
+    "TimeZone": "UTC",
+    "bytea_output": "hex",
+    "extra_float_digits": "3",
+    "xmloption": "content",
+}
+READING: Final = EVERYWHERE | {"synchronize_seqscans": "off", "default_transaction_read_only": "on"}
+WRITING: Final = EVERYWHERE | {
+    "default_transaction_read_only": "off",
+    "synchronous_commit": "off",
+    "check_function_bodies": "off",
+    "client_min_messages": "error",  # anything said during a COPY is taken for its end
+    "standard_conforming_strings": "on",
+    "vacuum_cost_delay": "0",
+}
+ASYNCPG_KNOWS: Final = ("user", "password", "port", "dbname", "sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl")
+
+
+@asynccontextmanager
+async def reading_control(location: Location, name: str) -> AsyncIterator[Connection]:
+    """A psycopg session on the source, read-only. Raises what `reach` raises."""
+    async with reach(location, application_name=name, statement_timeout_s=0) as connection:
+        await settle(connection, READING | {"client_encoding": "UTF8"})  # else names from SQL_ASCII would be bytes
+        yield connection
+
+
+@asynccontextmanager
+async def writing(location: Location, name: str, *, encoding: str = "UTF8") -> AsyncIterator[Connection]:
+    """A psycopg session on the target that sends bytes as `encoding`. Raises what `reach` raises.
+
+    It does not wait for its commits to be durable: after a crash of the server the ledger says what is left of them.
+    """
+    patient = location.with_(tcp_user_timeout=str(SILENCE_MS))
+    async with reach(patient, application_name=name, is_read_only=False, statement_timeout_s=0) as connection:
+        await settle(connection, WRITING | {"client_encoding": encoding})
+        await _settle_load(connection)
+        yield connection
+
+
+async def settle(connection: Connection, settings: dict[str, str]) -> None:
+    """Set what this version knows of `settings`, for the session."""
+    query = APPLY.replace("$1", "%s").replace("$2", "%s")
+    await connection.execute(query.encode(), [list(settings), list(settings.values())])
+
+
+async def _settle_load(connection: Connection) -> None:
+    await connection.execute(
+        "SELECT set_config('maintenance_work_mem', greatest(m.setting::int, least(b.setting::int * 8, 262144)) || 'kB', false)"
+        " FROM pg_catalog.pg_settings m, pg_catalog.pg_settings b"
+        " WHERE m.name = 'maintenance_work_mem' AND b.name = 'shared_buffers'"
+    )
+    with contextlib.suppress(psycopg.errors.InsufficientPrivilege):
+        # Triggers of extensions on their own tables; those of the database itself come after the data anyway.
+        await connection.execute("SELECT set_config('session_replication_role', 'replica', false)")
+
+
+async def open_reader(location: Location, name: str, snapshot: str, *, encoding: str = "UTF8") -> Any:
+    """An asyncpg session that reads at `snapshot`. Raises ConnectionLost, ServerUnreachable; see `why_lost`."""
+    try:
+        reader = await asyncpg.connect(**_for_asyncpg(location), timeout=20, server_settings={"application_name": name})
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as refused:
+        raise ServerUnreachable(
+            f"The server of {location} does not answer.", why=one_line(refused), fix="It is tried again."
+        ) from refused
+    try:
+        _keep_alive(reader)
+        settings = READING | {"client_encoding": encoding}
+        await reader.fetchval(APPLY, list(settings), list(settings.values()))
+        await reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        await reader.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
+    except (asyncpg.InvalidParameterValueError, asyncpg.UndefinedObjectError) as gone:
+        reader.terminate()
+        raise SnapshotGone(
+            "The snapshot of the source is gone.", why=one_line(gone), fix="The copy takes a new one by itself."
+        ) from gone
+    except BaseException:
+        reader.terminate()
+        raise
+    return reader
+
+
+def _for_asyncpg(location: Location) -> dict[str, Any]:
+    given = {name: location.parameters[name] for name in ASYNCPG_KNOWS if name in location.parameters}
+    chosen: dict[str, Any] = {}
+    if given.get("sslrootcert") == "system":
+        del given["sslrootcert"]
+        chosen["ssl"] = ssl.create_default_context()
+    # An empty passfile: what is not in the address is nobody's.
+    there = {"dsn": Location({"host": "there", **given}).url, "host": location.host, "port": location.port}
+    return there | {"passfile": "/nonexistent"} | chosen
+
+
+def _keep_alive(reader: Any) -> None:
+    """As KEEPALIVES does for libpq; asyncpg has no parameter for it."""
+    transport = getattr(reader, "_transport", None)
+    plain = transport.get_extra_info("socket") if transport else None
+    if plain is None or plain.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (
+        (socket.TCP_KEEPIDLE, KEEPALIVES["keepalives_idle"]),
+        (socket.TCP_KEEPINTVL, KEEPALIVES["keepalives_interval"]),
+        (socket.TCP_KEEPCNT, KEEPALIVES["keepalives_count"]),
+    ):
+        plain.setsockopt(socket.IPPROTO_TCP, option, int(value))
+
+
+def is_lost(failure: BaseException) -> bool:
+    """A session, or the server behind it, went away: trying again can help."""
+    if isinstance(failure, ChangeoverError):
+        return isinstance(failure, (ConnectionLost, ServerUnreachable))
+    state = getattr(failure, "sqlstate", None)
+    if state:
+        return state.startswith(("08", "57P")) or state in ("53300", "25P03", "25P04", "40P01")
+    return isinstance(failure, (OSError, asyncpg.InterfaceError, psycopg.OperationalError, psycopg.InterfaceError,
+                                asyncio.IncompleteReadError))  # fmt: skip
+
+
+def one_line(failure: BaseException) -> str:
+    """What the driver says, with the server's detail and hint; never a password."""
+    parts = [str(failure)]
+    diag = getattr(failure, "diag", None)
+    for extra in ("detail", "hint"):
+        said = getattr(failure, extra, None) or (getattr(diag, f"message_{extra}", None) if diag else None)
+        if said and said not in parts[0]:
+            parts.append(said)
+    return " ".join(" ".join(parts).split()) or type(failure).__name__

@@ -1,0 +1,96 @@
+"""For who has a database copied: start the program, look how far it is, end it. Knows it by its work folder alone."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from changeover.errors.base import Reported
+from changeover.hosts.processes import Process, end_all, everything_running
+from changeover.hosts.programs import last_lines, wait_until_shown
+from changeover.postgres.progress import Progress
+from changeover.postgres.snapshot.job import Job
+
+MODULE: Final = "changeover.postgres.snapshot"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the program ended; one of the two."""
+
+    report: dict[str, Any] | None = None
+    error: Reported | None = None
+
+
+async def start(job: Job, work: Path) -> Process | None:
+    """Start the program, which outlives us; None when it has ended already. `work` is made, for us alone.
+
+    Nothing happens when one works there already.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    work.chmod(0o700)
+    if found := processes(work):
+        return found[0]
+    (work / "outcome.json").unlink(missing_ok=True)
+    await asyncio.to_thread(_start, job, work)
+    return next(iter(processes(work)), None)
+
+
+def _start(job: Job, work: Path) -> None:
+    with (work / "log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", MODULE, "--work", str(work)],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            cwd=work,
+            env={"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC"},  # no PG… of whoever starts it
+        )
+    assert process.stdin  # noqa: S101 – a pipe was asked for
+    with process.stdin as pipe:
+        pipe.write(job.as_json().encode())
+    threading.Thread(target=process.wait, name=f"reap {process.pid}", daemon=True).start()
+    wait_until_shown(process)
+
+
+def look(work: Path) -> Progress | Outcome:
+    """How far it is, or how it ended. Without an outcome and without a process it was killed: start it again."""
+    try:
+        said = json.loads((work / "outcome.json").read_text())
+        return Outcome(said.get("report"), Reported(said["error"]) if "error" in said else None)
+    except FileNotFoundError:
+        pass
+    try:
+        shown = json.loads((work / "progress.json").read_text())
+    except FileNotFoundError:
+        return Progress("start")
+    shown.pop("percent", None)
+    return Progress(**shown)
+
+
+def processes(work: Path) -> list[Process]:
+    """The program and its children: all that work in this folder."""
+    home = work.resolve()
+    return [one for one in everything_running() if one.working_directory == home]
+
+
+async def stop(work: Path) -> None:
+    """End it tidily, and by force where that takes too long. What is done is kept."""
+    await end_all(lambda: processes(work), gently=signal.SIGTERM)
+
+
+def last_said(work: Path) -> str:
+    """The end of its log."""
+    try:
+        return last_lines((work / "log").read_text(errors="replace"))
+    except FileNotFoundError:
+        return last_lines("")

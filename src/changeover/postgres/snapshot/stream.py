@@ -1,0 +1,61 @@
+"""One piece of a table, from one session's COPY straight into another's, and its row in the ledger."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+from collections.abc import Callable
+from typing import Any
+
+from changeover.errors.elsewhere import ConnectionLost
+from changeover.postgres.connect import Connection
+from changeover.postgres.snapshot.ledger import Ledger
+from changeover.postgres.snapshot.pieces import Piece, emptying, reading, writing
+
+
+class _TargetSpoke(Exception):
+    """The target said something in the middle of a COPY: nearly always an error, and then the rest need not be sent."""
+
+
+async def copy_piece(
+    reader: Any, target: Connection, ledger: Ledger, piece: Piece, told: Callable[[int], None]
+) -> None:
+    """Bring the rows; `told` gets the bytes of each part as it went through. All of it is one transaction.
+
+    Raises what the drivers raise; ConnectionLost when it broke off without a reason. Then neither session is usable.
+    """
+    facts = {"bytes": 0}
+    async with target.transaction():
+        if statement := emptying(piece):
+            await target.execute(statement)
+        is_whole = False
+        async with target.cursor() as cursor, cursor.copy(writing(piece)) as copy:
+            answered = select.poll()
+            answered.register(target.pgconn.socket, select.POLLIN)
+
+            async def pass_on(part: bytes) -> None:
+                if answered.poll(0):
+                    raise _TargetSpoke
+                await copy.write(part)
+                facts["bytes"] += len(part)
+                told(len(part))
+
+            with contextlib.suppress(_TargetSpoke):  # leaving the block asks for the target's error and raises it
+                await _read(reader, piece, pass_on)
+                is_whole = True
+        if not is_whole:
+            raise ConnectionLost(f"The target broke off the copy of {piece.name}.", fix="It is tried again.")
+        await ledger.note(target, "rows", piece.name, **facts)
+    ledger.confirm("rows", piece.name, **facts)
+
+
+async def _read(reader: Any, piece: Piece, pass_on: Any) -> None:
+    form = "binary" if piece.table.is_plain else "text"
+    query = reading(piece)
+    if query is not None:
+        await reader.copy_from_query(query, output=pass_on, format=form)
+        return
+    columns = list(piece.table.columns) or None
+    await reader.copy_from_table(
+        piece.table.name, schema_name=piece.table.schema, columns=columns, output=pass_on, format=form
+    )

@@ -1,0 +1,82 @@
+"""How far the program is, kept in memory by the parts and written to its work folder, where others look."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from changeover.postgres.progress import Progress
+
+EVERY_S: Final = 0.25
+RATE_OVER_S: Final = 20
+
+
+class Telling:
+    """Set its fields at will; `keep_writing` shows them to others."""
+
+    def __init__(self, work: Path) -> None:
+        self.work = work
+        self.phase, self.says = "connect", ""
+        self.things_done = self.things_total = 0
+        self.bytes_done = self.bytes_total = 0
+        self.notes: list[str] = []
+        """What the report says besides figures."""
+        self.seconds: dict[str, float] = {}
+        """By phase."""
+        self._began = time.monotonic()
+        self._samples: deque[tuple[float, int]] = deque()
+
+    def enter(self, phase: str, says: str = "", *, things: int = 0) -> None:
+        """A new phase begins."""
+        now = time.monotonic()
+        self.seconds[self.phase] = self.seconds.get(self.phase, 0.0) + now - self._began
+        self._began = now
+        self.phase, self.says, self.things_done, self.things_total = phase, says, 0, things
+        self._say(f"{phase}: {says}" if says else phase)
+
+    def note(self, text: str) -> None:
+        """For the report and the log."""
+        if text not in self.notes:
+            self.notes.append(text)
+            self._say(text)
+
+    def _say(self, text: str) -> None:
+        print(time.strftime("%H:%M:%S", time.gmtime()), text, flush=True)
+
+    def progress(self) -> Progress:
+        rate = self._rate()
+        left = (self.bytes_total - self.bytes_done) / rate if rate and self.bytes_done < self.bytes_total else None
+        return Progress(
+            self.phase, self.says, self.things_done, self.things_total, self.bytes_done, self.bytes_total, rate, left
+        )
+
+    def _rate(self) -> float | None:
+        now = time.monotonic()
+        self._samples.append((now, self.bytes_done))
+        while now - self._samples[0][0] > RATE_OVER_S:
+            self._samples.popleft()
+        then, before = self._samples[0]
+        seconds = now - then
+        return (self.bytes_done - before) / seconds if seconds > 1 and self.bytes_done > before else None
+
+    async def keep_writing(self) -> None:
+        """Until it is cancelled."""
+        while True:
+            self.write()
+            await asyncio.sleep(EVERY_S)
+
+    def write(self) -> None:
+        replace_json(self.work / "progress.json", self.progress().as_dict())
+
+
+def replace_json(path: Path, content: Mapping[str, Any]) -> None:
+    """In one act: whoever reads finds the old or the new."""
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    new.write_text(json.dumps(content))
+    new.replace(path)

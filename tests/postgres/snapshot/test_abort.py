@@ -1,0 +1,66 @@
+"""An abort leaves both sides as they were, whatever state the copy was in and whichever side is gone."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from tests.corpus.servers import Server, run_sql
+from tests.postgres.snapshot.conftest import ROLES, Copy, dump, sessions, wait_until
+
+POINTS = ('rows "public"."orders"', "phase done")
+MORE_POINTS = ("phase roles", "phase keys", "phase rights")
+
+
+@pytest.mark.parametrize("point", [*POINTS, *(pytest.param(point, marks=pytest.mark.long) for point in MORE_POINTS)])
+def test_what_was_made_goes_and_what_was_there_stays(copy: Copy, point: str) -> None:
+    run_sql(copy.target, "CREATE SCHEMA _heroku", "CREATE FUNCTION _heroku.f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+            "CREATE EXTENSION hstore", "GRANT CREATE ON SCHEMA public TO pg_monitor")  # fmt: skip
+    before = dump(copy.target)
+    copy.harm(point)
+    assert copy.run() is None
+    assert copy.clean() == []
+    assert dump(copy.target) == before
+    assert run_sql(copy.target, "SELECT FROM pg_roles WHERE rolname = ANY(ARRAY['owner of it', 'reader'])") == []
+    assert run_sql(copy.target, "SELECT FROM pg_db_role_setting") == []
+    wait_until(lambda: sessions(copy.source) == sessions(copy.target) == [])
+    assert copy.clean() == []
+
+
+@pytest.mark.long
+def test_a_dead_source_does_not_hinder_it(copy: Copy, source_server: Server) -> None:
+    empty = dump(copy.target)
+    copy.harm('rows "public"."orders"')
+    assert copy.run() is None
+    asyncio.run(source_server.cluster.kill())
+    try:
+        assert copy.clean() == []
+    finally:
+        asyncio.run(source_server.cluster.start())
+    assert dump(copy.target) == empty
+
+
+def test_with_a_dead_target_it_says_what_remains_and_can_be_asked_again(copy: Copy, target_server: Server) -> None:
+    empty = dump(copy.target)
+    copy.harm('rows "public"."orders"')
+    assert copy.run() is None
+    asyncio.run(target_server.cluster.kill())
+    try:
+        (remains,) = copy.clean()
+    finally:
+        asyncio.run(target_server.cluster.start())
+    assert copy.target.database in remains
+    assert "does not answer" in remains
+    assert copy.clean() == []
+    assert dump(copy.target) == empty
+
+
+def test_a_role_that_is_used_elsewhere_meanwhile_stays_and_is_named(copy: Copy, target_server: Server) -> None:
+    copy.harm("phase keys")
+    assert copy.run() is None
+    other = target_server.database()
+    run_sql(other, f'CREATE SCHEMA used AUTHORIZATION "{ROLES[0]}"')
+    (remains,) = copy.clean()
+    assert f"Role {ROLES[0]}" in remains
+    target_server.drop(other)
+    assert copy.clean() == []

@@ -1,0 +1,102 @@
+"""What is decided without any server: how tables are cut, which pg_dump is used, what passes for an entry of the schema."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from changeover.errors import NoInstallation
+from changeover.errors.elsewhere import TransferFailed
+from changeover.postgres.clients import client_for, clients_for
+from changeover.postgres.installations import Installation
+from changeover.postgres.snapshot.archive import split
+from changeover.postgres.snapshot.contents import Table
+from changeover.postgres.snapshot.pieces import pieces_of, plan_cuts, reading, writing
+
+GB = 1 << 30
+TABLE = Table(1, "public", 'a"b', GB, GB, ("id", "x y"), 2, is_plain=True, condition=None, extension=None)
+
+
+def cut(*tables: Table, version_num: int = 150000, connections: int = 2, range_bytes: int = 4 * GB) -> list[int]:
+    """How many pieces each table comes in, in the order of work."""
+    cuts = plan_cuts(tables, version_num=version_num, connections=connections, range_bytes=range_bytes)
+    return [piece.of for piece in pieces_of(tables, cuts) if piece.first == 0]
+
+
+def test_a_table_that_would_outlast_the_others_is_cut_for_all_connections() -> None:
+    small = replace(TABLE, name="small", bytes=GB // 100, heap_bytes=GB // 100)
+    other = replace(TABLE, name="other")
+    assert cut(small, TABLE) == [4, 1]
+    assert cut(small, TABLE, connections=1) == [1, 1]
+    assert cut(TABLE, other) == [1, 1]
+    assert cut(TABLE, version_num=130000) == [1]
+
+
+def test_no_piece_is_larger_than_asked() -> None:
+    assert cut(TABLE, replace(TABLE, name="other"), range_bytes=GB // 8) == [8, 8]
+
+
+def test_the_pieces_of_a_table_are_all_of_it_once() -> None:
+    pieces = pieces_of([TABLE], {TABLE.quoted: [0, 7, 20]})
+    where = [str(reading(piece)).partition(" FROM ")[2] for piece in pieces]
+    assert where == [
+        """ONLY "public"."a""b" WHERE ctid >= '(0,0)'::tid AND ctid < '(7,0)'::tid""",
+        """ONLY "public"."a""b" WHERE ctid >= '(7,0)'::tid AND ctid < '(20,0)'::tid""",
+        """ONLY "public"."a""b" WHERE ctid >= '(20,0)'::tid""",
+    ]
+
+
+def test_only_what_comes_whole_is_frozen_and_only_plain_types_are_binary() -> None:
+    (whole,), (first, _) = pieces_of([TABLE], {}), pieces_of([TABLE], {TABLE.quoted: [0, 7]})
+    odd = pieces_of([replace(TABLE, is_plain=False)], {})[0]
+    begins = 'COPY "public"."a""b" ("id", "x y") FROM STDIN WITH '
+    assert [writing(piece).as_string() for piece in (whole, first, odd)] == [
+        f"{begins}(FORMAT binary, FREEZE)",
+        f"{begins}(FORMAT binary)",
+        f"{begins}(FORMAT text, FREEZE)",
+    ]
+
+
+def installed(major: int, *, has_tls: bool = True) -> Installation:
+    tools = frozenset({"pg_dump", "pg_restore", "psql"})
+    nothing: frozenset[str] = frozenset()
+    return Installation(Path(f"/pg/{major}"), "system", (major, 1), has_tls, True, nothing, tools, nothing, nothing)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "there", "chosen"),
+    [(15, 17, (14, 15, 16, 17, 18), 17), (15, 17, (15, 16, 18), 16), (15, 17, (18,), 18), (15, 15, (15, 17), 15),
+     (17, 15, (15, 17, 18), 17), (12, 12, (14, 18), 14)],
+)  # fmt: skip
+def test_the_dump_is_never_older_than_its_server_and_as_near_to_the_target_as_can_be(
+    source: int, target: int, there: tuple[int, ...], chosen: int
+) -> None:
+    found = clients_for(source * 10000, target * 10000, map(installed, there))
+    assert (found.dump, found.restore) == (Path(f"/pg/{chosen}/pg_dump"), Path(f"/pg/{chosen}/pg_restore"))
+
+
+def test_without_a_fitting_one_the_error_says_which_to_install() -> None:
+    with pytest.raises(NoInstallation, match="pg_dump here for a PostgreSQL 17") as missing:
+        client_for(170002, "pg_dump", [installed(15), installed(18, has_tls=False)], needs_tls=True)
+    assert "postgresql-17" in missing.value.fix
+
+
+def entry(number: int, text: str) -> str:
+    return (
+        f"--\n-- TOC entry {number} (class 1259 OID 16385)\n-- Dependencies: 3 4\n"
+        f"-- Name: t; Type: TABLE; Schema: public; Owner: me\n-- Data Pos: 0\n--\n\n{text}\n\n\n"
+    )
+
+
+def test_each_entry_is_told_apart_with_its_owner() -> None:
+    (made,) = split(("SET x = 1;\n" + entry(7, "CREATE TABLE t ();")).encode(), [6, 7])
+    assert (made.number, made.kind, made.owner, made.text) == (7, "TABLE", "me", b"CREATE TABLE t ();")
+
+
+def test_text_in_the_database_that_looks_like_an_entry_is_not_taken_for_one() -> None:
+    with pytest.raises(TransferFailed, match="could not be read"):
+        split((entry(7, "COMMENT ON x IS '\n" + entry(99, "DROP TABLE t;") + "';")).encode(), [7])
+    with pytest.raises(TransferFailed, match="could not be read"):
+        split((entry(7, "COMMENT ON x IS '\n" + entry(8, "';")) + entry(8, "")).encode(), [7, 8])
