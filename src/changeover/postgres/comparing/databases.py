@@ -1,0 +1,77 @@
+"""The door: two databases in, what is alike and what isn't out. Reads only, each side in one snapshot of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from changeover.postgres.comparing.comparison import Comparison, Part
+from changeover.postgres.comparing.contents import Contents
+from changeover.postgres.comparing.extensions import compare_extensions
+from changeover.postgres.comparing.large_objects import compare_large_objects
+from changeover.postgres.comparing.relations import read_relations
+from changeover.postgres.comparing.schema import compare_schemas
+from changeover.postgres.comparing.sequences import compare_sequences
+from changeover.postgres.comparing.sides import open_side, together
+from changeover.postgres.installations import find_installations
+from changeover.postgres.location import Location
+from changeover.postgres.progress import Progress, Tell
+
+OURS = "_changeover"
+"""The schema in which a migration keeps its books on the target while it runs."""
+
+
+async def nobody(progress: Progress) -> None:
+    """For who doesn't want to know how far it is."""
+
+
+async def compare(
+    source: Location,
+    target: Location,
+    *,
+    is_quick: bool = False,
+    connections: int = 2,
+    skip_schemas: Iterable[str] = (),
+    skip_extensions: Iterable[str] = (),
+    installations: Iterable[Path] = (),
+    compares_owners: bool = False,
+    shows_values: bool = False,
+    tell: Tell = nobody,
+) -> Comparison:
+    """`is_quick` counts rows and leaves large objects alone. `connections` are those to each side (at least 2).
+    `installations` are folders of PostgreSQLs of this host beside those that are found anyway: a pg_dump is in one.
+
+    `shows_values` puts the differing values of the first row into the answer, cut off: they are somebody's data.
+    Raises ServerUnreachable, LoginRefused, NotTrusted, ConnectionLost; whatever else keeps something from being compared
+    makes that unknown in the answer.
+    """
+    began = time.monotonic()
+    schemas, extensions = [OURS, *skip_schemas], list(skip_extensions)
+    tables = Part("tables")
+    contents = Contents(tables, connections, is_quick, shows_values, tell)
+    async with AsyncExitStack() as stack:
+        here, there = [
+            await stack.enter_async_context(
+                open_side(name, location, connections=max(2, connections), parallel=2 if is_quick else 0)
+            )
+            for name, location in (("source", source), ("target", target))
+        ]
+        await tell(Progress("compare schemas"))
+        known = await asyncio.to_thread(find_installations, installations)
+        schema = await compare_schemas(
+            here, there, installations=known, skip_schemas=schemas, compares_owners=compares_owners
+        )
+        kinds = await together(
+            compare_extensions(here, there, skip_extensions=extensions),
+            compare_sequences(here, there, skip_schemas=schemas, skip_extensions=extensions),
+        )
+        relations = await together(
+            *(read_relations(side, skip_schemas=schemas, skip_extensions=extensions) for side in (here, there))
+        )
+        await contents.compare(here, there, (relations[0], relations[1]))
+        parts = [schema, tables, kinds[1], *([] if is_quick else [await compare_large_objects(here, there)]), kinds[0]]
+    seconds = time.monotonic() - began
+    return Comparison(tuple(parts), is_quick, contents.bytes_compared, contents.rows, contents.seconds, seconds)

@@ -1,0 +1,90 @@
+"""The schema of one side as pg_dump writes it, cut into its objects. Both sides are written by the same pg_dump."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+
+from changeover.hosts.programs import last_lines
+from changeover.postgres.comparing.sides import Side
+
+HEADER = re.compile(
+    r"^--\n-- Name: (?P<name>.*?); Type: (?P<type>[A-Z ]+); Schema: (?P<schema>.*?);"
+    r" Owner: ?(?P<owner>.*?)(?:; Tablespace: .*)?\n--\n",
+    re.MULTILINE,
+)
+FRAME = re.compile(
+    r"^(?:SET default_\w+ = .*;|\\(?:un)?restrict .*|--\n-- PostgreSQL database dump complete\n--)\n?", re.M
+)
+"""Stands between objects and belongs to none."""
+
+
+@dataclass(frozen=True, order=True)
+class Thing:
+    """One object of a schema."""
+
+    type: str
+    schema: str
+    name: str
+
+    @property
+    def title(self) -> str:
+        place = "" if self.schema == "-" else f"{self.schema}."
+        return f"{self.type.lower()} {place}{self.name}"
+
+
+class DumpFailed(Exception):
+    """pg_dump's own words; holds no secret, as it never sees one but in its environment."""
+
+
+def dump_arguments(program: Path, side: Side, *, skip_schemas: Iterable[str], compares_owners: bool) -> list[str]:
+    """Where to, and as whom, is in the environment."""
+    rights = [] if compares_owners else ["--no-owner", "--no-privileges"]
+    encoding = [] if side.encoding == "SQL_ASCII" else ["--encoding=UTF8"]
+    skipped = [f"--exclude-schema={pattern(name)}" for name in skip_schemas]
+    parts = ["--no-tablespaces", "--no-publications", "--no-subscriptions", "--no-security-labels"]
+    asked = ["--schema-only", "--no-password", "--lock-wait-timeout=10s", f"--snapshot={side.snapshot}"]
+    return [str(program), *asked, *parts, *rights, *encoding, *skipped]
+
+
+def pattern(name: str) -> str:
+    """One name, literally, as pg_dump's patterns want it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+async def dump_schema(arguments: list[str], side: Side) -> str:
+    """Its output. Raises DumpFailed. Ends the program when nobody waits for it any more."""
+    program = Path(arguments[0])
+    surroundings = {"LC_ALL": "C", "TZ": "UTC", "PATH": f"{program.parent}:/usr/bin:/bin"}
+    child = await asyncio.create_subprocess_exec(
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=surroundings | side.location.environment(),
+    )
+    try:
+        output, said = await child.communicate()
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
+    if child.returncode:
+        raise DumpFailed(last_lines(said.decode(errors="replace"), 2))
+    return output.decode("utf-8", errors="surrogateescape")
+
+
+def things_in(dump: str) -> dict[Thing, str]:
+    """What makes each object; several entries of one name are put together."""
+    found: dict[Thing, str] = {}
+    headers = list(HEADER.finditer(dump))
+    for header, following in zip_longest(headers, headers[1:]):
+        text = dump[header.end() : following.start() if following else len(dump)]
+        thing = Thing(header["type"], header["schema"], header["name"])
+        text = f"-- Owner: {header['owner']}\n{FRAME.sub('', text).strip()}"
+        found[thing] = f"{found[thing]}\n{text}" if thing in found else text
+    return found

@@ -1,0 +1,35 @@
+"""Which extensions both sides have: one that is missing is a difference, another version or schema worth a note."""
+
+from __future__ import annotations
+
+from changeover.postgres.comparing.comparison import Difference, Part
+from changeover.postgres.comparing.sides import Side, together
+
+EXTENSIONS = """
+SELECT x.extname::text, x.extversion, n.nspname::text FROM pg_extension x JOIN pg_namespace n ON n.oid = x.extnamespace
+ WHERE x.extname <> ALL (%s)
+"""
+
+
+async def compare_extensions(source: Side, target: Side, *, skip_extensions: list[str]) -> Part:
+    """Only what the source has counts; a target may offer more."""
+    part = Part("extensions", how="names, versions and schemas")
+    here, there = await together(*(_read(side, skip_extensions) for side in (source, target)))
+    for name, (version, schema) in sorted(here.items()):
+        title = f"extension {name}"
+        if name not in there:
+            part.differs(Difference(title, "is missing on the target"))
+            continue
+        part.compared += 1
+        other_version, other_schema = there[name]
+        if schema != other_schema:
+            part.differs(Difference(title, f"is in schema {schema} on the source and {other_schema} on the target"))
+        if version != other_version:
+            part.notes.append(f"{title} is {version} on the source and {other_version} on the target")
+    part.notes += [f"extension {name} is on the target only" for name in sorted(there.keys() - here.keys())]
+    return part
+
+
+async def _read(side: Side, skip_extensions: list[str]) -> dict[str, tuple[str, str]]:
+    rows = await side.rows(EXTENSIONS, [skip_extensions])
+    return {name: (version, schema) for name, version, schema in rows}

@@ -1,0 +1,66 @@
+"""What a pg_dump of one version writes differently for servers of two majors though it means the same. Each rule says why."""
+
+from __future__ import annotations
+
+import re
+
+from changeover.postgres.comparing.dumps import Thing
+
+TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")+"|[^\W\d][\w$]*|[\d.]+\d|\S""")
+NAMED_NOT_NULL = re.compile(r"""CONSTRAINT (?:\w+|"(?:[^"]|"")+") NOT NULL""")
+RANGES_HAVE_MULTIRANGES_SINCE, NOT_NULL_IS_NAMED_SINCE = 14, 18
+NAME = re.compile(r"""(?:"|[^\W\d])""")
+
+
+def belongs_to_the_server(thing: Thing) -> bool:
+    """Extensions are compared by themselves. The schema public is everywhere; who owns it changed with 15."""
+    if thing.type == "EXTENSION" or (thing.type == "COMMENT" and thing.name.startswith("EXTENSION ")):
+        return True
+    if thing.type in ("SCHEMA", "COMMENT") and thing.name in ("public", "SCHEMA public"):
+        return True
+    return thing.type == "ACL" and thing.name in ("SCHEMA public", "public")
+
+
+def normalised(thing: Thing, text: str) -> str:
+    """Without what means nothing on any version."""
+    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+    if thing.type in ("ACL", "DEFAULT ACL"):
+        lines.sort()  # grants stand in the order in which they were given
+    return "\n".join(lines)
+
+
+def without_newer_words(thing: Thing, text: str, majors: tuple[int, int]) -> str:
+    """Without what only the newer of the two majors knows and made up for itself."""
+    older, newer = sorted(majors)
+    if older < RANGES_HAVE_MULTIRANGES_SINCE <= newer and thing.type == "TYPE":
+        return "\n".join(line.rstrip(",") for line in text.splitlines() if "multirange_type_name = " not in line)
+    if older < NOT_NULL_IS_NAMED_SINCE <= newer and thing.type.endswith("TABLE"):
+        # a name that had to be cut off looks like somebody's own
+        return NAMED_NOT_NULL.sub("NOT NULL", text)
+    return text
+
+
+def same_but_for_qualifiers(thing: Thing, older: str, newer: str) -> bool:
+    """From 16 on, a column is printed without its table where there is only one: a qualifier may be missing in the newer
+    text, and nothing else may be different."""
+    if thing.type not in ("VIEW", "MATERIALIZED VIEW", "RULE"):
+        return False
+    one, other = TOKEN.findall(older), [*TOKEN.findall(newer), "", ""]
+    i = j = 0
+    while i < len(one):
+        if one[i + 1 : i + 2] == ["."] and other[j + 1] != "." and NAME.match(one[i]):
+            i += 2
+        elif one[i] == other[j]:
+            i, j = i + 1, j + 1
+        else:
+            return False
+    return not other[j]
+
+
+def same_but_for_order(thing: Thing, source: str, target: str) -> bool:
+    """Two tables whose lines are the same ones."""
+    if thing.type not in ("TABLE", "FOREIGN TABLE", "TYPE"):
+        return False
+    return sorted(line.strip().rstrip(",") for line in source.splitlines()) == sorted(
+        line.strip().rstrip(",") for line in target.splitlines()
+    )

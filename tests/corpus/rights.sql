@@ -1,0 +1,40 @@
+-- G15, G16: owners, rights of every kind, roles with and without passwords. Roles belong to the server: made where missing.
+DO $$ BEGIN
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'corpus owner') THEN
+    CREATE ROLE "corpus owner" NOLOGIN;
+    CREATE ROLE corpus_reader LOGIN PASSWORD 'reader' CONNECTION LIMIT 5;
+    CREATE ROLE "corpus ""app""" LOGIN IN ROLE corpus_reader;
+    ALTER ROLE corpus_reader SET work_mem = '5MB';
+  END IF;
+END $$;
+CREATE SCHEMA rights AUTHORIZATION "corpus owner";
+SET search_path = rights, pg_catalog;
+CREATE TABLE owned (id int PRIMARY KEY, secret text, open text);
+INSERT INTO owned VALUES (1, 's', 'o');
+ALTER TABLE owned OWNER TO "corpus owner";
+GRANT USAGE ON SCHEMA rights TO corpus_reader;
+GRANT SELECT (id, open), UPDATE (open) ON owned TO corpus_reader WITH GRANT OPTION;
+GRANT ALL ON owned TO "corpus ""app""";
+CREATE SEQUENCE counted;
+ALTER SEQUENCE counted OWNER TO "corpus owner";
+ALTER SEQUENCE counted OWNED BY owned.id;
+ALTER TABLE owned ALTER id SET DEFAULT nextval('counted');
+CREATE SEQUENCE granted;
+GRANT USAGE, SELECT ON SEQUENCE granted TO PUBLIC;
+CREATE FUNCTION private() RETURNS int LANGUAGE sql AS 'SELECT 1';
+REVOKE ALL ON FUNCTION private() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION private() TO corpus_reader;
+CREATE TYPE limited AS ENUM ('x');
+REVOKE USAGE ON TYPE limited FROM PUBLIC;
+CREATE VIEW seen AS SELECT id FROM owned;
+ALTER VIEW seen OWNER TO "corpus owner";
+GRANT SELECT ON seen TO PUBLIC;
+ALTER DEFAULT PRIVILEGES FOR ROLE "corpus owner" IN SCHEMA rights GRANT SELECT ON TABLES TO corpus_reader;
+ALTER DEFAULT PRIVILEGES FOR ROLE "corpus owner" REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+CREATE TABLE by_policy (id int, who name DEFAULT current_user);
+ALTER TABLE by_policy ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON by_policy TO corpus_reader USING (who = current_user);
+INSERT INTO by_policy VALUES (1, 'corpus_reader'), (2, 'somebody');
+SET ROLE "corpus owner";
+CREATE TABLE made_by_owner (id int);
+RESET ROLE;

@@ -1,0 +1,134 @@
+"""Everything in the corpus, moved from major to major by the snapshot method: equal for `compare`, and equal as dumps."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from tests.corpus.loading import EVERYWHERE, has_xml, load
+from tests.corpus.moving import by_snapshot, sorted_dumps
+from tests.corpus.servers import Server, programs_of, run_sql, running
+
+from changeover.postgres.comparing import Comparison, compare
+from changeover.postgres.location import Location
+
+HAS_MULTIRANGES_SINCE, QUALIFIES_LESS_SINCE, NAMES_NOT_NULL_SINCE = 14, 16, 18
+IMPATIENT: dict[str, Any] = {
+    "idle_in_transaction_session_timeout": "2s", "wal_sender_timeout": "5s", "password_encryption": "scram-sha-256",
+}  # fmt: skip
+"""G24: the sources end whoever is idle while he holds a snapshot. And their passwords are as the targets want them."""
+
+
+class Servers:
+    """Sources and targets of each major, started when they are first asked for."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack, self._running = stack, dict[tuple[str, int], Server]()
+
+    def pair(self, older: int, newer: int) -> tuple[Server, Server]:
+        return self._one("source", older), self._one("target", newer)
+
+    def _one(self, side: str, major: int) -> Server:
+        if (side, major) not in self._running:
+            programs = programs_of(major)
+            if programs is None:
+                pytest.skip(f"there is no PostgreSQL {major} here")
+            settings = IMPATIENT if side == "source" else {}
+            self._running[side, major] = self._stack.enter_context(running(programs, **settings))
+        return self._running[side, major]
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[Servers]:
+    with ExitStack() as stack:
+        yield Servers(stack)
+
+
+def named(found: Comparison) -> list[str]:
+    return [str(one) for one in (*found.differences, *found.unknown)]
+
+
+def dumped_differently(servers: tuple[Server, Server], databases: tuple[Location, Location]) -> list[str]:
+    """Lines that only one of the dumps has and that the two majors are not known to write each in its way."""
+    here, there = sorted_dumps(servers, databases)
+    majors = sorted(server.major for server in servers)
+    if majors[0] < QUALIFIES_LESS_SINCE <= majors[1]:
+        qualifier = re.compile(r'(?<![\w".])(?:\w+|"(?:[^"]|"")+")\.(?=[\w"])')
+        here, there = (sorted(qualifier.sub("", line) for line in lines) for lines in (here, there))
+    if majors[0] < NAMES_NOT_NULL_SINCE <= majors[1]:
+        there = sorted(re.sub(r'CONSTRAINT (?:\w+|".+") NOT NULL', "NOT NULL", line) for line in there)
+    if majors[0] < HAS_MULTIRANGES_SINCE <= majors[1]:
+        there = [line for line in there if "multirange_type_name = " not in line]
+    one, other = Counter(here), Counter(there)
+    return [*(f"< {line}" for line in (one - other).elements()), *(f"> {line}" for line in (other - one).elements())]
+
+
+SLOW = pytest.mark.long
+PAIRS = [
+    (15, 17),
+    (17, 18),
+    pytest.param(15, 15, marks=SLOW),
+    pytest.param(15, 18, marks=SLOW),
+    pytest.param(17, 17, marks=SLOW),
+    pytest.param(18, 18, marks=SLOW),
+    *(pytest.param(older, newer, marks=SLOW) for older in (12, 13, 14, 16) for newer in (17, 18)),
+]
+
+
+@pytest.mark.parametrize(("older", "newer"), PAIRS)
+async def test_the_corpus_arrives_as_it_was(servers: Servers, older: int, newer: int) -> None:
+    source, target = servers.pair(older, newer)
+    databases = source.database(), target.database()
+    xml = ["xml"] if has_xml(source) and has_xml(target) else []
+    load(databases[0], *EVERYWHERE, *xml)
+
+    await by_snapshot(*databases)
+
+    assert named(await compare(*databases, compares_owners=True)) == []
+    reader = databases[1].with_(user="corpus_reader", password="reader")
+    assert run_sql(reader, "SELECT id, open FROM rights.owned") == [(1, "o")]
+    assert dumped_differently((source, target), databases) == []
+    source.drop(databases[0])
+    target.drop(databases[1])
+
+
+@pytest.mark.long
+async def test_a_hundred_thousand_large_objects_arrive(servers: Servers) -> None:
+    """G27."""
+    source, target = servers.pair(15, 17)
+    databases = source.database(), target.database()
+    run_sql(databases[0], "SELECT lo_from_bytea(0, convert_to(g::text, 'UTF8')) FROM generate_series(1, 100000) g")
+
+    await by_snapshot(*databases)
+    found = await compare(*databases)
+    run_sql(
+        databases[1], "SELECT lo_put(oid, 0, 'x') FROM (SELECT max(oid) AS oid FROM pg_largeobject_metadata) AS last"
+    )
+    changed = await compare(*databases)
+
+    assert named(found) == []
+    assert next(part.compared for part in found.parts if part.name == "large objects") == 100000
+    assert [one.says for one in changed.differences] == ["has other content within its first 6 bytes"]
+    source.drop(databases[0])
+    target.drop(databases[1])
+
+
+ENCODINGS = [("sql_ascii", "SQL_ASCII", "SQL_ASCII"), ("latin1", "LATIN1", "UTF8"), ("latin1", "LATIN1", "LATIN1")]
+
+
+@pytest.mark.parametrize(("name", "here", "there"), ENCODINGS)
+async def test_encodings_arrive(servers: Servers, name: str, here: str, there: str) -> None:
+    """G19: bytes without an encoding stay as they are, letters stay letters."""
+    source, target = servers.pair(15, 17)
+    databases = source.database(encoding=here), target.database(encoding=there)
+    load(databases[0], f"encoding_{name}")
+
+    await by_snapshot(*databases)
+
+    assert named(await compare(*databases)) == []
+    source.drop(databases[0])
+    target.drop(databases[1])
