@@ -1,0 +1,33 @@
+"""Preflight checks over HTTP: the report for a source, and for a target. Changes nothing, and keeps nothing."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+
+from changeover.api.bodies import Body, Fields, named, required
+from changeover.api.desk import opened
+from changeover.api.views import Json
+from changeover.changeovers.checks import check
+from changeover.changeovers.naming import location_named
+from changeover.errors import InvalidParams
+
+router = APIRouter(prefix="/changeover/v1")
+LONGEST_SAMPLE_S = 3600.0
+
+
+@router.post("/checks")
+async def create(request: Request, body: Body) -> Json:
+    """Answers when it is done: after `sample_s`, or when the last check has been asked. By POST: addresses are secret."""
+    sample_s, target = _sample(body), named(body, "target")
+    async with opened(request) as scope:
+        source = await location_named(scope, required(body, "source"))
+        where_to = await location_named(scope, target) if target else None
+        installations = scope.parts.installations
+    return (await check(source, where_to, sample_s=sample_s, installations=installations)).as_dict()
+
+
+def _sample(body: Fields) -> float:
+    given = body.get("sample_s", 5)
+    if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 <= given <= LONGEST_SAMPLE_S:
+        raise InvalidParams(f"sample_s must be a number of seconds, from 0 to {LONGEST_SAMPLE_S:.0f}.")
+    return float(given)

@@ -1,0 +1,159 @@
+"""Checks of who may do what in the source, and of who is connected to it."""
+
+from __future__ import annotations
+
+from changeover.changeovers.checks.finding import (
+    Answers,
+    check,
+    counted,
+    failed,
+    named,
+    passed,
+    warning,
+)  # fmt: skip
+from changeover.changeovers.checks.look import Look
+from changeover.changeovers.checks.server import hidden, hidden_sessions
+from changeover.changeovers.checks.side import Side
+
+BOOTSTRAP = ("postgres", "changeover")
+"""Who a server begins with; on another server that is somebody else."""
+
+
+@check("C9", "Row security hides no rows from us")
+async def row_security(look: Look) -> Answers:
+    side = look.source
+    tables = await side.names("SELECT name FROM mine WHERE relrowsecurity AND row_security_active(oid) ORDER BY 1")
+    if tables:
+        yield failed(
+            f"Row security hides rows of {named(tables)} from {side.identity.login}.",
+            "They would be missing on the target, without any error of PostgreSQL's.",
+            f"ALTER ROLE {quoted(side.identity.login)} BYPASSRLS; or log in as a role that owns them, or a superuser.",
+        )
+
+
+@check("C24", "Roles, their rights and settings are known")
+async def roles(look: Look) -> Answers:
+    side = look.source
+    superusers = [one.name for one in side.moved_roles if one.is_superuser and one.name not in BOOTSTRAP]
+    if superusers:
+        yield warning(f"Superusers: {named(superusers)}.", "They are made ordinary roles on the target.",
+                      f"If it must be, afterwards and there: ALTER ROLE {quoted(superusers[0])} SUPERUSER;")  # fmt: skip
+    special = [
+        f"{one.name} ({'replication' if one.may_replicate else 'bypassrls'})"
+        for one in side.moved_roles
+        if (one.may_replicate or one.bypasses_rls) and not one.is_superuser
+    ]
+    if special and look.target is not None and not look.target.identity.is_superuser:
+        yield warning(f"Roles with special rights: {named(special)}.", "Only a superuser of the target can give them.",
+                      "Make these roles on the target beforehand, where its provider lets you.")  # fmt: skip
+    settings = await side.names(
+        """SELECT coalesce(r.rolname || ': ', 'database: ') || unnest(s.setconfig)
+             FROM pg_db_role_setting s LEFT JOIN pg_roles r ON r.oid = s.setrole
+            WHERE s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY 1"""
+    )
+    if settings:
+        yield passed(f"Settings of this database come along where the target allows them: {named(settings)}.")
+    names = [role.name for role in side.moved_roles]
+    yield passed(f"{counted(len(names), 'role')} with something to own or to do here: {named(names)}.")
+
+
+@check("C26", "No session state that a move would lose")
+async def session_state(look: Look) -> Answers:
+    users = await look.source.names(
+        """SELECT DISTINCT coalesce(nullif(a.application_name, ''), 'a client') || ' (' || a.usename || ')'
+             FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+            WHERE l.locktype = 'advisory' AND a.datname = current_database() AND a.pid <> pg_backend_pid()
+              AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+    )
+    if users:
+        yield warning(f"Advisory locks are held by {named(users)}.", "The target doesn't know them: two can hold the same then.",
+                      "Stop what relies on them before the move, and start it again on the target.")  # fmt: skip
+    if await hidden_sessions(look):
+        yield hidden("Who uses LISTEN is hidden.", look)
+    listeners = await look.source.names(
+        """SELECT DISTINCT coalesce(nullif(application_name, ''), 'a client') || ' (' || usename || ')'
+             FROM pg_stat_activity WHERE datname = current_database() AND query ~* '^\\s*listen\\s'"""
+    )
+    if listeners:
+        yield warning(f"LISTEN is used by {named(listeners)}.", "What is notified on one side is not heard on the other.",
+                      "These must connect and LISTEN anew once the target is the live one.")  # fmt: skip
+
+
+@check("C27", "Everybody who connects is known")
+async def clients(look: Look) -> Answers:
+    seen = look.visitors
+    if seen.is_hidden:
+        yield hidden("Who connects, and from where, is hidden.", look)
+    elif seen.clients:
+        yield passed(f"{counted(len(seen.clients), 'kind')} of clients must be pointed to the target.")
+    else:
+        yield passed(f"Nobody else was connected in {seen.sampled_s:g} s.")
+
+
+@check("C31", "We may read everything")
+async def readable(look: Look) -> Answers:
+    side = look.source
+    closed = await side.rows(
+        """SELECT DISTINCT nspname, quote_ident(nspname) FROM mine WHERE NOT has_schema_privilege(relnamespace, 'USAGE')
+             ORDER BY 1 LIMIT 50"""
+    )
+    login = quoted(side.identity.login)
+    for schema, name in closed:
+        yield failed(f"{side.identity.login} may not enter the schema {schema}.", "What is in it could not be copied.",
+                     f"GRANT USAGE ON SCHEMA {name} TO {login};")  # fmt: skip
+    rows = await side.rows(
+        """SELECT name, quote_ident(nspname), relkind = 'S' FROM mine
+             WHERE CASE WHEN relkind = 'S' THEN NOT has_sequence_privilege(oid, 'SELECT')
+                        WHEN relkind IN ('r', 'p', 'm') THEN NOT has_table_privilege(oid, 'SELECT') ELSE false END
+             ORDER BY 1"""
+    )
+    for schema in sorted({schema for _, schema, _ in rows}):
+        names = [name for name, where, _ in rows if where == schema]
+        kinds = sorted({"SEQUENCES" if is_sequence else "TABLES" for _, where, is_sequence in rows if where == schema})
+        yield failed(
+            f"{side.identity.login} may not read {named(names)}.",
+            "What we may not read can't be copied.",
+            " ".join(f"GRANT SELECT ON ALL {kind} IN SCHEMA {schema} TO {login};" for kind in kinds),
+        )
+
+
+@check("T6", "The roles exist on the target, or can be made there", "target")
+async def roles_there(look: Look) -> Answers:
+    target = look.there
+    known = {role.name for role in target.roles}
+    missing = [role.name for role in look.source.moved_roles if role.name not in known]
+    create = " ".join(f"CREATE ROLE {quoted(name)};" for name in missing[:5])
+    if not missing:
+        return
+    if may_make_roles(target):
+        yield passed(f"{counted(len(missing), 'role')} will be made on the target: {named(missing)}.")
+        return
+    in_policies = await _roles_of_policies(look.source)
+    needed = [name for name in missing if name in in_policies]
+    if needed:
+        yield failed(f"Roles that policies name are missing on the target: {named(needed)}.",
+                     f"{target.identity.login} may not make roles there; without them the policies fail.", create)  # fmt: skip
+    else:
+        yield warning(
+            f"Roles are missing on the target: {named(missing)}.",
+            f"{target.identity.login} may not make them there: all that is moved will belong to it, and grants are left out.",
+            create + f" as a superuser; and GRANT them TO {quoted(target.identity.login)};",
+        )
+
+
+async def _roles_of_policies(side: Side) -> set[str]:
+    return set(
+        await side.names(
+            """SELECT r.rolname FROM mine JOIN pg_policy p ON p.polrelid = mine.oid
+                 JOIN pg_roles r ON r.oid = ANY (p.polroles)"""
+        )
+    )
+
+
+def may_make_roles(side: Side) -> bool:
+    return side.identity.is_superuser or side.identity.may_create_roles
+
+
+def quoted(name: str) -> str:
+    """As an identifier, for a statement that we show."""
+    return '"' + name.replace('"', '""') + '"'

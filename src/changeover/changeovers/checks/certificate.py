@@ -1,0 +1,35 @@
+"""A server's certificate, as it shows it to whoever asks for TLS; who signed it is checked elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import struct
+
+from cryptography import x509
+
+from changeover.postgres.location import Location
+
+ASK_FOR_TLS = struct.pack("!ii", 8, 80877103)
+PATIENCE_S = 5.0
+
+
+async def server_certificate(location: Location) -> x509.Certificate:
+    """Raises OSError or TimeoutError when it can't be had."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    host = location.parameters.get("hostaddr") or location.host
+    async with asyncio.timeout(PATIENCE_S):
+        reader, writer = await asyncio.open_connection(host, location.port)
+        try:
+            writer.write(ASK_FOR_TLS)
+            if await reader.readexactly(1) != b"S":
+                raise ConnectionError("It does not speak TLS.")
+            await writer.start_tls(context, server_hostname=location.host)
+            shown: ssl.SSLObject = writer.get_extra_info("ssl_object")
+            encoded = shown.getpeercert(binary_form=True)
+        finally:
+            writer.close()
+    if encoded is None:
+        raise ConnectionError("It showed no certificate.")
+    return x509.load_der_x509_certificate(encoded)

@@ -1,0 +1,207 @@
+"""Checks of what is code in the source: extensions, functions, triggers, languages, jobs, ways to other servers."""
+
+from __future__ import annotations
+
+import re
+
+from changeover.changeovers.checks.finding import (
+    Answer,
+    Answers,
+    check,
+    counted,
+    failed,
+    named,
+    passed,
+    warning,
+)  # fmt: skip
+from changeover.changeovers.checks.look import Look
+
+_USED_FUNCTIONS = """
+SELECT DISTINCT p.oid::regprocedure::text, uses.by, p.prosrc
+  FROM (SELECT d.refobjid AS function, 'materialized view ' || mine.name AS by
+          FROM mine JOIN pg_rewrite r ON r.ev_class = mine.oid
+          JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid WHERE mine.relkind = 'm'
+        UNION SELECT d.refobjid, 'default or generated column of ' || mine.name
+          FROM mine JOIN pg_attrdef r ON r.adrelid = mine.oid
+          JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = r.oid
+        UNION SELECT d.refobjid, 'constraint of ' || mine.name
+          FROM mine JOIN pg_constraint r ON r.conrelid = mine.oid
+          JOIN pg_depend d ON d.classid = 'pg_constraint'::regclass AND d.objid = r.oid
+        UNION SELECT d.refobjid, 'index ' || mine.name
+          FROM mine JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = mine.oid
+         WHERE mine.relkind = 'i') uses
+  JOIN pg_proc p ON p.oid = uses.function JOIN homes ON homes.oid = p.pronamespace
+  JOIN pg_language l ON l.oid = p.prolang
+ WHERE (p.tableoid, p.oid) NOT IN (SELECT classid, objid FROM brought)
+   AND l.lanname IN ('sql', 'plpgsql') AND coalesce(to_jsonb(p) ->> 'prosqlbody', '') = ''
+   AND NOT coalesce(array_to_string(p.proconfig, ',') ~ 'search_path=', false)
+ ORDER BY 1"""
+_NAMES = """
+SELECT relname FROM mine WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+UNION SELECT proname FROM pg_proc JOIN homes ON homes.oid = pronamespace
+UNION SELECT typname FROM pg_type JOIN homes ON homes.oid = typnamespace WHERE typtype IN ('d', 'e', 'c', 'r')"""
+_LOW_LEVEL = """
+SELECT says || ' ' || thing
+  FROM (SELECT p.tableoid, p.oid, pronamespace, 'function', p.oid::regprocedure::text
+          FROM pg_proc p JOIN pg_language l ON l.oid = prolang AND l.lanname IN ('c', 'internal')
+         WHERE p.oid NOT IN (SELECT aggfnoid FROM pg_aggregate)
+        UNION ALL SELECT tableoid, oid, typnamespace, 'type', typname FROM pg_type WHERE typtype = 'b' AND typelem = 0
+        UNION ALL SELECT tableoid, oid, prsnamespace, 'text search parser', prsname FROM pg_ts_parser
+        UNION ALL SELECT tableoid, oid, tmplnamespace, 'text search template', tmplname FROM pg_ts_template
+        UNION ALL SELECT tableoid, oid, opcnamespace, 'operator class', opcname FROM pg_opclass
+       ) made (class, oid, home, says, thing)
+ WHERE home IN (SELECT oid FROM homes) AND (class, oid) NOT IN (SELECT classid, objid FROM brought)
+   AND (class, oid) NOT IN (SELECT classid, objid FROM pg_depend WHERE deptype = 'i')
+ ORDER BY 1"""
+_OLD_AGGREGATES = """
+SELECT p.oid::regprocedure FROM pg_proc p JOIN homes ON homes.oid = p.pronamespace
+  JOIN pg_aggregate a ON a.aggfnoid = p.oid JOIN pg_proc f ON f.oid = a.aggtransfn
+ WHERE (p.tableoid, p.oid) NOT IN (SELECT classid, objid FROM brought) AND f.proname = ANY (%(functions)s) ORDER BY 1"""
+_POSTFIX = """
+SELECT o.oprname FROM pg_operator o JOIN homes ON homes.oid = o.oprnamespace
+ WHERE (o.tableoid, o.oid) NOT IN (SELECT classid, objid FROM brought) AND o.oprkind = 'r'"""
+_EVENT_TRIGGERS = """
+SELECT quote_ident(e.evtname), r.rolname FROM pg_event_trigger e JOIN pg_roles r ON r.oid = e.evtowner
+ WHERE (e.tableoid, e.oid) NOT IN (SELECT classid, objid FROM brought) ORDER BY 1"""
+_LANGUAGES = """
+SELECT l.lanname FROM pg_language l WHERE l.lanispl AND (l.tableoid, l.oid) NOT IN (SELECT classid, objid FROM brought)"""
+_ON_ARRAYS = ["array_append", "array_prepend", "array_cat", "array_position", "array_positions", "array_remove",
+              "array_replace", "width_bucket"]  # fmt: skip
+
+
+@check("C10", "No publications, and no event triggers that could not be made")
+async def left_out(look: Look) -> Answers:
+    triggers = await look.source.rows(_EVENT_TRIGGERS)
+    mine = [name for name, owner in triggers if not look.source.provider.reserves_role(owner)]
+    if mine and not (look.target and look.target.identity.is_superuser):
+        yield warning(f"Event triggers may not be brought: {named(mine)}.", "Only a superuser of the target can make one.",
+                      "Make them on the target after the move, if they are still wanted.")  # fmt: skip
+    publications = await look.source.names("SELECT quote_ident(pubname) FROM pg_publication ORDER BY 1")
+    if publications:
+        yield warning(f"Publications are not brought: {named(publications)}.", "Whoever follows them follows the source.",
+                      "Make them on the target, and let the followers begin anew there.")  # fmt: skip
+
+
+@check("C15", "Functions find their tables whatever the search path")
+async def search_path(look: Look) -> Answers:
+    """A restore runs with an empty search_path, and so do views, indexes and generated columns that it builds."""
+    used = await look.source.rows(_USED_FUNCTIONS)
+    if not used:
+        return
+    names = set(await look.source.names(_NAMES))
+    told = set()
+    for function, by, body in used:
+        bare = unqualified(body, names)
+        if bare and function not in told:
+            told.add(function)
+            yield warning(
+                f"The function {function}, used by {by}, names {named(bare)} without a schema.",
+                "While the target is built there is no search path, so it would not find it.",
+                f"ALTER FUNCTION {function} SET search_path = public, pg_temp; with the schemas that it needs.",
+            )
+
+
+def unqualified(body: str, names: set[str]) -> list[str]:
+    """Which of `names` a function's text mentions without a schema before them; comments and strings don't count."""
+    code = re.sub(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", " ", body, flags=re.DOTALL)
+    bare = {word.strip('"') for word in re.findall(r'(?<![\w."])(?:\w+|"[^"]+")', code)}
+    return sorted((bare | {word.lower() for word in bare}) & names)
+
+
+@check("C16", "Extensions have their counterpart")
+async def extensions(look: Look) -> Answers:
+    """Without a target: against what the installations of this machine have. With one, T5 asks it."""
+    moved, skipped = look.source.moved_extensions, look.source.provider.skip_extensions
+    offered = frozenset[str]().union(*(one.extensions for one in look.offered))
+    if look.target is None:
+        for one in moved:
+            if one.name not in offered:
+                yield failed(f"No PostgreSQL on this machine has the extension {one.name}.",
+                             f"The source uses {one.name} {one.version}.",
+                             "Install its package here, name a target that has it, or, if unused, DROP EXTENSION …;")  # fmt: skip
+    says = f"{counted(len(moved), 'extension')} to bring" + (f": {named(one.name for one in moved)}" if moved else "")
+    yield passed(says + (f"; {look.source.provider.title}'s own stay behind: {named(skipped)}." if skipped else "."))
+
+
+@check("C17", "Languages exist on the target")
+async def languages(look: Look) -> Answers:
+    mine = await look.source.names(_LANGUAGES)
+    there = await look.target.names("SELECT lanname FROM pg_language") if look.target else mine
+    lacking = [name for name in mine if name not in there]
+    if lacking:
+        yield failed(f"The target has no language {named(lacking)}.", "Functions of the source are written in it.",
+                     f"On the target: CREATE EXTENSION {lacking[0]};")  # fmt: skip
+
+
+@check("C18", "Nothing needs a library of its own")
+async def libraries(look: Look) -> Answers:
+    found = await look.source.names(_LOW_LEVEL)
+    if not found:
+        return
+    why = "They need a superuser, and the library's file on the target's host."
+    fix = "Find the extension that they came with and install it on the target, or drop them if they are not used."
+    if look.target is not None and not look.target.identity.is_superuser:
+        yield failed(f"Made in C, or by a superuser: {named(found)}.", why, fix)
+    else:
+        yield warning(f"Made in C, or by a superuser: {named(found)}.", why, fix)
+
+
+@check("C19", "Nothing that newer versions have given up")
+async def given_up(look: Look) -> Answers:
+    if look.source.identity.major >= 14:
+        return
+    aggregates = await look.source.names(_OLD_AGGREGATES, functions=_ON_ARRAYS)
+    operators = await look.source.names(_POSTFIX)
+    if aggregates:
+        yield failed(f"Aggregates over anyarray: {named(aggregates)}.", "Since PostgreSQL 14 their functions take other types.",
+                     f"DROP AGGREGATE {aggregates[0]}; and make it on the target with anycompatible types.")  # fmt: skip
+    if operators:
+        yield failed(f"Postfix operators: {named(operators)}.", "PostgreSQL 14 has none.", "Replace them by functions.")
+
+
+@check("C23", "No ways to other servers")
+async def foreign(look: Look) -> Answers:
+    servers = await look.source.rows(
+        """SELECT s.srvname, w.fdwname, (SELECT count(*) FROM pg_user_mappings m WHERE m.srvid = s.oid)
+             FROM pg_foreign_server s JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw ORDER BY 1"""
+    )
+    for name, wrapper, mappings in servers[:5]:
+        yield warning(
+            f"The foreign server {name} ({wrapper}), with {counted(mappings, 'user mapping')}.",
+            "The target must reach it as well, and its passwords move only if our login may read them.",
+            f"Let the target's host in there. On the target: ALTER USER MAPPING FOR … SERVER {name} OPTIONS (SET password …);",
+        )
+    if any(one.name == "dblink" for one in look.source.extensions):
+        yield warning("The extension dblink is installed.", "Functions may hold addresses of other servers.",
+                      "SELECT oid::regprocedure FROM pg_proc WHERE prosrc ~ 'dblink';")  # fmt: skip
+
+
+@check("C25", "No jobs run inside the database")
+async def jobs(look: Look) -> Answers:
+    names = {one.name for one in look.source.extensions}
+    if "pg_cron" in names:
+        rows = await look.source.names(
+            "SELECT coalesce(to_jsonb(j) ->> 'jobname', j.command) FROM cron.job j WHERE active"
+        )
+        if rows:
+            yield _jobs(
+                f"pg_cron has {counted(len(rows), 'job')}: {named(rows)}.",
+                "SELECT cron.unschedule(jobid) FROM cron.job;",
+            )
+    if "pgagent" in look.source.schemas:
+        yield _jobs("pgAgent has its jobs here.", "UPDATE pgagent.pga_job SET jobenabled = false;")
+    if "pg_partman" in names:
+        yield _jobs(
+            "pg_partman may make partitions in the background.",
+            "UPDATE part_config SET automatic_maintenance = 'off';",
+        )
+    ((subscriptions,),) = await look.source.rows(
+        """SELECT count(DISTINCT s.subid) FROM pg_stat_subscription s JOIN pg_stat_activity a USING (pid)
+            WHERE a.datname = current_database()"""
+    )
+    if subscriptions:
+        yield _jobs(f"{counted(subscriptions, 'subscription')} write into the source.", "ALTER SUBSCRIPTION … DISABLE;")
+
+
+def _jobs(what: str, fix: str) -> Answer:
+    return warning(what, "They must run on exactly one side: they would write to the source during the move.", fix)

@@ -1,0 +1,210 @@
+"""Whose server it is, and what is special there: a table of traits, and what the server itself says of each.
+
+The table names what may be the provider's own; only what this server really has is reserved. Rights, TLS and settings are
+never taken from here: the checks ask the server.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Signs:
+    """What can be seen of a server without special rights."""
+
+    host: str
+    roles: frozenset[str]
+    settings: frozenset[str]
+    databases: frozenset[str]
+    schemas: frozenset[str]
+    functions: frozenset[str]
+    extension_schemas: Mapping[str, str]
+    """Where each installed extension lives."""
+    database: str = ""
+
+
+@dataclass(frozen=True)
+class Traits:
+    """One provider. Any one of `host` (a pattern), `roles`, `settings`, `extensions`, `functions` gives it away.
+
+    What `reserves_…` is never moved, granted or compared; patterns match whole names.
+    """
+
+    name: str
+    title: str
+    host: str = ""
+    database: str = ""
+    """A pattern too, where the host's name alone says too little."""
+    roles: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    extensions: tuple[str, ...] = ()
+    functions: tuple[str, ...] = ()
+    all_schemas: tuple[str, ...] = ()
+    """Gives it away when all of them are there."""
+    reserves_roles: str = ""
+    reserves_databases: tuple[str, ...] = ()
+    reserves_schemas: str = ""
+    reserves_extensions: tuple[str, ...] = ()
+    keeps_owners: bool = True
+    """False where there is one owner with a random name: nothing of it is worth keeping."""
+    notes: tuple[str, ...] = ()
+
+
+_RDS_ROLES = r"rdsadmin|rds_.*|rdsrepladmin|rdstopmgr|rdsproxyadmin|rdswriteforwarduser"
+_AIVEN_ROLES = r"_aiven|postgres"
+_ALLOW_LIST = "Its list of allowed addresses must name this machine."
+
+TRAITS = (
+    Traits("aurora", "Amazon Aurora", functions=("aurora_version",),
+        host=r".*\.cluster-.*\.rds\.amazonaws\.com", reserves_roles=_RDS_ROLES,
+        reserves_databases=("rdsadmin",), reserves_extensions=("rds_tools",),
+        notes=("Use the writer's endpoint: the reader endpoint leads to several servers.",
+               "Nobody may read passwords there: every login needs a new one.")),
+    Traits("rds", "Amazon RDS", roles=("rdsadmin",), settings=("rds.extensions", "rds.force_ssl"),
+        host=r".*\.rds\.amazonaws\.com", reserves_roles=_RDS_ROLES,
+        reserves_databases=("rdsadmin",), reserves_extensions=("rds_tools",),
+        notes=("Nobody may read passwords there: every login needs a new one.",
+               "Its certificates come from the RDS bundle: name it as sslrootcert, with sslmode=verify-full.")),
+    Traits("alloydb", "Google AlloyDB", settings=("alloydb.logical_decoding", "alloydb.enable_pgaudit"),
+        roles=("alloydbsuperuser",), reserves_roles=r"alloydb.*|cloudsql.*",
+        reserves_databases=("alloydbadmin", "cloudsqladmin"),
+        reserves_schemas=r"ai|google_ml|helpobj|perfsnap|pgsnap|hint_plan",
+        reserves_extensions=("g_stats", "google_columnar_engine", "google_db_advisor", "google_ml_integration")),
+    Traits("cloudsql", "Google Cloud SQL", roles=("cloudsqladmin", "cloudsqlsuperuser"),
+        settings=("cloudsql.logical_decoding", "cloudsql.iam_authentication"), reserves_roles=r"cloudsql.*",
+        reserves_databases=("cloudsqladmin",),
+        notes=("Connect by its IP address; each instance has an authority of its own.",
+               "Its flag cloudsql.pg_authid_select_role lets a role read passwords, so that they can be kept.")),
+    Traits("azure", "Azure Database for PostgreSQL", roles=("azure_superuser", "azure_pg_admin", "azuresu"),
+        settings=("azure.extensions",), host=r".*\.postgres\.database\.azure\.com",
+        reserves_roles=r"azuresu|azure_.*", reserves_databases=("azure_maintenance", "azure_sys"),
+        reserves_extensions=("azure", "pgaadauth", "azure_storage", "azure_ai"),
+        notes=("An extension must stand in its server parameter azure.extensions before it can be created there.",
+               "On a Single Server the login is user@server; on a Flexible Server it is user.")),
+    Traits("linode", "Linode (Akamai)", roles=("akmadmin",), host=r".*\.(?:g2a\.)?akamaidb\.net",
+        reserves_roles=_AIVEN_ROLES, reserves_databases=("_aiven",),
+        reserves_extensions=("aiven_extras",), notes=(_ALLOW_LIST,)),
+    Traits("upcloud", "UpCloud", roles=("upadmin",), host=r".*\.(?:db\.upclouddatabases|upclouddatabases)\.com",
+        reserves_roles=_AIVEN_ROLES, reserves_databases=("_aiven",),
+        reserves_extensions=("aiven_extras",), notes=(_ALLOW_LIST,)),
+    Traits("vultr", "Vultr", roles=("vultradmin",), host=r".*\.vultrdb\.com",
+        reserves_roles=_AIVEN_ROLES, reserves_databases=("_aiven",),
+        reserves_extensions=("aiven_extras",), notes=(_ALLOW_LIST,)),
+    Traits("digitalocean", "DigitalOcean", roles=("doadmin",), host=r".*\.db\.ondigitalocean\.com",
+        reserves_roles=_AIVEN_ROLES + "|_dodb", reserves_databases=("_dodb", "_aiven"),
+        reserves_extensions=("aiven_extras",), notes=("Its trusted sources must name this machine.",)),
+    Traits("aiven", "Aiven", roles=("avnadmin",), extensions=("aiven_extras",), settings=("aiven.pg_security_agent",),
+        host=r".*\.aivencloud\.com", reserves_roles=_AIVEN_ROLES, reserves_databases=("_aiven",),
+        reserves_extensions=("aiven_extras", "aiven_gatekeeper")),
+    Traits("render", "Render", host=r"dpg-[a-z0-9]+(?:-[a-z])?(?:\..*)?", keeps_owners=False,
+        notes=("A name without dots is the internal one: it exists only inside Render.",
+               "Logical replication is usually not offered: the move is a snapshot.")),
+    Traits("supabase", "Supabase", roles=("supabase_admin",), all_schemas=("auth", "storage", "realtime"),
+        host=r".*\.supabase\.(?:co|com)",
+        reserves_roles=r"supabase_.*|anon|authenticated|authenticator|service_role|dashboard_user|pgbouncer",
+        reserves_schemas=r"auth|storage|realtime|supabase_functions|supabase_migrations|cron|net|_supabase"
+                         r"|graphql|graphql_public|vault|pgbouncer",
+        reserves_extensions=("pg_net", "pg_graphql", "pg_repack", "http", "pg_stat_monitor", "pgstattuple",
+                             "supabase_vault"),
+        notes=("Use the direct connection (db.PROJECT.supabase.co, IPv6 unless bought), not the pooler.",
+               "Its schemas auth and storage, with your users and files in them, are not moved.")),
+    Traits("neon", "Neon", roles=("neon_superuser", "neondb_owner"), extensions=("neon",),
+        settings=("neon.tenant_id", "neon.timeline_id"), host=r".*\.neon\.(?:tech|build)",
+        reserves_roles=r"neon_.*|cloud_admin", reserves_schemas=r"neon|neon_migration",
+        reserves_extensions=("neon", "neon_utils"),
+        notes=("Use the name without -pooler.", "The compute must not scale to zero while it is copied.")),
+    Traits("timescale", "Timescale Cloud", roles=("tsdbadmin",), host=r".*\.tsdb\.cloud\.timescale\.com",
+        reserves_roles=r"tsdbowner|_aiven|postgres", reserves_schemas=r"_timescaledb_.*"),
+    Traits("heroku", "Heroku Postgres", all_schemas=("heroku_ext",),
+        host=r".*\.compute(?:-\d+)?\.amazonaws\.com", database=r"d[0-9a-z]{12,14}",
+        reserves_schemas=r"heroku_ext|_heroku", keeps_owners=False,
+        notes=("Logical replication is not offered: the move is a snapshot.",
+               "Its credentials change without asking: read DATABASE_URL again before each attempt.",
+               "For the pause: `heroku maintenance:on`, and scale the workers to zero.")),
+    Traits("changeover", "changeover", all_schemas=("_heroku",), reserves_roles=r"changeover", reserves_schemas=r"_heroku"),
+    Traits("crunchybridge", "Crunchy Bridge", host=r".*\.postgresbridge\.com"),
+    Traits("cloudnativepg", "CloudNativePG", roles=("streaming_replica",),
+        reserves_roles=r"streaming_replica|cnpg_pooler_pgbouncer"),
+)  # fmt: skip
+ON_PREMISE = Traits("on-premise", "an ordinary PostgreSQL server")
+
+
+@dataclass(frozen=True)
+class Provider:
+    """What the table and the server say together."""
+
+    name: str
+    title: str
+    because: str
+    """What gave it away: `role rdsadmin`; empty for an ordinary server."""
+    reserved_roles: tuple[str, ...]
+    """Of those that there are; PostgreSQL's own pg_… included."""
+    reserved_databases: tuple[str, ...]
+    skip_schemas: tuple[str, ...]
+    skip_extensions: tuple[str, ...]
+    keeps_owners: bool
+    notes: tuple[str, ...]
+    reserves_roles: str = ""
+
+    def reserves_role(self, name: str) -> bool:
+        """Also for a role of the other side."""
+        return name.startswith("pg_") or bool(re.fullmatch(self.reserves_roles, name))
+
+
+def provider_of(signs: Signs) -> Provider:
+    """The first of the table that the server gives away by itself; else by its host's name; else an ordinary one."""
+    for why in (_by_server, _by_host):
+        for traits in TRAITS:
+            if because := why(traits, signs):
+                return _provider(traits, signs, because)
+    return _provider(ON_PREMISE, signs, "")
+
+
+def settings_to_ask() -> list[str]:
+    """Settings that give a provider away."""
+    return [name for traits in TRAITS for name in traits.settings]
+
+
+def _by_server(traits: Traits, signs: Signs) -> str:
+    kinds = (
+        ("role", traits.roles, signs.roles),
+        ("setting", traits.settings, signs.settings),
+        ("extension", traits.extensions, signs.extension_schemas),
+        ("function", traits.functions, signs.functions),
+    )
+    for kind, wanted, there in kinds:
+        if found := [name for name in wanted if name in there]:
+            return f"{kind} {found[0]}"
+    has_schemas = bool(traits.all_schemas) and signs.schemas >= set(traits.all_schemas)
+    return f"schema {traits.all_schemas[0]}" if has_schemas else ""
+
+
+def _by_host(traits: Traits, signs: Signs) -> str:
+    is_named_so = traits.host and re.fullmatch(traits.host, signs.host, re.IGNORECASE)
+    is_named_so = is_named_so and re.fullmatch(traits.database or ".*", signs.database)
+    return f"host {signs.host}" if is_named_so else ""
+
+
+def _provider(traits: Traits, signs: Signs, because: str) -> Provider:
+    skipped = [name for name in traits.reserves_extensions if name in signs.extension_schemas]
+    needed = {schema for name, schema in signs.extension_schemas.items() if name not in skipped}
+    schemas = _matching(traits.reserves_schemas, signs.schemas)
+    return Provider(
+        name=traits.name,
+        title=traits.title,
+        because=because,
+        reserved_roles=tuple(_matching(traits.reserves_roles + "|pg_.*", signs.roles)),
+        reserved_databases=tuple(name for name in traits.reserves_databases if name in signs.databases),
+        skip_schemas=tuple(name for name in schemas if name not in needed),
+        skip_extensions=tuple(skipped),
+        keeps_owners=traits.keeps_owners,
+        notes=traits.notes,
+        reserves_roles=traits.reserves_roles,
+    )
+
+
+def _matching(pattern: str, names: Iterable[str]) -> list[str]:
+    return sorted(name for name in names if pattern and re.fullmatch(pattern, name))

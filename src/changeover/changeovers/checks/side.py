@@ -1,0 +1,255 @@
+"""One server as the checks see it: a read-only session, and what it says of itself, read once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, LiteralString, TypeVar
+
+import psycopg
+from psycopg.rows import TupleRow, class_row, dict_row
+
+from changeover.changeovers.checks.providers import Provider, Signs, provider_of, settings_to_ask
+from changeover.postgres.connect import Connection
+from changeover.postgres.location import Location
+
+Row = TypeVar("Row")
+OURS = "_changeover"
+"""The schema of our ledger on a target; never part of what is moved."""
+_MADE_BY_PEOPLE: LiteralString = """
+WITH homes AS (
+    SELECT oid, nspname FROM pg_namespace
+     WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' AND nspname <> ALL (%(reserved)s)
+), brought AS (
+    SELECT classid, objid FROM pg_depend WHERE deptype = 'e'
+), mine AS (
+    SELECT c.oid, c.relname, c.relkind, c.relpersistence, c.relpages, c.reltuples, c.relnamespace, c.reltablespace,
+           c.relrowsecurity, c.relispopulated, n.nspname, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name
+      FROM pg_class c JOIN homes n ON n.oid = c.relnamespace
+     WHERE NOT EXISTS (SELECT FROM brought WHERE classid = 'pg_class'::regclass AND objid = c.oid)
+)"""
+"""Before every query: `homes`, the schemas that would be moved; `brought`, what belongs to an extension; `mine`, every relation
+that would be moved, with its quoted `name`. What a query doesn't use is not run."""
+
+_IDENTITY: LiteralString = """
+SELECT current_setting('server_version_num')::int AS version_num, split_part(version(), ' on ', 1) AS version,
+       version() ~ '32-bit' AS is_32_bit, current_database() AS database, current_user::text AS login,
+       pg_is_in_recovery() AS is_in_recovery,
+       pg_postmaster_start_time() AS started_at, pg_database_size(current_database()) AS size_bytes,
+       pg_encoding_to_char(d.encoding) AS encoding, d.datcollate AS "collate", d.datctype AS ctype,
+       coalesce(to_jsonb(d) ->> 'datlocprovider', 'c') AS locale_provider,
+       coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale', '') AS locale,
+       d.datconnlimit AS connection_limit, age(d.datfrozenxid) AS age, d.datdba = me.oid AS owns_database,
+       me.rolsuper AS is_superuser, me.rolcreaterole AS may_create_roles, me.rolbypassrls AS bypasses_rls,
+       me.rolconnlimit AS login_limit
+  FROM pg_database d, pg_roles me
+ WHERE d.datname = current_database() AND me.rolname = current_user"""
+_SYSTEM: LiteralString = "SELECT system_identifier::text FROM pg_control_system()"
+_SETTINGS: LiteralString = """
+SELECT name, coalesce(setting, '') AS setting, coalesce(unit, '') AS unit, coalesce(reset_val, '') AS reset_value,
+       source, context, category, short_desc AS says
+  FROM pg_settings ORDER BY name"""
+_ROLES: LiteralString = """
+SELECT r.rolname AS name, r.rolsuper AS is_superuser, r.rolcreaterole AS may_create_roles, r.rolcreatedb AS may_create_databases,
+       r.rolreplication AS may_replicate, r.rolbypassrls AS bypasses_rls, r.rolcanlogin AS may_log_in,
+       EXISTS (SELECT FROM pg_shdepend s
+                WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = r.oid
+                  AND (s.dbid = d.oid OR s.classid = 'pg_database'::regclass AND s.objid = d.oid)) AS is_used_here,
+       pg_has_role(current_user, r.oid, 'member') AS is_mine
+  FROM pg_roles r, pg_database d
+ WHERE d.datname = current_database() ORDER BY r.rolname"""
+_NAMES: LiteralString = """
+SELECT 'database', datname::text FROM pg_database WHERE NOT datistemplate
+UNION ALL SELECT 'schema', nspname FROM pg_namespace
+UNION ALL SELECT 'function', proname FROM pg_proc WHERE proname IN ('aurora_version', 'citus_version') GROUP BY proname"""
+_EXTENSIONS: LiteralString = """
+SELECT e.extname AS name, e.extversion AS version, n.nspname AS schema
+  FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace ORDER BY 1"""
+
+SECRET_SETTINGS = frozenset(
+    {"primary_conninfo", "ssl_passphrase_command", "archive_command", "restore_command", "recovery_end_command",
+     "archive_cleanup_command"}
+)  # fmt: skip
+"""May hold a password: never shown, never compared."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What the server and our session on it are. `system_identifier` is None where the login may not ask."""
+
+    version_num: int
+    version: str
+    is_32_bit: bool
+    database: str
+    login: str
+    is_in_recovery: bool
+    started_at: datetime
+    size_bytes: int
+    encoding: str
+    collate: str
+    ctype: str
+    locale_provider: str
+    locale: str
+    connection_limit: int
+    age: int
+    owns_database: bool
+    is_superuser: bool
+    may_create_roles: bool
+    bypasses_rls: bool
+    login_limit: int
+    system_identifier: str | None
+    has_tls: bool
+    """Of the line from us; what a pooler does behind it is not meant."""
+    address: str | None
+    """Where we reach it; the server may see another, such as one of a private network. None: by a socket."""
+
+    @property
+    def major(self) -> int:
+        return self.version_num // 10_000
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A row of pg_settings. `reset_value` is what a new session of this login gets, in `unit`."""
+
+    name: str
+    setting: str
+    unit: str
+    reset_value: str
+    source: str
+    context: str
+    category: str
+    says: str
+
+    @property
+    def comes_along(self) -> bool:
+        """It is set for this database or a role, and that is brought to the target."""
+        return self.source in ("database", "user", "database user")
+
+    @property
+    def number(self) -> float:
+        return float(self.reset_value)
+
+
+@dataclass(frozen=True)
+class Role:
+    name: str
+    is_superuser: bool
+    may_create_roles: bool
+    may_create_databases: bool
+    may_replicate: bool
+    bypasses_rls: bool
+    may_log_in: bool
+    is_used_here: bool
+    """It owns something in this database, or was granted something."""
+    is_mine: bool
+    """Our login is it, or is a member of it."""
+
+
+@dataclass(frozen=True)
+class Extension:
+    name: str
+    version: str
+    schema: str
+
+
+@dataclass(frozen=True)
+class Side:
+    """One open server. `facts` don't change while we look."""
+
+    name: str
+    """`source` or `target`."""
+    location: Location
+    connection: Connection
+    identity: Identity
+    settings: Mapping[str, Setting]
+    roles: tuple[Role, ...]
+    extensions: tuple[Extension, ...]
+    databases: frozenset[str]
+    schemas: frozenset[str]
+    provider: Provider
+    reserved: frozenset[str] = field(default=frozenset())
+    """Schemas that are never moved: the provider's, and our own."""
+
+    async def rows(self, query: LiteralString, **values: Any) -> list[TupleRow]:
+        """What a SELECT gets; it may use `homes`, `brought`, `mine` and %(reserved)s."""
+        answer = await self.connection.execute(
+            f"{_MADE_BY_PEOPLE} {query}", {"reserved": sorted(self.reserved), **values}
+        )
+        return await answer.fetchall()
+
+    async def names(self, query: LiteralString, **values: Any) -> list[str]:
+        """The first column."""
+        return [str(row[0]) for row in await self.rows(query, **values)]
+
+    @property
+    def moved_extensions(self) -> list[Extension]:
+        """Those that the target must have: not PL/pgSQL, which is everywhere, nor the provider's own."""
+        return [
+            one for one in self.extensions if one.name != "plpgsql" and one.name not in self.provider.skip_extensions
+        ]
+
+    @property
+    def moved_roles(self) -> list[Role]:
+        """Those that own or may do something here, without the provider's and the system's."""
+        return [one for one in self.roles if one.is_used_here and not self.provider.reserves_role(one.name)]
+
+    def number(self, name: str) -> float:
+        """A setting's value for a new session, in its own unit; 0 where this version doesn't have it."""
+        return self.settings[name].number if name in self.settings else 0.0
+
+    def value(self, name: str) -> str:
+        return self.settings[name].reset_value if name in self.settings else ""
+
+
+async def open_side(name: str, location: Location, connection: Connection) -> Side:
+    """Read what the server is; ten small queries."""
+    identity = await _identity(connection)
+    settings = await _all(connection, Setting, _SETTINGS)
+    roles = await _all(connection, Role, _ROLES)
+    extensions = await _all(connection, Extension, _EXTENSIONS)
+    names = await (await connection.execute(_NAMES)).fetchall()
+    by_kind = {
+        kind: frozenset(str(row[1]) for row in names if row[0] == kind) for kind in ("database", "schema", "function")
+    }
+    signs = Signs(
+        host=location.host,
+        roles=frozenset(role.name for role in roles),
+        settings=frozenset(setting.name for setting in settings) | await _placeholders(connection),
+        databases=by_kind["database"], schemas=by_kind["schema"], functions=by_kind["function"],
+        extension_schemas={one.name: one.schema for one in extensions}, database=identity.database,
+    )  # fmt: skip
+    provider = provider_of(signs)
+    return Side(
+        name, location, connection, identity, {one.name: one for one in settings}, tuple(roles), tuple(extensions),
+        by_kind["database"], by_kind["schema"], provider, frozenset(provider.skip_schemas) | {OURS},
+    )  # fmt: skip
+
+
+async def _identity(connection: Connection) -> Identity:
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(_IDENTITY)
+        (row,) = await cursor.fetchall()
+    try:
+        found = await (await connection.execute(_SYSTEM)).fetchone()
+    except psycopg.errors.InsufficientPrivilege:
+        found = None
+    return Identity(
+        **row,
+        system_identifier=found[0] if found else None,
+        has_tls=bool(connection.pgconn.ssl_in_use),
+        address=connection.info.hostaddr or None,
+    )
+
+
+async def _all(connection: Connection, kind: type[Row], query: LiteralString) -> list[Row]:
+    async with connection.cursor(row_factory=class_row(kind)) as cursor:
+        await cursor.execute(query)
+        return await cursor.fetchall()
+
+
+async def _placeholders(connection: Connection) -> frozenset[str]:
+    """Which of the providers' own settings there are; some are not listed in pg_settings."""
+    known = "SELECT name FROM unnest(%s::text[]) name WHERE current_setting(name, true) IS NOT NULL"
+    return frozenset(row[0] for row in await (await connection.execute(known, [settings_to_ask()])).fetchall())

@@ -1,0 +1,210 @@
+"""`changeover check`: what speaks against moving a database, and the facts for whoever prepares the move."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from changeover.cli.addresses import address
+from changeover.cli.changeover_views import MARKS
+from changeover.cli.private import a_plane
+from changeover.cli.resolve import Record
+from changeover.cli.session import Session, command
+from changeover.cli.terminal import Column, header, mention, paint, rows, say, table
+from changeover.errors import Misused
+
+PATH = "/changeover/v1/checks"
+PATIENCE_S = 1800.0
+"""For a server that answers each check only just within its limit."""
+EXIT_CODES = {"ready": 0, "not ready": 1, "unknown": 3}
+VERDICTS = {
+    "ready": ("good", "Nothing stands in the way."),
+    "not ready": ("bad", "Not ready: mend what is marked ✘, then check again."),
+    "unknown": ("caution", "Not found out: what is marked ? could not be checked; nothing else stands in the way."),
+}
+FILES = {
+    "settings.csv": ("settings", ("name", "source", "target", "unit", "category", "says")),
+    "clients.csv": ("clients", ("application", "user", "address", "most_at_once", "seen_in_percent")),
+    "extensions.csv": ("extensions", ("name", "version", "schema", "target", "status")),
+    "findings.csv": ("findings", ("id", "title", "about", "result", "what", "why", "fix")),
+}
+"""What --csv writes: which list, and its columns."""
+
+
+@command()
+@click.argument("source")
+@click.argument("target", required=False)
+@click.option("--csv", "folder", type=click.Path(path_type=Path), metavar="DIR",
+              help="Also write settings, clients, extensions and findings as CSV into this folder.")  # fmt: skip
+@click.option("--sample", "sample_s", type=click.FloatRange(0, 3600), default=5.0, show_default=True, metavar="SECONDS",
+              help="How long to watch who connects to the source.")  # fmt: skip
+def check(session: Session, *, source: str, target: str | None, folder: Path | None, sample_s: float) -> None:
+    """Check whether the database SOURCE can be moved (to TARGET). Changes nothing on either side."""
+    if folder is not None:
+        _make(folder)
+    wish: Record = {"source": address(source, "SOURCE"), "sample_s": sample_s}
+    if target is not None:
+        wish["target"] = address(target, "TARGET")
+    with a_plane(session) as client:
+        client.timeout_s = PATIENCE_S + sample_s
+        client.close()  # what is open has the usual patience
+        checked = client.post(PATH, wish)
+    if folder is not None:
+        for name, (key, columns) in FILES.items():
+            _write(folder / name, columns, checked[key])
+    session.tell(checked, lambda: show_report(checked))
+    if folder is not None and not session.wants_json:
+        mention(f"Written to {folder}: {', '.join(FILES)}.")
+    click.get_current_context().exit(EXIT_CODES[checked["verdict"]])
+
+
+def show_report(checked: Record) -> None:
+    """Who is checked, what is not passed, the facts, the verdict."""
+    if checked["source"]:
+        _show_sides(checked)
+    _show_findings(checked)
+    if checked["source"]:
+        _show_extensions(checked["extensions"])
+        _show_clients(checked)
+        _show_tables(checked["size"])
+    style, says = VERDICTS[checked["verdict"]]
+    say(paint(style, says))
+
+
+def _show_sides(checked: Record) -> None:
+    size, forecast, target = checked["size"], checked["forecast"], checked["target"]
+    source = checked["source"]
+    header(f"Check of {paint('datastore', source['database'])}")
+    rows(
+        {
+            "Source": _side(source),
+            "Special there": [_one_line(note) for note in source["provider"]["notes"]],
+            "Target": _side(target) if target else "none given: checked against the PostgreSQL of this machine",
+            "Special at target": [_one_line(note) for note in target["provider"]["notes"]] if target else None,
+            "Size": f"{_bytes(size['bytes'])} of {_bytes(size['limit_bytes'])} that a snapshot suits, {size['tables']} tables",
+            "Downtime": f"about {_time(forecast['downtime_s'])} if writers are held for the whole copy",
+            "Because": _one_line(forecast["because"]),
+            "Roles": ", ".join(_one_line(role["name"]) for role in checked["roles"] if not role["is_reserved"]) or None,
+            "Settings": f"{len(checked['settings'])}, all of them by --csv",
+        }
+    )
+    say()
+
+
+def _side(side: Record) -> str:
+    provider = side["provider"]
+    because = f" ({provider['because']})" if provider["because"] else ""
+    system = f", system {side['system_identifier']}" if side["system_identifier"] else ""
+    return _one_line(f"{side['address']}: {side['version']}{system}, {provider['title']}{because}")
+
+
+def _show_findings(checked: Record) -> None:
+    for finding in checked["findings"]:
+        if finding["result"] == "passed":
+            continue
+        style, mark = MARKS[finding["result"]]
+        say(f" {paint(style, mark)} {finding['id']:<4} {_one_line(finding['what'])}")
+        if finding["why"]:
+            say(f"        {_one_line(finding['why'])}")
+        if finding["fix"]:
+            say(f"        {paint('label', _one_line(finding['fix']))}")
+    counts = checked["counts"]
+    style, mark = MARKS["passed"]
+    others = ", ".join(f"{counts[result]} {word}" for result, word in _OTHERS.items() if counts[result])
+    say(f" {paint(style, mark)} {counts['passed']} checks passed" + (f"; {others}" if others else ""))
+    say("   What each id means: docs/checks.md")
+    say()
+
+
+_OTHERS = {"warning": "with a warning", "failed": "failed", "unknown": "not found out"}
+
+
+def _show_extensions(extensions: list[Record]) -> None:
+    if extensions:
+        header("Extensions")
+        table(
+            extensions,
+            [
+                Column("Name", lambda one: _one_line(one["name"])),
+                Column("Source", lambda one: one["version"]),
+                Column("Target", lambda one: one["target"] or ""),
+                Column("State", lambda one: one["status"]),
+            ],
+        )
+
+
+def _show_clients(checked: Record) -> None:
+    clients = checked["clients"]
+    header("Clients")
+    if not clients:
+        say(f"Nobody else was connected in {checked['sampled_s']:g} s. Look longer, with --sample, at a busy hour.\n")
+        return
+    say(f"Seen in {checked['sampled_s']:g} s; each must be pointed to the target:\n")
+    table(
+        clients,
+        [
+            Column("Application", lambda one: _one_line(one["application"]) or "(no name)"),
+            Column("User", lambda one: _one_line(one["user"])),
+            Column("Address", lambda one: one["address"]),
+            Column("At once", lambda one: str(one["most_at_once"])),
+            Column("Seen", lambda one: f"{one['seen_in_percent']} %"),
+        ],
+    )
+
+
+def _show_tables(size: Record) -> None:
+    if size["biggest"]:
+        header("Biggest tables")
+        table(
+            size["biggest"],
+            [
+                Column("Table", lambda one: _one_line(one["name"])),
+                Column("Data", lambda one: _bytes(one["table_bytes"])),
+                Column("Indexes", lambda one: _bytes(one["index_bytes"])),
+                Column("Rows", lambda one: f"~{one['rows']:,}"),
+            ],
+        )
+
+
+def _one_line(text: str) -> str:
+    """Names come from a server that we don't know: nothing in them may move the cursor."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def _bytes(number: float) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit in ("bytes", "kB") else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} TB"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 100:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Misused(f"{folder} can't be made.", why=error.strerror or "", fix="Name another folder.") from None
+
+
+def _write(path: Path, columns: tuple[str, ...], records: Iterable[Mapping[str, Any]]) -> None:
+    """A spreadsheet takes what begins with = + - @ for a formula, so such a text gets a quote before it."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        for record in records:
+            writer.writerow([_cell(record[column]) for column in columns])
+
+
+def _cell(value: object) -> object:
+    is_formula = isinstance(value, str) and value[:1] in ("=", "+", "@", "\t", "\r")
+    return f"'{value}" if is_formula else value

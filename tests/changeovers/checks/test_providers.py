@@ -1,0 +1,151 @@
+"""Each provider imitated by what gives it away: roles, settings, extensions, schemas, a host's name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+from tests.changeovers.checks.fix_grounds import Pair
+
+from changeover.changeovers.checks import Checked, check, traits_of
+from changeover.changeovers.checks.asking import opened
+from changeover.changeovers.checks.providers import TRAITS, Signs, provider_of
+from changeover.changeovers.checks.reporting import report
+from changeover.postgres.location import Location
+
+
+@dataclass(frozen=True)
+class Imitation:
+    """What a server is made to look like, and what must be seen in it."""
+
+    name: str
+    because: str
+    roles: tuple[str, ...] = ()
+    setting: str = ""
+    extension: str = ""
+    schema: str = ""
+    host: str = ""
+    database: str = ""
+    keeps_owners: bool = True
+
+
+IMITATIONS = [
+    Imitation("rds", "role rdsadmin", ("rdsadmin", "rds_superuser", "rdstopmgr"), extension="rds_tools", database="rdsadmin"),
+    Imitation("rds", "setting rds.force_ssl", setting="rds.force_ssl"),
+    Imitation("rds", "host shop.abc.eu-west-1.rds.amazonaws.com", host="shop.abc.eu-west-1.rds.amazonaws.com"),
+    Imitation("aurora", "host shop.cluster-ro-abc.eu-west-1.rds.amazonaws.com",
+              host="shop.cluster-ro-abc.eu-west-1.rds.amazonaws.com"),
+    Imitation("cloudsql", "role cloudsqladmin", ("cloudsqladmin", "cloudsqlsuperuser")),
+    Imitation("cloudsql", "setting cloudsql.logical_decoding", setting="cloudsql.logical_decoding"),
+    Imitation("alloydb", "setting alloydb.logical_decoding", setting="alloydb.logical_decoding", schema="google_ml"),
+    Imitation("azure", "role azure_pg_admin", ("azure_pg_admin", "azuresu"), extension="azure"),
+    Imitation("azure", "setting azure.extensions", setting="azure.extensions", extension="pgaadauth"),
+    Imitation("linode", "role akmadmin", ("akmadmin", "_aiven"), extension="aiven_extras"),
+    Imitation("linode", "host lin-1.g2a.akamaidb.net", host="lin-1.g2a.akamaidb.net"),
+    Imitation("upcloud", "role upadmin", ("upadmin",), extension="aiven_extras"),
+    Imitation("render", "host dpg-abc123-a.frankfurt-postgres.render.com",
+              host="dpg-abc123-a.frankfurt-postgres.render.com", keeps_owners=False),
+    Imitation("digitalocean", "role doadmin", ("doadmin", "_dodb"), extension="aiven_extras"),
+    Imitation("vultr", "role vultradmin", ("vultradmin",)),
+    Imitation("aiven", "role avnadmin", ("avnadmin", "_aiven"), extension="aiven_extras"),
+    Imitation("supabase", "role supabase_admin", ("supabase_admin", "anon"), schema="auth"),
+    Imitation("neon", "role neon_superuser", ("neon_superuser",), extension="neon"),
+    Imitation("timescale", "role tsdbadmin", ("tsdbadmin",)),
+    Imitation("heroku", "schema heroku_ext", schema="heroku_ext", keeps_owners=False),
+    Imitation("on-premise", ""),
+]  # fmt: skip
+
+
+@contextmanager
+def imitated(pair: Pair, like: Imitation) -> Iterator[Location]:
+    """How its owner reaches a source that looks so."""
+    run = pair.ground.run
+    run(
+        *(f"CREATE ROLE {role}" for role in like.roles),
+        *([f"CREATE DATABASE {like.database}"] if like.database else []),
+    )
+    if like.setting:
+        run(f"ALTER DATABASE {pair.source_name} SET {like.setting} = 'x'")
+    if like.extension:
+        pair.here(
+            "CREATE EXTENSION hstore", f"UPDATE pg_extension SET extname = '{like.extension}' WHERE extname = 'hstore'"
+        )
+    if like.schema:
+        pair.here(f"CREATE SCHEMA {like.schema}", f"CREATE TABLE {like.schema}.theirs (a int)")
+    pair.here("CREATE TABLE ours (a int)", f"ALTER TABLE ours OWNER TO {pair.owner}",
+              *(f"GRANT SELECT ON ours TO {role}" for role in like.roles))  # fmt: skip
+    try:
+        yield pair.as_owner(pair.source).with_(host=like.host or "127.0.0.1", hostaddr="127.0.0.1")
+    finally:
+        pair.here(*(f"DROP OWNED BY {role}" for role in like.roles))
+        run(
+            *(f"DROP ROLE {role}" for role in like.roles),
+            *([f"DROP DATABASE {like.database}"] if like.database else []),
+        )
+
+
+@pytest.mark.parametrize("like", IMITATIONS, ids=lambda one: f"{one.name}, {one.because or 'nothing'}")
+async def test_a_provider_is_told_and_what_is_its_own_stays_behind(pair: Pair, like: Imitation) -> None:
+    with imitated(pair, like) as source:
+        async with opened(source, pair.target) as look:
+            checked = await report(look, [])
+    provider = _provider(checked)
+    skip_extensions, skip_schemas, reserved_roles, keeps_owners = traits_of(checked)
+
+    assert (provider.name, provider.because) == (like.name, like.because)
+    assert skip_extensions == ((like.extension,) if like.extension else ())
+    assert skip_schemas == ((like.schema,) if like.schema else ())
+    assert provider.reserved_databases == ((like.database,) if like.database else ())
+    assert keeps_owners is like.keeps_owners
+    assert {role.name for role in checked.roles if not role.is_reserved} - {"changeover"} == {
+        pair.owner, *(role for role in like.roles if role not in reserved_roles)
+    }  # fmt: skip
+
+
+def _provider(checked: Checked):  # type: ignore[no-untyped-def]
+    assert checked.source is not None
+    return checked.source.provider
+
+
+async def test_an_extension_of_the_provider_is_no_lack_of_the_target(pair: Pair) -> None:
+    """The move of an Azure database does not fail for want of `azure` and `pgaadauth`."""
+    with imitated(pair, Imitation("azure", "", ("azure_pg_admin",), extension="pgaadauth")) as source:
+        checked = await check(source, pair.target, sample_s=0)
+
+    assert [one.result for one in checked.findings if one.id in ("C16", "T5")] == ["passed", "passed"]
+    assert [(one.name, one.status) for one in checked.extensions] == [("pgaadauth", "ignored")]
+
+
+async def test_an_azure_target_says_where_extensions_are_allowed(pair: Pair) -> None:
+    pair.here("CREATE EXTENSION hstore", "UPDATE pg_extension SET extname = 'not_there' WHERE extname = 'hstore'")
+    pair.ground.run(f"ALTER DATABASE {pair.target_name} SET azure.extensions = 'x'")
+
+    checked = await check(pair.source, pair.target, sample_s=0)
+
+    (lacking,) = [one for one in checked.findings if one.id == "T5"]
+    assert lacking.fix.startswith("Name not_there in the server parameter azure.extensions")
+
+
+async def test_a_schema_that_other_extensions_live_in_is_moved(pair: Pair) -> None:
+    """Heroku puts the user's own extensions into heroku_ext."""
+    pair.here("CREATE SCHEMA heroku_ext", "CREATE EXTENSION hstore SCHEMA heroku_ext")
+
+    checked = await check(pair.source, sample_s=0)
+
+    assert (_provider(checked).name, traits_of(checked)[1]) == ("heroku", ())
+
+
+@pytest.mark.parametrize(("database", "name"), [("d5f7g8h9j0k1l2", "heroku"), ("shop", "on-premise")])
+def test_a_host_of_amazon_is_herokus_only_with_a_database_as_heroku_names_them(database: str, name: str) -> None:
+    """Anybody's machine there has such a name."""
+    nothing = frozenset[str]()
+    host = "ec2-52-1-2-3.compute-1.amazonaws.com"
+    signs = Signs(host, nothing, nothing, nothing, nothing, nothing, extension_schemas={}, database=database)
+
+    assert provider_of(signs).name == name
+
+
+def test_each_provider_has_one_entry() -> None:
+    assert len({traits.name for traits in TRAITS}) == len(TRAITS)
