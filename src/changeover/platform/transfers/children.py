@@ -1,0 +1,156 @@
+"""One pg_dump or pg_restore at work: started with its streams open, listened to, ended, and found again after a crash.
+
+Nothing secret is among its arguments; the transfer's id is, as the application name, by which a successor knows it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from types import MappingProxyType
+from typing import IO, TypeVar
+from uuid import UUID
+
+from psycopg.conninfo import make_conninfo
+
+from changeover.engines.local.places import can_enter
+from changeover.hosts.processes import Process, end_all, everything_running
+from changeover.hosts.programs import start_piped
+from changeover.hosts.users import run_as_for_servers
+from changeover.postgres.location import KEEPALIVES, Location
+
+PROGRAMS = ("pg_dump", "pg_restore")
+KEPT_LINES = 40
+NO_ENVIRONMENT: Mapping[str, str] = MappingProxyType({})
+Result = TypeVar("Result")
+
+
+def application_name(transfer: UUID) -> str:
+    """How its sessions and its children call themselves."""
+    return f"changeover:{transfer}"
+
+
+def database_argument(location: Location, transfer: UUID) -> str:
+    """Everything else is in the environment: arguments are for everybody to read."""
+    return "--dbname=" + make_conninfo(
+        "", dbname=location.database, application_name=application_name(transfer), **KEEPALIVES
+    )
+
+
+class Child:
+    """A program between pipes. `on_line` gets each line that it says, in a thread of its own."""
+
+    def __init__(
+        self,
+        arguments: Sequence[str | Path],
+        *,
+        environment: Mapping[str, str] = NO_ENVIRONMENT,
+        on_line: Callable[[str], None] = lambda _: None,
+        stdin: int | IO[bytes] = subprocess.DEVNULL,
+        stdout: int | IO[bytes] = subprocess.DEVNULL,
+    ) -> None:
+        program = Path(arguments[0])
+        self.name = program.name
+        self._said: deque[str] = deque(maxlen=KEPT_LINES)
+        self._on_line = on_line
+        self._process = start_piped(
+            arguments, environment=environment, run_as=user_for(program), stdin=stdin, stdout=stdout
+        )
+        self._listener = threading.Thread(target=self._listen, name=f"listen to {self.name}", daemon=True)
+        self._listener.start()
+
+    @property
+    def stdin(self) -> IO[bytes]:
+        assert self._process.stdin is not None  # noqa: S101 - started with a pipe
+        return self._process.stdin
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        assert self._process.stdout is not None  # noqa: S101 - started with a pipe
+        return self._process.stdout
+
+    def finish(self) -> int:
+        """Wait for its end; its exit code. Everything that it said is known then."""
+        code = self._process.wait()
+        self._listener.join()
+        return code
+
+    def has_ended(self, *, within_s: float) -> bool:
+        try:
+            self._process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def end(self) -> None:
+        """Tell it to stop; whoever reads or writes its streams gets their end."""
+        self._process.terminate()
+
+    def close(self) -> None:
+        """For sure and at once: nothing of it is left."""
+        self._process.kill()
+        self.finish()
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if stream is not None:
+                with suppress(OSError):
+                    stream.close()
+
+    def complaint(self, count: int = 3) -> str:
+        """Why it failed, in its own last words."""
+        errors = [line for line in self._said if re.search(r"error:|FATAL:|ERROR:", line)]
+        lines = [line.removeprefix(f"{self.name}: ") for line in (errors or list(self._said))[:count]]
+        return " / ".join(lines) or "It said nothing."
+
+    def _listen(self) -> None:
+        assert self._process.stderr is not None  # noqa: S101 - always a pipe
+        for raw in self._process.stderr:
+            line = raw.decode(errors="replace").rstrip()
+            self._said.append(line)
+            self._on_line(line)
+
+
+async def in_a_thread(work: Callable[[], Result], *, give_up: Callable[[], None]) -> Result:
+    """Its result. Cancelled: `give_up` has to make it end, and this waits until it has.
+
+    A thread of its own, because long work would take the few that everybody shares.
+    """
+    with_one = ThreadPoolExecutor(1, thread_name_prefix="transfer")
+    doing = asyncio.get_running_loop().run_in_executor(with_one, work)
+    try:
+        return await asyncio.shield(doing)
+    except asyncio.CancelledError:
+        give_up()
+        with suppress(Exception):
+            await doing
+        raise
+    finally:
+        with_one.shutdown(wait=False)
+
+
+def children_of(transfer: UUID) -> list[Process]:
+    """Those that run, ours or a dead predecessor's."""
+    mark = application_name(transfer)
+    return [
+        process
+        for process in everything_running()
+        if process.program in PROGRAMS and any(mark in word for word in process.arguments)
+    ]
+
+
+async def end_children(transfer: UUID) -> None:
+    """Nobody works on the transfer any more when this returns."""
+    await end_all(lambda: children_of(transfer), gently=signal.SIGTERM)
+
+
+def user_for(program: Path) -> str | None:
+    """Whoever speaks with a server that others feed should be able to do little here."""
+    user = run_as_for_servers()
+    return user if user is not None and can_enter(program.parent, user) else None

@@ -1,0 +1,125 @@
+"""Reading a database as one stream of pg_dump's custom format: into the bucket, or on into a restore."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from changeover.errors import ChangeoverError
+from changeover.errors.elsewhere import ConnectionLost, LoginRefused
+from changeover.errors.transfers import BackupFailed
+from changeover.platform.transfers.archive import Dumped
+from changeover.platform.transfers.bucket import READ_BYTES, Bucket
+from changeover.platform.transfers.children import Child, database_argument, in_a_thread
+from changeover.postgres.emptying import RESERVED_SCHEMAS
+from changeover.postgres.location import Location
+from changeover.postgres.reaching import reach
+
+LOCK_WAIT_MS = 60_000
+LOST = re.compile(
+    r"server closed the connection|connection to server .* failed|terminating connection|SSL SYSCALL error"
+)
+TABLE_BYTES = """
+SELECT nspname || '.' || main.relname, (main.relpages + coalesce(toast.relpages, 0))::bigint * 8192
+  FROM pg_class AS main JOIN pg_namespace ON pg_namespace.oid = main.relnamespace
+       LEFT JOIN pg_class AS toast ON toast.oid = main.reltoastrelid
+ WHERE main.relkind = 'r' AND nspname !~ '^pg_' AND nspname <> 'information_schema'
+"""
+"""As last counted: to look at the files would wait for whoever has a table locked."""
+
+
+@dataclass(frozen=True)
+class SourceFacts:
+    """What is known before a dump begins. `table_bytes` by `schema.table`, unquoted, as pg_dump names them."""
+
+    version_num: int
+    bytes: int
+    table_bytes: dict[str, int]
+
+
+async def look_at_source(location: Location) -> SourceFacts:
+    """Raises ServerUnreachable, LoginRefused, NotTrusted, PooledAddress."""
+    async with reach(location, statement_timeout_s=120) as connection:
+        row = await (await connection.execute("SELECT pg_database_size(current_database())")).fetchone()
+        tables = await (await connection.execute(TABLE_BYTES)).fetchall()
+        return SourceFacts(connection.info.server_version, int(row[0]) if row else 0, dict(tables))
+
+
+def dump_arguments(program: Path, location: Location, transfer: UUID) -> Sequence[str | Path]:
+    """Runs nothing. What is ours in the database is left out; a lock that somebody keeps ends it instead of hanging."""
+    return [
+        program,
+        "--format=custom",
+        "--verbose",
+        "--no-password",
+        "--no-subscriptions",
+        f"--lock-wait-timeout={LOCK_WAIT_MS}",
+        *(f"--exclude-schema={name}" for name in RESERVED_SCHEMAS),
+        database_argument(location, transfer),
+    ]
+
+
+class Dump:
+    """A dump under way: `chunks` is its stream, `heard` says how far it is."""
+
+    def __init__(self, program: Path, location: Location, transfer: UUID, facts: SourceFacts) -> None:
+        self.heard = Dumped(facts.table_bytes)
+        self._location = location
+        self._child = Child(
+            dump_arguments(program, location, transfer),
+            environment=location.environment(),
+            on_line=self.heard.hear,
+            stdout=subprocess.PIPE,
+        )
+
+    def chunks(self) -> Iterator[bytes]:
+        """Ends only when all was well: raises BackupFailed, ConnectionLost, LoginRefused otherwise."""
+        while chunk := self._child.stdout.read(READ_BYTES):
+            self.heard.written += len(chunk)
+            yield chunk
+        if self._child.finish() != 0:
+            raise self._failure()
+
+    def give_up(self) -> None:
+        self._child.end()
+
+    def close(self) -> None:
+        self._child.close()
+
+    def _failure(self) -> ChangeoverError:
+        what, why = f"{self._location} could not be dumped.", self._child.complaint()
+        if LOST.search(why):
+            return ConnectionLost(what, why=why, fix="It is tried again from the beginning.")
+        if "authentication failed" in why:
+            return LoginRefused(what, why=why, fix="Check user and password.")
+        return BackupFailed(what, why=why, fix=_remedy(why))
+
+
+def _remedy(why: str) -> str:
+    if "lock" in why:
+        return "Somebody keeps a table locked (`changeover pg:locks`): let that end, then try again."
+    if "permission denied" in why:
+        return "The database's own user must be able to read everything in it: grant that, or drop what it can't read."
+    return "Mend what pg_dump names, then try again."
+
+
+@contextmanager
+def dumping(program: Path, location: Location, transfer: UUID, facts: SourceFacts) -> Iterator[Dump]:
+    """The program is gone at the end, however that comes."""
+    dump = Dump(program, location, transfer, facts)
+    try:
+        yield dump
+    finally:
+        dump.close()
+
+
+async def dump_into(bucket: Bucket, key: str, dump: Dump, facts: SourceFacts) -> None:
+    """The whole dump as one object, or nothing. The program's exit code is known before the upload is completed."""
+    await in_a_thread(
+        lambda: bucket.put(key, dump.chunks(), about_bytes=facts.bytes), give_up=dump.give_up
+    )  # fmt: skip

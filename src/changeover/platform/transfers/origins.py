@@ -1,0 +1,207 @@
+"""What a restore reads: a backup of ours, a file, any address on the web, another bucket, or a database itself.
+
+Each gives its bytes as a stream from the beginning, once it is opened; nothing is kept on disk.
+"""
+
+from __future__ import annotations
+
+import http.client
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from http.client import HTTPMessage
+from pathlib import Path
+from typing import IO, Protocol
+from urllib.parse import unquote, urlsplit
+from urllib.request import Request
+from uuid import UUID
+
+from changeover.errors import InvalidParams
+from changeover.errors.transfers import BackupGone, BucketRefused, BucketUnreachable
+from changeover.platform.transfers.bucket import READ_BYTES, Bucket
+from changeover.platform.transfers.dumping import SourceFacts, dumping
+from changeover.postgres.location import Location
+
+SILENCE_S = 60.0
+
+
+@dataclass
+class Opened:
+    """A stream. `bytes_total` is 0 where nobody knows it before; setting `is_given_up` ends it."""
+
+    chunks: Iterator[bytes]
+    bytes_total: int = 0
+    database_bytes: int | None = None
+    """Of the database that is being dumped."""
+    is_given_up: bool = field(default=False)
+
+    def give_up(self) -> None:
+        self.is_given_up = True
+
+
+class Origin(Protocol):
+    """Opening it blocks: for a thread."""
+
+    def open(self) -> AbstractContextManager[Opened]: ...
+
+
+@dataclass(frozen=True)
+class InBucket:
+    bucket: Bucket
+    key: str
+
+    @contextmanager
+    def open(self) -> Iterator[Opened]:
+        """Raises BackupGone, BucketRefused, BucketMissing, BucketUnreachable."""
+        size, chunks = self.bucket.read(self.key)
+        yield _stoppable(chunks, size)
+
+
+@dataclass(frozen=True)
+class OnHost:
+    """A file of this host."""
+
+    path: Path
+
+    @contextmanager
+    def open(self) -> Iterator[Opened]:
+        """Raises BackupGone."""
+        try:
+            file = self.path.open("rb")
+        except OSError as error:
+            raise BackupGone(
+                f"{self.path} can't be read.", why=f"{error.strerror}.", fix="Name a file of the control plane's host."
+            ) from None
+        with file:
+            yield _stoppable(_read(file), self.path.stat().st_size)
+
+
+@dataclass(frozen=True)
+class OnWeb:
+    """`url` may be signed: then it is a secret, and no message repeats it."""
+
+    url: str = field(repr=False)
+
+    @contextmanager
+    def open(self) -> Iterator[Opened]:
+        """Raises BackupGone, BucketRefused, BucketUnreachable."""
+        with self._in_words():
+            response = _opener.open(self.url, timeout=SILENCE_S)
+        with response:
+            total = int(response.headers.get("Content-Length") or 0)
+            yield _stoppable(self._chunks(response, total), total)
+
+    def _chunks(self, response: _Readable, total: int) -> Iterator[bytes]:
+        """The library takes a connection that is cut for the end."""
+        with self._in_words():
+            done = 0
+            for chunk in _read(response):
+                done += len(chunk)
+                yield chunk
+            if done < total:
+                raise http.client.IncompleteRead(b"", total - done)
+
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        host = urlsplit(self.url).netloc.rpartition("@")[2]
+        what = f"The backup at {host} can't be read."
+        try:
+            yield
+        except urllib.error.HTTPError as refused:
+            refused.close()
+            why = f"The answer was {refused.code} {refused.reason}."
+            if refused.code in (404, 410):
+                raise BackupGone(what, why=why, fix="Check the address.") from None
+            if refused.code < 500:
+                raise BucketRefused(
+                    what, why=why, fix="A signed address lasts for a while only: make a new one."
+                ) from None
+            raise BucketUnreachable(what, why=why, fix="It is tried again by itself.") from None
+        except (OSError, ValueError, http.client.HTTPException) as failed:
+            reason = failed.reason if isinstance(failed, urllib.error.URLError) else failed
+            raise BucketUnreachable(what, why=f"{reason or type(failed).__name__}.", fix="It is tried again.") from None
+
+
+@dataclass(frozen=True)
+class FromDatabase:
+    """A dump that goes straight on into the restore: a copy."""
+
+    program: Path
+    location: Location
+    transfer: UUID
+    facts: SourceFacts
+
+    @contextmanager
+    def open(self) -> Iterator[Opened]:
+        with dumping(self.program, self.location, self.transfer, self.facts) as dump:
+            opened = Opened(dump.chunks(), database_bytes=self.facts.bytes)
+            opened.give_up = dump.give_up  # type: ignore[method-assign]
+            yield opened
+
+
+def _is_safe(url: str) -> bool:
+    """A dump travels over https, or stays on this host."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or (parts.scheme == "http" and (parts.hostname or "").startswith("127."))
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Followed as far as they are safe."""
+
+    def redirect_request(  # noqa: PLR0917 - the library's own signature
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> Request | None:
+        if not _is_safe(newurl):
+            raise urllib.error.HTTPError(req.full_url, code, "it leads to where nothing is encrypted", headers, fp)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+_opener = urllib.request.build_opener(_Redirects)
+
+
+def origin_of(url: str, *, endpoint: str | None, is_operator: bool) -> Origin:
+    """From the address that somebody gave. Raises InvalidParams for what can't be restored from, or not by them.
+
+    Files of the host, and buckets by our own keys, hold everybody's backups: only the operator may name them.
+    """
+    parts = urlsplit(url)
+    if parts.scheme in ("file", "s3") and not is_operator:
+        raise InvalidParams(
+            f"A backup at {parts.scheme}:// can be restored by the operator only.",
+            why="It is read with the control plane's own rights.", fix="Give a signed https:// address.",
+        )  # fmt: skip
+    if parts.scheme == "file" and parts.path:
+        return OnHost(Path(unquote(parts.path)))
+    if parts.scheme == "s3" and parts.netloc and parts.path.strip("/"):
+        return InBucket(Bucket(f"s3://{parts.netloc}", endpoint=endpoint), unquote(parts.path.strip("/")))
+    if _is_safe(url):
+        return OnWeb(url)
+    raise InvalidParams(
+        "That is no address of a backup.", why="A dump travels over https, or stays on this host.",
+        fix="Write https://…, s3://BUCKET/KEY or file:///PATH, or name one of `changeover pg:backups`.",
+    )  # fmt: skip
+
+
+def _stoppable(chunks: Iterator[bytes], size: int) -> Opened:
+    opened = Opened(iter(()), size)
+
+    def until_given_up() -> Iterator[bytes]:
+        for chunk in chunks:
+            if opened.is_given_up:
+                return
+            yield chunk
+
+    opened.chunks = until_given_up()
+    return opened
+
+
+def _read(file: _Readable) -> Iterator[bytes]:
+    """What is there, as it comes: a slow line is seen to move."""
+    while chunk := file.read1(READ_BYTES):
+        yield chunk
+
+
+class _Readable(Protocol):
+    def read1(self, size: int, /) -> bytes: ...

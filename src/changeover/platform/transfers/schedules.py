@@ -1,0 +1,38 @@
+"""When a daily backup is due: an hour of somebody's own day, also on the two days a year on which clocks are changed. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from changeover.errors import InvalidParams
+
+
+def checked_zone(name: str) -> str:
+    """Raises InvalidParams."""
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, KeyError):  # not found is a KeyError, a folder of the database an OSError
+        raise InvalidParams(
+            f"The time zone {name!r} isn't known.", fix="Write it as Europe/Berlin, America/New_York or UTC."
+        ) from None
+    return name
+
+
+def checked_hour(text: str) -> int:
+    """Raises InvalidParams."""
+    if not text.isdigit() or int(text) > 23:
+        raise InvalidParams(f"{text!r} is no hour.", fix="Daily backups begin at a full hour, from 0 to 23.")
+    return int(text)
+
+
+def next_backup(hour: int, zone: str, after: datetime) -> datetime:
+    """The first time after that moment at which it is that hour there, in UTC; once each day.
+
+    An hour that is skipped in spring comes an hour later; of one that comes twice in autumn, the first is meant.
+    """
+    there = ZoneInfo(zone)
+    day = after.astimezone(there).date()
+    while (due := datetime.combine(day, time(hour), there).astimezone(UTC)) <= after:
+        day += timedelta(days=1)
+    return due

@@ -1,0 +1,83 @@
+"""The table of steps that restores a backup into a scratch server, counts what came out, and takes the server away."""
+
+from __future__ import annotations
+
+from changeover.errors import ChangeoverError
+from changeover.platform.scope import Parts
+from changeover.platform.transfers.children import end_children, in_a_thread
+from changeover.platform.transfers.origins import InBucket
+from changeover.platform.transfers.restoring import Restore, look_at_target, make_room, read_archive
+from changeover.platform.transfers.scratch import (
+    KIND,
+    Found,
+    count,
+    make_scratch,
+    note_result,
+    remove_scratch,
+    require_all,
+    scratch_server,
+)
+from changeover.platform.transfers.workflow import LONGEST_S, RETRIES, show_run, transfer_of, watched
+from changeover.postgres.installations import find_installations
+from changeover.postgres.location import Location
+from changeover.runs.run import Advance, Outcome, Run, Step, Workflow
+from changeover.store.transfer_rows import TransferRow
+
+
+class Verifying:
+    """The steps of `verify-backup`. Whatever comes out, the server is gone in the end."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def workflow(self) -> Workflow:
+        return Workflow(
+            KIND,
+            (
+                Step("try", self.try_it, "Restore the backup into a scratch server, and count", undo=self.take_away,
+                     deadline_s=LONGEST_S, most_retries=RETRIES),
+                Step("remove", self.remove, "Take the scratch server away"),
+            ),
+        )  # fmt: skip
+
+    async def try_it(self, run: Run) -> Outcome:
+        row = await transfer_of(run)
+        server = await scratch_server(run.db, run.input["server"])
+        if server is None or row.object_key is None:
+            return Advance("there is nothing to verify")
+        try:
+            await end_children(row.id)
+            found = await self._restored(run, row, await make_scratch(self._parts, server))
+        except ChangeoverError as error:
+            async with run.transaction() as db:
+                await note_result(db, row.id, error)
+            raise
+        async with run.transaction() as db:
+            await note_result(db, row.id, found)
+        return Advance(f"{found.tables} tables, {found.rows:,} rows")
+
+    async def _restored(self, run: Run, row: TransferRow, location: Location) -> Found:
+        target = await look_at_target(location, ())
+        opening = InBucket(self._parts.bucket, row.object_key or "").open()
+        opened = await in_a_thread(opening.__enter__, give_up=lambda: None)
+        installations = find_installations(self._parts.installations)
+        archive = await in_a_thread(
+            lambda: read_archive(opened, target, location, installations), give_up=opened.give_up
+        )
+        present = await make_room(location, ())
+        wanted = self._parts.home / "transfers" / f"{row.id}.scratch.list"
+        restore = Restore(archive, location, row.id, present=present, wanted=wanted)
+        await watched(
+            run, row.name, restore.run(opened),
+            lambda: show_run(run, restore.heard.says, 100 * restore.bytes_done // max(1, opened.bytes_total)),
+        )  # fmt: skip
+        return require_all(await count(location), archive.contents.tables)
+
+    async def take_away(self, run: Run) -> None:
+        row = await transfer_of(run)
+        await end_children(row.id)
+        await remove_scratch(run.db, self._parts, run.input["server"])
+
+    async def remove(self, run: Run) -> Outcome:
+        await remove_scratch(run.db, self._parts, run.input["server"])
+        return Advance()

@@ -1,0 +1,279 @@
+"""The tables of steps of backups, restores and copies.
+
+Each step begins by ending what a dead predecessor left, and begins anew: a dump or a restore can't be gone on with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+from changeover.errors import ChangeoverError, RunCancelled
+from changeover.errors.transfers import BackupFailed
+from changeover.platform.locations import location_of
+from changeover.platform.scope import Parts
+from changeover.platform.transfers import records
+from changeover.platform.transfers.children import end_children, in_a_thread
+from changeover.platform.transfers.dumping import dump_into, dumping, look_at_source
+from changeover.platform.transfers.keeping import after_backup
+from changeover.platform.transfers.origins import FromDatabase, Opened, Origin
+from changeover.platform.transfers.people import origin_of_restore
+from changeover.platform.transfers.restoring import Archive, Restore, look_at_target, make_room, read_archive
+from changeover.postgres.clients import client_for, clients_for, needs_tls
+from changeover.postgres.installations import find_installations
+from changeover.postgres.location import Location
+from changeover.postgres.progress import Progress
+from changeover.runs.run import Advance, Outcome, Run, Step, Workflow
+from changeover.store import query
+from changeover.store.rows import RunRow
+from changeover.store.transfer_rows import TransferLogRow, TransferRow
+
+LOOK_S = 0.5
+LONGEST_S = 7 * 86400.0
+RETRIES = 3
+EMPTYING = "Emptying"
+Result = TypeVar("Result")
+Look = Callable[[], tuple[int, Progress]]
+"""How far work is: bytes of the archive so far, and what is shown."""
+
+
+class Transferring:
+    """Their steps. The undo of the first says how it ended and removes what is left; a restore has no way back."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def workflows(self) -> tuple[Workflow, ...]:
+        look = Step("look", self.look, "Look at the backup and the database; change nothing", undo=self.close,
+                    deadline_s=LONGEST_S, most_retries=RETRIES)  # fmt: skip
+        restore = Step("restore", self.restore, "Empty the database and restore it", undo=self.say_what_is_left,
+                       deadline_s=LONGEST_S, most_retries=RETRIES)  # fmt: skip
+        dump = Step("dump", self.dump, "Dump the database into the bucket", undo=self.close, deadline_s=LONGEST_S,
+                    most_retries=RETRIES)  # fmt: skip
+        keep = Step("keep", self.keep, "Remove backups that the plan no longer keeps")
+        return (
+            Workflow("backup", (dump, keep)),
+            Workflow("restore", (look, restore)),
+            Workflow("copy", (look, restore)),
+        )
+
+    async def close(self, run: Run) -> None:
+        """Of what failed or was cancelled nothing stays but its log."""
+        row = await transfer_of(run)
+        await end_children(row.id)
+        self._list_of(row).unlink(missing_ok=True)
+        if row.finished_at is not None:
+            return
+        left = await self._remove_object(row)
+        async with run.transaction() as db:
+            if row.cancelled_at is not None:
+                await records.say(db, row.id, "Cancelled.")
+            if left:
+                await records.say(db, row.id, left, "error")
+            await records.finish(db, row.id, is_succeeded=False)
+
+    async def _remove_object(self, row: TransferRow) -> str:
+        """What could not be removed now is by the hourly tidying; empty when nothing is left."""
+        if row.object_key is None:
+            return ""
+        try:
+            await asyncio.to_thread(self._parts.bucket.remove, row.object_key)
+        except ChangeoverError as error:
+            return f"It will be removed later: {error.why}"
+        return ""
+
+    # -- into the bucket
+
+    async def dump(self, run: Run) -> Outcome:
+        row = await transfer_of(run)
+        if row.is_succeeded:
+            return Advance("it was complete already")
+        async with self._telling(run, row):
+            await end_children(row.id)
+            if row.addon_id is None or row.object_key is None:
+                raise BackupFailed("There is nothing to back up.", why="The backup names no database.")
+            location = await location_of(run.db, self._parts, row.addon_id)
+            facts = await look_at_source(location)
+            program = client_for(
+                facts.version_num, "pg_dump", find_installations(self._parts.installations),
+                needs_tls=needs_tls(location),
+            )  # fmt: skip
+            await self._begin(run, row, facts.bytes, f"Dumping {facts.bytes:,} bytes by {program}")
+            with dumping(program, location, row.id, facts) as dump:
+                look = _paced(lambda: (dump.heard.written, Progress(
+                    "dump", dump.heard.says, dump.heard.tables_done, len(facts.table_bytes),
+                    dump.heard.bytes_done, dump.heard.bytes_total,
+                )))  # fmt: skip
+                await watched(
+                    run, row.name, dump_into(self._parts.bucket, row.object_key, dump, facts),
+                    lambda: _show(run, row, *look()),
+                )  # fmt: skip
+            async with run.transaction() as db:
+                await records.say(db, row.id, f"Complete: {dump.heard.written:,} bytes in {self._parts.bucket.url}")
+                await records.finish(db, row.id, is_succeeded=True, processed_bytes=dump.heard.written)
+        return Advance(f"{dump.heard.written:,} bytes")
+
+    async def keep(self, run: Run) -> Outcome:
+        async with run.transaction() as db:
+            started = await after_backup(db, self._parts, await transfer_of(run))
+        await self._parts.tick(started)
+        return Advance()
+
+    # -- out of it, or straight across
+
+    async def look(self, run: Run) -> Outcome:
+        """Whatever would make the restore impossible is found here, while the database still has what it had."""
+        row = await transfer_of(run)
+        async with self._telling(run, row):
+            await end_children(row.id)
+            location = await self._target(run, row)
+            async with self._opened(run, row, location) as (archive, opened):
+                opened.give_up()
+            contents = archive.contents
+            source_bytes = opened.database_bytes or opened.bytes_total or None
+            await self._begin(run, row, source_bytes, f"Found an archive of {contents.tables} tables")
+        return Advance(f"{contents.tables} tables")
+
+    async def restore(self, run: Run) -> Outcome:
+        row = await transfer_of(run)
+        if row.is_succeeded:  # people may have written to it since: never twice
+            return Advance("it was complete already")
+        async with self._telling(run, row):
+            await end_children(row.id)
+            location = await self._target(run, row)
+            async with self._opened(run, row, location) as (archive, opened):
+                await self._say(run, row, f"{EMPTYING} {row.to_name}: from here on what it had is gone")
+                present = await make_room(location, row.extensions)
+                restore = Restore(archive, location, row.id, present=present, wanted=self._list_of(row))
+                look = _paced(lambda: (restore.bytes_done, Progress(
+                    "restore", restore.heard.says, restore.heard.tables_done, archive.contents.tables_with_data,
+                    restore.bytes_done, opened.bytes_total,
+                )))  # fmt: skip
+                restored = await watched(run, row.name, restore.run(opened), lambda: _show(run, row, *look()))
+            async with run.transaction() as db:
+                for warning in restored.warnings:
+                    await records.say(db, row.id, warning, "warning")
+                await records.say(db, row.id, f"Complete: {archive.contents.tables} tables restored")
+                await records.finish(
+                    db, row.id, is_succeeded=True, warnings=len(restored.warnings), processed_bytes=restore.bytes_done
+                )
+        return Advance(f"{archive.contents.tables} tables")
+
+    async def say_what_is_left(self, run: Run) -> None:
+        """Nothing brings back what the database had; at least nobody takes what it has now for the whole."""
+        row = await transfer_of(run)
+        log = await query.rows(run.db, TransferLogRow, "transfers.log", id=row.id)
+        if row.finished_at is None and any(line.message.startswith(EMPTYING) for line in log):
+            await self._say(run, row, f"It ended half-way: {row.to_name} has a part of it, or nothing", "error")
+
+    async def _target(self, run: Run, row: TransferRow) -> Location:
+        if row.to_url is not None:
+            return Location.parse(self._parts.cipher.decrypt(row.to_url))
+        if row.addon_id is None:
+            raise BackupFailed("There is nothing to restore into.", why="The restore names no database.")
+        return await location_of(run.db, self._parts, row.addon_id)
+
+    @asynccontextmanager
+    async def _opened(self, run: Run, row: TransferRow, location: Location) -> AsyncIterator[tuple[Archive, Opened]]:
+        """The archive with its table of contents read. What its target lacks is refused here."""
+        target = await look_at_target(location, row.extensions)
+        installations = find_installations(self._parts.installations)
+        origin = await self._origin(run, row, target.version_num)
+        opening = origin.open()
+        opened = await in_a_thread(opening.__enter__, give_up=lambda: None)
+        try:
+            archive = await in_a_thread(
+                lambda: read_archive(opened, target, location, installations), give_up=opened.give_up
+            )
+            yield archive, opened
+        finally:
+            await asyncio.to_thread(opening.__exit__, None, None, None)
+
+    async def _origin(self, run: Run, row: TransferRow, target_version_num: int) -> Origin:
+        if row.kind == "restore":
+            return await origin_of_restore(run.db, self._parts, row)
+        source = Location.parse(self._parts.cipher.decrypt(row.from_url or b""))
+        facts = await look_at_source(source)
+        installations = find_installations(self._parts.installations)
+        clients = clients_for(facts.version_num, target_version_num, installations, needs_tls=needs_tls(source))
+        return FromDatabase(clients.dump, source, row.id, facts)
+
+    # -- all of them
+
+    async def _begin(self, run: Run, row: TransferRow, source_bytes: int | None, message: str) -> None:
+        async with run.transaction() as db:
+            await query.only(db, TransferRow, "transfers.begin", id=row.id, source_bytes=source_bytes)
+            await records.say(db, row.id, message)
+
+    async def _say(self, run: Run, row: TransferRow, message: str, level: str = "info") -> None:
+        async with run.transaction() as db:
+            await records.say(db, row.id, message, level)
+
+    @asynccontextmanager
+    async def _telling(self, run: Run, row: TransferRow) -> AsyncIterator[None]:
+        """What goes wrong is in the transfer's own log too: that is what people look at."""
+        try:
+            yield
+        except RunCancelled:
+            raise
+        except ChangeoverError as error:
+            await self._say(run, row, f"{error.what} {error.why}".strip(), "error")
+            raise
+
+    def _list_of(self, row: TransferRow) -> Path:
+        return self._parts.home / "transfers" / f"{row.id}.list"
+
+
+async def watched(
+    run: Run, name: str, work: Coroutine[Any, Any, Result], show: Callable[[], Awaitable[None]]
+) -> Result:
+    """The work's result, shown twice a second meanwhile; ended, with everything of it, once somebody cancels the run."""
+    doing = asyncio.ensure_future(work)
+    try:
+        while not (await asyncio.wait({doing}, timeout=LOOK_S))[0]:
+            await show()
+            if await query.values(run.db, "runs.is_cancelled", id=run.id) == [True]:
+                raise RunCancelled(name)
+        return doing.result()
+    finally:
+        doing.cancel()
+        await asyncio.gather(doing, return_exceptions=True)
+
+
+async def transfer_of(run: Run) -> TransferRow:
+    return await query.only(run.db, TransferRow, "transfers.find", id=UUID(run.input["transfer"]))
+
+
+def _paced(look: Look) -> Look:
+    """The same, with the rate since now and the time that is left at it; whole only when it has ended."""
+    began = time.monotonic()
+
+    def with_rate() -> tuple[int, Progress]:
+        written, seen = look()
+        rate = seen.bytes_done / max(0.001, time.monotonic() - began)
+        left = (seen.bytes_total - seen.bytes_done) / rate if seen.bytes_total and rate else None
+        done = min(seen.bytes_done, seen.bytes_total - 1) if seen.bytes_total else seen.bytes_done
+        return written, replace(seen, bytes_done=done, bytes_per_s=rate, seconds_left=left)
+
+    return with_rate
+
+
+async def _show(run: Run, row: TransferRow, written: int, seen: Progress) -> None:
+    says = f"{seen.says}, {written / 1e6:,.1f} MB" if seen.says else f"{written / 1e6:,.1f} MB"
+    async with run.transaction() as db:
+        await records.show(db, row.id, written, seen)
+    await show_run(run, says, seen.percent)
+
+
+async def show_run(run: Run, says: str, percent: int | None) -> None:
+    """What `runs` and `runs:info` say of it just now."""
+    async with run.transaction() as db:
+        run.row = await query.only(
+            db, RunRow, "runs.wait", id=run.id, epoch=run.row.epoch, because=says, percent=percent
+        )

@@ -1,0 +1,96 @@
+"""Takes everything that a role owns out of a database, as that role: what a restore puts its contents into.
+
+The database itself stays, with its settings and rights, and so does what others own in it: extensions that only a
+superuser can make, and reserved schemas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import LiteralString
+
+import psycopg
+from psycopg import sql
+
+from changeover.errors import ServerInHand
+from changeover.postgres.connect import Connection
+
+RESERVED_SCHEMAS = ("_heroku", "_changeover")
+ATTEMPTS = 5
+LARGE_OBJECTS_AT_ONCE = 1000
+
+OWN_EXTENSIONS = """
+SELECT 'EXTENSION', quote_ident(extname) FROM pg_extension WHERE pg_has_role(extowner, 'MEMBER') AND extname <> 'plpgsql'
+"""
+OWN_SCHEMAS = """
+SELECT 'SCHEMA', quote_ident(nspname) FROM pg_namespace
+ WHERE pg_has_role(nspowner, 'MEMBER') AND nspname !~ '^pg_' AND nspname <> ALL (%s)
+   AND nspname NOT IN ('public', 'information_schema')
+"""
+IN_PUBLIC = """
+SELECT upper(CASE found.type WHEN 'statistics object' THEN 'statistics' WHEN 'composite type' THEN 'type'
+                             ELSE found.type END), found.identity
+  FROM pg_depend AS inside, LATERAL pg_identify_object(inside.classid, inside.objid, 0) AS found
+ WHERE inside.refclassid = 'pg_namespace'::regclass AND inside.refobjid = to_regnamespace('public')
+   AND inside.deptype = 'n' AND inside.objsubid = 0 AND inside.classid <> 'pg_default_acl'::regclass
+   AND found.type NOT IN ('index', 'toast table', 'extension')
+   AND NOT EXISTS (SELECT FROM pg_depend AS member WHERE member.classid = inside.classid
+                      AND member.objid = inside.objid AND member.deptype = 'e')
+ ORDER BY found.type IN ('view', 'materialized view', 'table', 'foreign table') DESC
+"""
+OTHERS = """
+SELECT 'PUBLICATION', quote_ident(pubname) FROM pg_publication WHERE pg_has_role(pubowner, 'MEMBER')
+UNION ALL
+SELECT 'SERVER', quote_ident(srvname) FROM pg_foreign_server WHERE pg_has_role(srvowner, 'MEMBER')
+"""
+LARGE_OBJECTS = """
+SELECT count(lo_unlink(oid)) FROM (
+    SELECT oid FROM pg_largeobject_metadata WHERE pg_has_role(lomowner, 'MEMBER') LIMIT %s) AS gone
+"""
+END_OTHERS = """
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+ WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+   AND usename IS NOT NULL AND pg_has_role(usename, 'MEMBER')
+"""
+
+
+async def empty(connection: Connection, *, reserved: Sequence[str] = RESERVED_SCHEMAS) -> int:
+    """Ends the role's other sessions and drops what it owns; how many things were dropped by name.
+
+    `connection` is autocommit and as the owner. Not one transaction: a database of many tables would need more locks
+    than its server has. Raises ServerInHand when others keep something locked all the while.
+    """
+    await connection.execute("SELECT set_config('lock_timeout', '2s', false)")
+    await connection.execute(END_OTHERS)
+    dropped = 0
+    for listed, values in ((OTHERS, None), (OWN_EXTENSIONS, None), (OWN_SCHEMAS, [list(reserved)]), (IN_PUBLIC, None)):
+        found = await (await connection.execute(listed, values)).fetchall()
+        for kind, identity in found:
+            await _drop(connection, kind, identity)
+        dropped += len(found)
+    while (await _count(connection, LARGE_OBJECTS, [LARGE_OBJECTS_AT_ONCE])) == LARGE_OBJECTS_AT_ONCE:
+        dropped += LARGE_OBJECTS_AT_ONCE
+    return dropped
+
+
+async def _drop(connection: Connection, kind: LiteralString, identity: LiteralString) -> None:
+    """`identity` comes quoted from the server's own functions. Dropping one thing takes along what depends on it."""
+    statement = sql.SQL("DROP {} IF EXISTS {} CASCADE").format(sql.SQL(kind), sql.SQL(identity))
+    for _ in range(ATTEMPTS):
+        try:
+            await connection.execute(statement)
+        except psycopg.errors.LockNotAvailable:
+            await connection.execute(END_OTHERS)
+        except psycopg.errors.InsufficientPrivilege:
+            return  # somebody else's: the restore says so where it is in the way
+        else:
+            return
+    raise ServerInHand(
+        f"{identity} could not be dropped.", why="Somebody holds a lock on it, and again after being ended.",
+        fix="Stop the app (`changeover ps:scale`), then try again.",
+    )  # fmt: skip
+
+
+async def _count(connection: Connection, query: LiteralString, values: Sequence[object]) -> int:
+    row = await (await connection.execute(query, values)).fetchone()
+    return int(row[0]) if row else 0
