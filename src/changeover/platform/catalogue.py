@@ -31,6 +31,11 @@ class Tier:
     is_private: bool
     rollback: str | None
 
+    @property
+    def is_external(self) -> bool:
+        """Of databases whose server somebody else runs."""
+        return self.name == "external"
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -47,6 +52,8 @@ class Plan:
     is_default: bool
     is_private_default: bool
     is_price_estimated: bool
+    is_offered: bool
+    """False: there are add-ons of it, but nobody can create one or sees it in a list of prices."""
 
     @property
     def full_name(self) -> str:
@@ -110,7 +117,7 @@ class Catalogue:
         self.default_private_region: str = regions["default_private"]
 
     def plan(self, full_name: str, *, in_space: bool = False) -> Plan:
-        """By `service:plan`; a service alone means its default plan. Raises NotFound."""
+        """By `service:plan`; a service alone means its default plan. Raises NotFound, InvalidParams (not offered)."""
         key, _, name = full_name.partition(":")
         service = next((one for one in self.services if key in (one.name, str(one.id))), None)
         if service is not None:
@@ -119,6 +126,12 @@ class Catalogue:
             for plan in self.plans_of(service):
                 if plan.name == wanted:
                     return plan
+            if any((plan.service, plan.name) == (service.name, wanted) for plan in self.plans):
+                raise InvalidParams(
+                    f"A database of the plan {service.name}:{wanted} can't be created.",
+                    why="It is the plan of databases that somebody else runs.",
+                    fix="Adopt one by its address: `changeover pg:adopt SOURCE -a APP`.",
+                )
         raise NotFound(
             f'Couldn\'t find either the add-on service or the add-on plan of "{full_name}".',
             fix=f"`changeover addons:plans {(service or self.service).name}` lists what there is.",
@@ -126,11 +139,12 @@ class Catalogue:
         )
 
     def plans_of(self, service: Service) -> list[Plan]:
-        return [plan for plan in self.plans if plan.service == service.name]
+        """Those that are offered."""
+        return [plan for plan in self.plans if plan.service == service.name and plan.is_offered]
 
     def plan_of(self, service: str, name: str) -> Plan:
         """The plan of an add-on that exists."""
-        return self.plan(f"{service}:{name}")
+        return next(plan for plan in self.plans if (plan.service, plan.name) == (service, name))
 
     def find_service(self, name_or_id: str) -> Service:
         """Raises NotFound."""
@@ -168,6 +182,7 @@ def _plan(facts: dict[str, Any], service: Service, tiers: dict[str, Tier]) -> Pl
         is_default=facts["name"] == service.default_plan,
         is_private_default=facts["name"] == service.default_private_plan,
         is_price_estimated=facts.get("is_price_estimated", False),
+        is_offered=facts.get("is_offered", True),
         **{k: facts[k] for k in ("name", "human_name", "cents", "connections", "memory_gb", "storage_gb")},
     )
 

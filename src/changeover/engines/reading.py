@@ -1,0 +1,43 @@
+"""What may be asked of every database, whoever runs its server; and how an engine of ours answers it.
+
+All that changes a server (follow, promote, fence, stop, destroy) is in engine.py and needs a `Server`, which only one of
+ours has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from changeover.engines.engine import DatabaseFacts, Engine, Health, Server
+
+
+class Reading(Protocol):
+    """One database."""
+
+    async def health(self) -> Health:
+        """One look; never raises for a server that is down."""
+
+    async def facts(self) -> DatabaseFacts:
+        """Raises ServerUnreachable."""
+
+    async def end_sessions(self) -> int:
+        """End its clients' sessions, those that we may end; how many there were. Raises ServerUnreachable."""
+
+
+@dataclass(frozen=True)
+class OnOurServer:
+    """A database on a server that an engine of ours runs."""
+
+    engine: Engine
+    server: Server
+    database: str
+
+    async def health(self) -> Health:
+        return await self.engine.health(self.server)
+
+    async def facts(self) -> DatabaseFacts:
+        return await self.engine.facts(self.server, self.database)
+
+    async def end_sessions(self) -> int:
+        return await self.engine.end_sessions(self.server, self.database)

@@ -1,0 +1,180 @@
+"""`pg:adopt`: a database that somebody else runs becomes an add-on, known by its address. Nothing is changed there.
+
+The same again, under the name that it has already, renews its address: a password that was changed, another host.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from changeover.engines.external import Identity, identify
+from changeover.errors import ChangeoverError
+from changeover.errors.elsewhere import AlreadyAdopted, BadAddress
+from changeover.platform.addons import add_row
+from changeover.platform.attachments import attachments_to, claim_name, put_on
+from changeover.platform.environment import database_url
+from changeover.platform.locations import location_of, with_tls
+from changeover.platform.names import checked_attachment_name, new_server_name
+from changeover.platform.releases import release
+from changeover.platform.resolving import find_addon, may_see_addon
+from changeover.platform.scope import Scope
+from changeover.postgres.location import Location
+from changeover.store import query
+from changeover.store.rows import EXTERNAL, Addon, App, Attachment, Database
+
+LOOK_S = 5.0
+"""For a database that was adopted already: is it the same one?"""
+IN_COLUMNS = ("host", "port", "dbname", "user", "password")
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """`was_known`: it was adopted before, and only its address may have changed."""
+
+    addon: Addon
+    attachment: Attachment
+    was_known: bool = False
+
+
+async def adopt(
+    scope: Scope, app: App, location: Location, *, name: str | None = None, confirm: str | None = None
+) -> Adoption:
+    """Attached to the app as `name`, or an invented one.
+
+    Raises what `identify` raises, BadAddress (a socket), AlreadyAdopted, and as `claim_name` does. Nothing is left behind
+    then. Other adoptions wait until the transaction ends.
+    """
+    _require_network(location)
+    wanted = checked_attachment_name(name) if name else None
+    await query.values(scope.db, "adopted.lock")
+    identity = await identify(location.with_(**with_tls(location.host, dict(location.parameters))))
+    mine = (
+        await query.one(scope.db, Attachment, "attachments.find_in_app", app_id=app.id, key=wanted) if wanted else None
+    )
+    known = await _known(scope, location, identity, mine)
+    if known is None:
+        return await _add(scope, app, location, identity, name=wanted, confirm=confirm)
+    if mine is None or mine.addon_id != known.addon_id or known.app_id != app.id or not known.is_external:
+        raise await _refusal(scope, known)
+    await _renew(scope, known, location, identity)
+    return Adoption(await find_addon(scope, str(known.addon_id)), mine, was_known=True)
+
+
+def _require_network(location: Location) -> None:
+    if location.is_socket:
+        raise BadAddress(
+            "A database can't be adopted by its socket.",
+            why="An app gets its address as a URL, and not every driver and tool can read a socket from one.",
+            fix="Give a host name or network address, also where it runs on this machine: postgres://user@127.0.0.1/name.",
+        )
+
+
+async def _known(scope: Scope, location: Location, identity: Identity, mine: Attachment | None) -> Database | None:
+    """The add-on that the database is already: by its address, else by who answers there."""
+    at_address = await _at(scope, location.host.lower(), location.port, location.database)
+    if at_address is not None:
+        return at_address
+    if identity.address and identity.port:
+        ours = await _at(scope, identity.address, identity.port, location.database)
+        if ours is not None and not ours.is_external:
+            return ours
+    candidates = await query.rows(
+        scope.db, Database, "adopted.of_identifier",
+        system_identifier=identity.system_identifier, database_name=location.database,
+    )  # fmt: skip
+    for one in candidates:
+        if await _is_same(scope, one, identity, is_named=mine is not None and mine.addon_id == one.addon_id):
+            return one
+    return None
+
+
+async def _at(scope: Scope, address: str, port: int, database_name: str) -> Database | None:
+    return await query.one(
+        scope.db, Database, "databases.at_address", address=address, port=port, database_name=database_name
+    )
+
+
+async def _is_same(scope: Scope, known: Database, identity: Identity, *, is_named: bool) -> bool:
+    """A physical copy has its original's identifier and database too, but was started at another time.
+
+    Where the known one does not answer any more, it is the same if the person says so by its name.
+    """
+    try:
+        there = await identify(await location_of(scope.db, scope.parts, known.addon_id), connect_timeout_s=LOOK_S)
+    except ChangeoverError:
+        return is_named
+    return there.started_at == identity.started_at
+
+
+async def _add(
+    scope: Scope, app: App, location: Location, identity: Identity, *, name: str | None, confirm: str | None
+) -> Adoption:
+    plan = scope.parts.catalogue.plan_of(scope.parts.catalogue.service.name, EXTERNAL)
+    addon_id = await add_row(scope, app, plan, None)
+    server = new_server_name()
+    await query.execute(scope.db, "adopted.add_server", name=server, **_columns(scope, location, identity))
+    await query.execute(
+        scope.db, "databases.add",
+        addon_id=addon_id, server_name=server, leader_id=None, database_name=location.database,
+    )  # fmt: skip
+    await query.execute(
+        scope.db, "databases.add_credential",
+        addon_id=addon_id, name="default", user_name=location.user, password=_sealed(scope, location),
+    )  # fmt: skip
+    await query.execute(scope.db, "addons.set_state", id=addon_id, state="provisioned")
+    addon = await find_addon(scope, str(addon_id))
+    attached_as = await claim_name(scope, app, name, may_be_default=True, confirm=confirm)
+    return Adoption(addon, await put_on(scope, addon, app, attached_as))
+
+
+def _columns(scope: Scope, location: Location, identity: Identity) -> dict[str, object]:
+    rest = {key: value for key, value in location.parameters.items() if key not in IN_COLUMNS}
+    if "host" not in location.parameters:
+        rest.pop("hostaddr")
+    return {
+        "address": location.host.lower(),
+        "port": location.port,
+        "parameters": scope.parts.cipher.encrypt_map(rest),
+        "system_identifier": identity.system_identifier,
+    }
+
+
+def _sealed(scope: Scope, location: Location) -> bytes:
+    return scope.parts.cipher.encrypt(location.password or "")
+
+
+async def _renew(scope: Scope, known: Database, location: Location, identity: Identity) -> None:
+    """Each app that has it gets a release, if its URL is another now."""
+    before = await database_url(scope.db, scope.parts.cipher, known)
+    await query.execute(
+        scope.db, "adopted.change_server", name=known.server_name, **_columns(scope, location, identity)
+    )
+    await query.execute(
+        scope.db, "adopted.change_credential",
+        addon_id=known.addon_id, user_name=location.user, password=_sealed(scope, location),
+    )  # fmt: skip
+    fresh = await query.only(scope.db, Database, "databases.find", addon_id=known.addon_id)
+    if await database_url(scope.db, scope.parts.cipher, fresh) == before:
+        return
+    for one in await attachments_to(scope.db, known.addon_id):
+        await release(scope, one.app_id, f"Update {one.name} (@ref:{one.addon_name})")
+
+
+async def _refusal(scope: Scope, known: Database) -> AlreadyAdopted:
+    """Says which add-on it is to those who may know."""
+    addon = await query.only(scope.db, Addon, "addons.find", key=str(known.addon_id))
+    if not await may_see_addon(scope, addon):
+        return AlreadyAdopted(
+            "This database is an add-on here already.",
+            why="It belongs to an app that you don't have access to.",
+            fix="Ask the operator whose it is; its owner can attach it to your app.",
+        )
+    attach = f"Attach it: `changeover addons:attach {addon.name} -a APP`."
+    if not known.is_external:
+        return AlreadyAdopted(f"This database is {addon.name}, and runs here.", fix=attach)
+    names = [one.name for one in await attachments_to(scope.db, addon.id) if one.app_id == addon.app_id]
+    return AlreadyAdopted(
+        f"This database is adopted already, as {addon.name} of {addon.app_name}.",
+        why="Twice under two names, one of them would keep an old password.",
+        fix=f"{attach} To renew its address or password: `changeover pg:adopt SOURCE -a {addon.app_name} --as {names[0]}`.",
+    )
