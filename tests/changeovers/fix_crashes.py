@@ -140,9 +140,9 @@ class Ground:
         [pid] = [one.pid for one in psutil.process_iter(["cmdline"]) if (one.info["cmdline"] or [""])[-1] == settings]
         return int(pid)
 
-    def sabotage(self, phase: str, victim: str, pid: int) -> Callable[[], float | None]:
+    def sabotage(self, phase: str, victim: str, pid: int, how: str = "SIGKILL") -> Callable[[], float | None]:
         """Give the order; when it was obeyed, once it has been."""
-        how = "SIGSTOP" if victim == "frozen worker" else "SIGKILL"
+        how = "SIGSTOP" if victim == "frozen worker" else how
         done = self.order.with_suffix(".done")
         done.unlink(missing_ok=True)
         fresh = self.order.with_suffix(".new")

@@ -129,6 +129,22 @@ def test_called_off_everything_is_as_before(shop: Shop) -> None:
     assert shop.look(number)["error"]["id"] == "run_cancelled"
 
 
+def test_called_off_a_follower_that_was_there_already_is_as_before(shop: Shop) -> None:
+    """In the pause its readers give way to replay; afterwards they must not."""
+    follower = shop.things.database(shop.app, follow=shop.source)["name"]
+    with connect(shop.url()) as client, connect(shop.things.info(follower)["resource_url"]) as reader:
+        before = reader.execute("SHOW max_standby_streaming_delay").fetchone()
+        client.execute("BEGIN")
+        client.execute("INSERT INTO orders (id) VALUES (1)")
+        number = shop.begin(to=follower)
+        shop.until(number, "an attempt", lambda seen: "open transaction" in (seen["waits_because"] or ""))
+        assert shop.act(number, "abort") == 200
+        shop.until(number, "its end", lambda seen: seen["status"] == "failed")
+
+    with connect(shop.things.info(follower)["resource_url"]) as reader:
+        assert reader.execute("SHOW max_standby_streaming_delay").fetchone() == before
+
+
 def test_past_the_point_of_no_return_it_is_not_called_off(shop: Shop) -> None:
     number = shop.begin()
     shop.until_done(number)

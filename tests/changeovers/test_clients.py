@@ -20,10 +20,8 @@ import psycopg
 import pytest
 from tests.changeovers.fix_orders import Shop, new_shop
 from tests.fix_control_plane import connect, wait_until
-from tests.fix_poolers import needs_pgbouncer
+from tests.fix_poolers import needs_pgbouncer, pgbouncer_facts
 from tests.fix_things import Things
-
-from changeover.engines.local.pgbouncer.program import facts_of, find_pgbouncer
 
 pytestmark = needs_pgbouncer
 
@@ -140,7 +138,7 @@ def ordering(shop: Shop, driver: Driver, *, prepares: bool, count: int = 3) -> I
 @pytest.mark.parametrize("prepares", [False, True], ids=["unprepared", "prepared"])
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_no_client_of_a_pooler_sees_an_error(shop: Shop, driver: Driver, prepares: bool) -> None:
-    facts = facts_of(find_pgbouncer(None))
+    facts = pgbouncer_facts()
     if prepares and not facts.has_prepared_statements:
         pytest.skip("this PgBouncer has no prepared statements in transaction mode")
 
@@ -153,7 +151,7 @@ def test_no_client_of_a_pooler_sees_an_error(shop: Shop, driver: Driver, prepare
 
 
 def test_the_plan_says_whether_clients_may_prepare(shop: Shop) -> None:
-    can = facts_of(find_pgbouncer(None)).has_prepared_statements
+    can = pgbouncer_facts().has_prepared_statements
 
     said = shop.plane.must("pg:changeover", "-a", shop.app, "--to", "standard-2", "--hold", "pooled", "--plan").stdout
 

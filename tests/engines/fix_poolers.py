@@ -13,10 +13,11 @@ from pathlib import Path
 import psycopg
 from psycopg.rows import TupleRow
 from tests.engines.fix_host import Database, Host
-from tests.fix_poolers import poolers_below
+from tests.fix_poolers import CHOSEN, poolers_below
 
 from changeover.engines.engine import Server
 from changeover.engines.local.pgbouncer import LocalPoolers
+from changeover.engines.local.pgbouncer.program import find_pgbouncer
 from changeover.engines.pooler import Pooler, Route, canary_name
 from changeover.hosts.users import run_as_for_servers
 
@@ -25,8 +26,9 @@ Client = psycopg.AsyncConnection[TupleRow]
 
 
 def poolers_of(host: Host, *, program: Path | None = None) -> LocalPoolers:
+    """`program`: another PgBouncer than the tests' own."""
     sockets = host.home / "sockets"
-    return LocalPoolers(host.home, sockets, host.authority, run_as=run_as_for_servers(), configured=program)
+    return LocalPoolers(host.home, sockets, host.authority, run_as=run_as_for_servers(), configured=program or CHOSEN)
 
 
 def processes_of(pooler: Pooler) -> list[int]:
@@ -102,7 +104,7 @@ def moved(pooled: Pooled, **changes: object) -> Pooled:
     return Pooled(pooled.host, pooled.database, replace(pooled.pooler, **changes))  # type: ignore[arg-type]
 
 
-def copied_program(folder: Path, source: Path = Path("/usr/sbin/pgbouncer")) -> Path:
+def copied_program(folder: Path) -> Path:
     """Another build, for all that anybody can see."""
     folder.chmod(0o755)
-    return Path(shutil.copy(source, folder / "pgbouncer"))
+    return Path(shutil.copy(find_pgbouncer(CHOSEN), folder / "pgbouncer"))

@@ -13,6 +13,7 @@ from changeover.engines.local.pgbouncer.configuration import (
     access_file,
     most_clients,
     settings_file,
+    suited,
     users_file,
 )
 from changeover.engines.pooler import Pooler, PoolerFacts, Route
@@ -58,6 +59,13 @@ def test_what_every_pooler_is_told(line: str) -> None:
 def test_clients_may_prepare_only_where_the_version_can() -> None:
     told = "max_prepared_statements = 200"
     assert (told in lines(facts=NEW), told in lines(facts=OLD)) == (True, False)
+
+
+def test_settings_of_another_version_are_made_such_as_this_one_can_read() -> None:
+    old, new = ("\n".join(lines(facts=facts)) + "\n" for facts in (OLD, NEW))
+
+    assert [suited(old, NEW), suited(new, OLD)] == [new, old]
+    assert [suited(old, OLD), suited(new, NEW)] == [old, new]
 
 
 @pytest.mark.parametrize(("most_files", "clients"), [(20_000, 10_000), (1024, 868), (64, 90)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpx2
 import pytest
+from tests.changeovers.fix_orders import new_shop, ordering
 from tests.fix_control_plane import ControlPlane, connect, url_of
 from tests.fix_poolers import needs_pgbouncer
 from tests.fix_things import ESSENTIAL, Things
@@ -55,6 +56,23 @@ def test_a_pool_is_attached_used_and_taken_along_by_a_promotion(
     assert (after["DATABASE"], after[POOL]) == (second, second)
     assert is_pooled(url_of(control_plane, app, f"{POOL}_URL"))
     assert is_pooled(url)
+
+
+def test_the_pooled_url_works_before_during_and_after_a_changeover(things: Things, heroku: OfficialCli) -> None:
+    shop = new_shop(things)
+    must(heroku(f"pg:connection-pooling:attach DATABASE_URL -a {shop.app}"))
+    before = must(heroku(f"config:get {POOL}_URL -a {shop.app}")).out
+
+    with ordering(shop, name=f"{POOL}_URL", clients=3) as orders:
+        done = shop.changeover("--hold", "pooled")
+
+    assert orders.failures == []
+    assert set(orders.acknowledged) == shop.orders()
+    assert must(heroku(f"config:get {POOL}_URL -a {shop.app}")).out == before
+    info = must(heroku(f"pg:info DATABASE_URL -a {shop.app}"))
+    assert (info.row("Add-on"), info.row("Connection Pooling")) == (done["target"], "Available")
+    counted = must(heroku(f"pg:psql {POOL}_URL -a {shop.app} -c 'SELECT count(*) FROM orders'"))
+    assert f"{len(orders.acknowledged)} (1 row)" in counted.text
 
 
 def test_another_name_is_taken_and_an_essential_database_refused(things: Things, heroku: OfficialCli) -> None:

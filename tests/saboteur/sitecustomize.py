@@ -8,6 +8,8 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 ORDER = Path(os.environ.get("SABOTAGE", "/nonexistent"))
@@ -22,8 +24,21 @@ def harm(phase: str) -> None:
         return
     ORDER.write_text(str(time.monotonic()))
     ORDER.rename(ORDER.with_suffix(".done"))
-    for pid in map(int, pids):
-        os.kill(pid or os.getpid(), signal.Signals[name])
+    with until_told() if name == "SIGTERM" else nullcontext():
+        for pid in map(int, pids):
+            os.kill(pid or os.getpid(), signal.Signals[name])
+
+
+@contextmanager
+def until_told() -> Iterator[None]:
+    """Hold the pause until this worker has been told to stop, by whoever was told first. asyncio hears of it as well."""
+    told: list[int] = []
+    usual = signal.signal(signal.SIGTERM, lambda number, _frame: told.append(number))
+    yield
+    deadline = time.monotonic() + 10
+    while not told and time.monotonic() < deadline:
+        time.sleep(0.005)
+    signal.signal(signal.SIGTERM, usual)
 
 
 if "worker" in sys.orig_argv:

@@ -14,7 +14,8 @@ from changeover.api.ours import run_view
 from changeover.api.views import Json
 from changeover.changeovers import people
 from changeover.changeovers.planning import plan_changeover
-from changeover.changeovers.watching import in_the_way, old_side
+from changeover.changeovers.probing import OldSide, look_at_old_side
+from changeover.changeovers.watching import in_the_way
 from changeover.errors import InvalidParams
 
 router = APIRouter(prefix="/changeover/v1/changeovers")
@@ -77,11 +78,11 @@ async def show(request: Request, number: int) -> Json:
     """Live: with who is in the way just now, and who still tries to enter the source."""
     async with opened(request) as scope:
         seen = await people.find_changeover(scope, number)
-        old = await old_side(scope, seen)
+        old = await look_at_old_side(scope.db, scope.parts, seen.row)
         return {
             **view(request, seen),
             "in_the_way": await in_the_way(scope, seen),
-            "old_side": vars(old) if old else None,
+            "old_side": _old_side(old) if old else None,
         }
 
 
@@ -95,6 +96,19 @@ async def cut_over(request: Request, number: int, body: Body) -> Json:
 async def abort(request: Request, number: int) -> Json:
     async with opened(request) as scope:
         return view(request, await people.abort(scope, number))
+
+
+def _old_side(old: OldSide) -> Json:
+    return {
+        "is_fenced": old.finding == "fenced",
+        "finding": old.finding,
+        "probed_at": iso(old.probed_at),
+        "fenced_at": maybe_iso(old.fenced_at),
+        "breach": old.breach,
+        "breaches": old.breaches,
+        "refused": [str(one) for one in old.refused],
+        "refusals": [{**vars(one), "first_at": iso(one.first_at), "last_at": iso(one.last_at)} for one in old.refused],
+    }
 
 
 def _hold(body: Fields) -> str:

@@ -6,7 +6,6 @@ What is changed is written down before it is changed, so that whoever comes afte
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
@@ -32,6 +31,15 @@ async def apps_of(db: Db, row: ChangeoverRow) -> list[App]:
     return [await query.only(db, App, "apps.find", key=str(app_id)) for app_id in ids]
 
 
+async def levels_to_hold(scope: Scope, app: App) -> dict[str, int]:
+    """How many dynos of each type a hold brings to zero, and back; none of those that stay."""
+    return {
+        one.row.type: one.row.quantity
+        for one in await formation_of(scope, app)
+        if one.row.quantity and not (app.space_id and one.row.type == STAYS_IN_A_SPACE)
+    }
+
+
 async def begin_hold(run: Run, parts: Parts, row: ChangeoverRow) -> ChangeoverRow:
     """Maintenance on and dynos on their way down, for every app. Repeatable; the row as it is then."""
     apps = await apps_of(run.db, row)
@@ -51,7 +59,17 @@ async def begin_hold(run: Run, parts: Parts, row: ChangeoverRow) -> ChangeoverRo
     return row
 
 
-async def bring_dynos_back(run: Run, parts: Parts, row: ChangeoverRow) -> None:
+async def end_hold(run: Run, parts: Parts, row: ChangeoverRow) -> bool:
+    """Everything as it was before; False while dynos are on their way up: call it again. Nothing to do where nothing is held."""
+    if row.held is not None:
+        await _bring_dynos_back(run, parts, row)
+        if not await are_settled(run.db, row):
+            return False
+        await _end_maintenance(run, parts, row)
+    return True
+
+
+async def _bring_dynos_back(run: Run, parts: Parts, row: ChangeoverRow) -> None:
     """Every type that the hold brought to zero, and that is still there, back to its level."""
     async with run.transaction() as db:
         scope = await scope_of(db, run, parts)
@@ -63,7 +81,7 @@ async def bring_dynos_back(run: Run, parts: Parts, row: ChangeoverRow) -> None:
     await parts.tick(scope.started)
 
 
-async def end_maintenance(run: Run, parts: Parts, row: ChangeoverRow) -> None:
+async def _end_maintenance(run: Run, parts: Parts, row: ChangeoverRow) -> None:
     """Off again where it was off before, once the dynos are there."""
     async with run.transaction() as db:
         scope = await scope_of(db, run, parts)
@@ -81,7 +99,7 @@ async def end_maintenance(run: Run, parts: Parts, row: ChangeoverRow) -> None:
 
 async def scope_of(db: Db, run: Run, parts: Parts) -> Scope:
     """As the person who began the changeover."""
-    return Scope(db=db, caller=await find_account(db, run.input["account_id"]), parts=parts)
+    return Scope(db=db, caller=await find_account(db, str(run.account_id)), parts=parts)
 
 
 async def are_settled(db: Db, row: ChangeoverRow) -> bool:
@@ -91,18 +109,10 @@ async def are_settled(db: Db, row: ChangeoverRow) -> bool:
 
 async def _hold(scope: Scope, app: App) -> dict[str, Any]:
     """Holds its scheduled jobs; what will have to be brought back."""
-    levels = {
-        one.row.type: one.row.quantity
-        for one in await formation_of(scope, app)
-        if one.row.quantity and not (app.space_id and one.row.type == STAYS_IN_A_SPACE)
-    }
+    levels = await levels_to_hold(scope, app)
     is_holder = await hold_jobs(scope, app, "maintenance")
     return {"app": app.name, "levels": levels, "was_in_maintenance": app.is_in_maintenance, "jobs": is_holder}
 
 
 async def _scale(scope: Scope, app: App, levels: dict[str, int]) -> None:
     await scale(scope, app, [Change(type_, str(quantity)) for type_, quantity in levels.items()])
-
-
-def account_id(run: Run) -> UUID:
-    return UUID(run.input["account_id"])

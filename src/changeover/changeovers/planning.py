@@ -7,22 +7,23 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from changeover.changeovers.predicting import Looked, Prediction, predict
 from changeover.changeovers.visitors import counted
 from changeover.engines.engine import Behind, Server
+from changeover.engines.passage import Traffic
+from changeover.engines.pooler import PoolerFacts
 from changeover.errors import InvalidParams, NotFound, ServerUnreachable
 from changeover.platform.apps import find_app
 from changeover.platform.attachments import attachments_to
 from changeover.platform.catalogue import Plan as CataloguePlan
 from changeover.platform.leaders import find_leader
-from changeover.platform.pooling import is_pooled
+from changeover.platform.pooling import is_pooled, poolers_of
 from changeover.platform.resolving import resolve_addon
 from changeover.platform.scope import Scope
 from changeover.platform.servers import server_of
 from changeover.store import query
-from changeover.store.rows import Addon, App, Attachment, Database, Slug
+from changeover.store.rows import Addon, App, Attachment, Database
 
-POOLED_PAUSE_S, SWITCH_S, BOOT_S, STOP_S = 0.1, 0.4, 3.0, 1.0
-"""Seconds, for the prediction: what a pooled pause and the switch took at most where we measured; dynos' usual boot and end."""
 Result = Literal["passed", "warning", "failed", "unknown"]
 
 
@@ -51,8 +52,7 @@ class Plan:
     checks: tuple[Check, ...]
     rejected: tuple[str, ...]
     """Who is connected past the poolers just now; the fence will end them."""
-    pause_s: float
-    pause_because: str
+    prediction: Prediction
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -65,8 +65,10 @@ class Plan:
             "apps": list(self.apps),
             "checks": [asdict(check) for check in self.checks],
             "rejected": list(self.rejected),
-            "predicted_pause_s": round(self.pause_s, 2),
-            "prediction_because": self.pause_because,
+            "predicted_pause_s": round(self.prediction.seconds, 2),
+            "prediction_because": self.prediction.because,
+            "prediction_parts": [asdict(part) for part in self.prediction.parts],
+            "prediction_remarks": list(self.prediction.remarks),
         }
 
 
@@ -82,11 +84,11 @@ async def plan_changeover(scope: Scope, *, app_key: str, source_key: str, to: st
     mine = list(await attachments_to(scope.db, source.id))
     look = await _look(scope, server, leader)
     checks = (*_of_server(look), *await _of_target(scope, target, leader), *await _of_hold(scope, source, hold, mine))
-    pause_s, because = await _predict(scope, hold, mine)
+    prediction = await predict(scope, Looked(hold, mine, leader, target, look.traffic if look else None))
     return Plan(
         app=app, source=source, new_plan=new_plan, target=target, hold=hold,
         apps=tuple(sorted({one.app_name for one in mine})), checks=checks,
-        rejected=look.direct if look else (), pause_s=pause_s, pause_because=because,
+        rejected=look.direct if look else (), prediction=prediction,
     )  # fmt: skip
 
 
@@ -120,6 +122,7 @@ async def _source_database(
 class _Look:
     """What the source's server said."""
 
+    traffic: Traffic
     direct: tuple[str, ...]
     longest_transaction: str
     longest_s: float
@@ -133,6 +136,7 @@ async def _look(scope: Scope, server: Server, leader: Database) -> _Look | None:
     except ServerUnreachable:
         return None
     return _Look(
+        traffic=traffic,
         direct=tuple(counted(traffic.direct)),
         longest_transaction=str(traffic.in_transaction[0]) if traffic.in_transaction else "",
         longest_s=traffic.in_transaction[0].transaction_s if traffic.in_transaction else 0.0,
@@ -200,38 +204,34 @@ async def _of_hold(scope: Scope, source: Addon, hold: str, mine: Sequence[Attach
         says = f"Followers of the source go on following it, not the target: {', '.join(others)}."
         checks.append(Check("other_followers", "warning", says, "Make new ones afterwards."))
     if hold == "pooled":
-        checks.append(_of_pooler(scope, source, mine))
+        checks.append(await _of_pooler(scope, source, mine))
     return checks
 
 
-def _of_pooler(scope: Scope, source: Addon, mine: Sequence[Attachment]) -> Check:
+async def _pooler_facts(scope: Scope, source: Addon) -> PoolerFacts:
+    """Of the oldest that runs; where none does, of the one that would be started."""
+    found = []
+    for pooler in await poolers_of(scope.db, source.id):
+        with contextlib.suppress(ServerUnreachable):
+            async with scope.parts.poolers.console(pooler) as console:
+                found.append(console.facts)
+    return min(found, key=lambda one: one.version, default=None) or scope.parts.poolers.facts()
+
+
+async def _of_pooler(scope: Scope, source: Addon, mine: Sequence[Attachment]) -> Check:
     if not any(is_pooled(one.namespace) for one in mine):
         return Check(
             "pooler", "failed", f"No app reaches {source.name} through a pooler, so nothing would wait.",
             f"`changeover pg:connection-pooling:attach {source.name}` makes one; have your app use its URL. "
             "Or choose --hold maintenance.",
         )  # fmt: skip
-    facts = scope.parts.poolers.facts()
+    facts = await _pooler_facts(scope, source)
     version = ".".join(map(str, facts.version))
     if not facts.has_prepared_statements:
         return Check(
             "prepared_statements", "warning", f"PgBouncer {version} knows no prepared statements in transaction mode.",
-            "Clients must not prepare: psycopg prepare_threshold=None, asyncpg statement_cache_size=0. 1.21 and newer can.",
+            "Clients must not prepare: psycopg prepare_threshold=None; asyncpg statement_cache_size=0, and each of its "
+            "statements in a transaction: it parses and executes in two turns, which may reach two connections of the "
+            "server. PgBouncer 1.21 and newer can (CHANGEOVER_PGBOUNCER names a build of your own).",
         )  # fmt: skip
     return Check("prepared_statements", "passed", f"PgBouncer {version} carries prepared statements along.")
-
-
-async def _predict(scope: Scope, hold: str, mine: Sequence[Attachment]) -> tuple[float, str]:
-    """Seconds, and what they are made of."""
-    if hold == "pooled":
-        return POOLED_PAUSE_S, "clients of the pooler wait while the follower is promoted"
-    has_dynos = False
-    for app_id in {one.app_id for one in mine}:
-        has_dynos |= await query.one(scope.db, Slug, "slugs.current", app_id=app_id) is not None
-    if not has_dynos:
-        return SWITCH_S, "the follower is promoted; no app has dynos to stop and start"
-    seconds = STOP_S + SWITCH_S + BOOT_S
-    return (
-        seconds,
-        f"dynos end ({STOP_S:g} s), the follower is promoted ({SWITCH_S:g} s), dynos boot (about {BOOT_S:g} s)",
-    )

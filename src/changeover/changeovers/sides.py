@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -146,6 +147,14 @@ class Way:
 
     async def lead_to_target(self) -> None:
         await self.console.lead_to(self.to_target, canary=self.to_target)
+
+
+async def settle_target(db: Db, parts: Parts, row: ChangeoverRow) -> None:
+    """Put back what an attempt changed on the target, whoever made it; one that is gone or down is left as it is."""
+    target = await query.one(db, Database, "databases.find", addon_id=row.target_id)
+    if target is not None and row.attempts:
+        with contextlib.suppress(ServerUnreachable):
+            await parts.engine.settle(await server_of(db, target.server_name))
 
 
 async def both_databases(db: Db, row: ChangeoverRow) -> tuple[Database, Database]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from changeover.changeovers.holding import account_id
 from changeover.platform.attachments import attachments_to
 from changeover.platform.environment import attachments_of
 from changeover.platform.names import free_attachment_name
@@ -32,7 +31,7 @@ async def switch(run: Run, parts: Parts, row: ChangeoverRow, *, restarts: bool) 
             names = ", ".join(one.name for one in moved if one.app_id == app_id)
             text = f"Changeover {run.id}: {names} (@ref:{row.target_name})"
             started.append(
-                await add_release(db, parts, app_id, account_id(run), text, is_by_user=False, reaches_dynos=restarts)
+                await add_release(db, parts, app_id, run.account_id, text, is_by_user=False, reaches_dynos=restarts)
             )
     await parts.tick(started)
 

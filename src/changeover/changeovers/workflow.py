@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from psycopg.types.json import Jsonb
 
 from changeover.changeovers.cut_over import Attempt, Timeline, go_forward, roll_back
-from changeover.changeovers.holding import are_settled, begin_hold, bring_dynos_back, end_maintenance, scope_of
+from changeover.changeovers.holding import are_settled, begin_hold, end_hold, scope_of
 from changeover.changeovers.in_flight import finish_even_if_cancelled
 from changeover.changeovers.reporting import final_report
-from changeover.changeovers.sides import Sides, both_databases
+from changeover.changeovers.sides import Sides, both_databases, settle_target
 from changeover.changeovers.switching import switch
 from changeover.errors import ChangeoverError, NotAvailable
 from changeover.platform.addons import create_addon, destroy_addon
@@ -110,10 +110,10 @@ class Changing:
 
     async def cut_over(self, run: Run) -> Outcome:
         row = await _row(run)
+        if row.switched_at is not None and row.report is not None:
+            return Advance(f"{row.target_name} leads")  # whoever was here was told to stop right after it
         if run.row.is_past_return:
-            sides = await Sides.load(run.db, self._parts, row)
-            timeline = await finish_even_if_cancelled(go_forward(run, row, sides))
-            return await self._over(run, row, timeline, has_direct=True)
+            return await finish_even_if_cancelled(self._forward(run, row))
         if row.armed_mark is not None:
             await finish_even_if_cancelled(roll_back(run, await Sides.load(run.db, self._parts, row)))
         if row.go_at is None or row.go_at > datetime.now(UTC):
@@ -127,22 +127,29 @@ class Changing:
     async def _attempt(self, run: Run, row: ChangeoverRow, sides: Sides) -> Outcome:
         async with run.transaction() as db:
             row = await query.only(db, ChangeoverRow, "changeovers.attempt", run_id=run.id)
-        attempt = Attempt(run, row, sides)
         try:
-            fenced = await finish_even_if_cancelled(attempt.make())
+            return await finish_even_if_cancelled(self._pause(run, row, sides))
         except ChangeoverError as error:
             if run.row.is_past_return:
                 return Wait(0.0, error.what)  # then it goes forward, by new connections
             return await self._not_yet(run, row, error)
+
+    async def _pause(self, run: Run, row: ChangeoverRow, sides: Sides) -> Outcome:
+        attempt = Attempt(run, row, sides)
+        fenced = await attempt.make()
         has_direct = any(one.address is not None for one in fenced.ended)
         return await self._over(run, row, attempt.timeline, has_direct=has_direct)
+
+    async def _forward(self, run: Run, row: ChangeoverRow) -> Outcome:
+        timeline = await go_forward(run, row, await Sides.load(run.db, self._parts, row))
+        return await self._over(run, row, timeline, has_direct=True)
 
     async def _not_yet(self, run: Run, row: ChangeoverRow, error: ChangeoverError) -> Outcome:
         """Try again in a moment; or, where that has no prospect, let the apps go on and ask a person."""
         waited = datetime.now(UTC) - (row.first_attempt_at or datetime.now(UTC))
         if error.retryable and waited < PATIENCE[row.hold]:
             return Wait(RETRY_S, error.what)
-        await self._release_hold(run, row)
+        await self._as_before(run, row)
         async with run.transaction() as db:
             await query.execute(db, "changeovers.withdraw", run_id=run.id, remark=error.message)
         await run.note("not yet", error.message)
@@ -163,24 +170,20 @@ class Changing:
         row = await _row(run)
         if row.armed_mark is not None:
             await roll_back(run, await Sides.load(run.db, self._parts, row))
-        await self._release_hold(run, row)
+        await self._as_before(run, row)
 
-    async def _release_hold(self, run: Run, row: ChangeoverRow) -> None:
-        if row.held is not None:
-            await bring_dynos_back(run, self._parts, row)
-            while not await are_settled(run.db, row):  # noqa: ASYNC110 - another run's end sends no event
-                await asyncio.sleep(RETRY_S)
-            await end_maintenance(run, self._parts, row)
+    async def _as_before(self, run: Run, row: ChangeoverRow) -> None:
+        """The target, which may be somebody's own follower, and the apps."""
+        await settle_target(run.db, self._parts, row)
+        while not await end_hold(run, self._parts, row):  # noqa: ASYNC110 - another run's end sends no event
+            await asyncio.sleep(RETRY_S)
 
     # -- after the pause
 
     async def restore(self, run: Run) -> Outcome:
         row = await _row(run)
-        if row.held is not None:
-            await bring_dynos_back(run, self._parts, row)
-            if not await are_settled(run.db, row):
-                return Wait(0.1, "dynos boot")
-            await end_maintenance(run, self._parts, row)
+        if not await end_hold(run, self._parts, row):
+            return Wait(0.1, "dynos boot")
         async with run.transaction() as db:
             await query.execute(db, "changeovers.released", run_id=run.id)
         return Advance()
@@ -190,6 +193,7 @@ class Changing:
         sides = await Sides.load(run.db, self._parts, row)
         report = await final_report(self._parts, row, sides)
         await self._parts.engine.forget_follower(sides.source, sides.target)
+        await settle_target(run.db, self._parts, row)
         async with run.transaction() as db:
             await query.execute(db, "changeovers.set_report", run_id=run.id, report=Jsonb(report))
         return Advance(f"pause {report['pause_s']:.3f} s")

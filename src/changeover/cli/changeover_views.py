@@ -39,7 +39,7 @@ _HOLDS = {
 def show_changeover(seen: Record) -> None:
     header(f"Changeover {paint('name', seen['id'])}: {paint('datastore', seen['source'])}")
     error: Record = seen.get("error") or {}
-    old: Record = seen.get("old_side") or {}
+    is_over = bool(seen["report"] and seen["finished_at"])
     rows(
         {
             "Target": seen["target"] or seen["plan"],
@@ -49,10 +49,7 @@ def show_changeover(seen: Record) -> None:
             "In the way": seen.get("in_the_way") or None,
             "What to do": _advice(seen),
             "Last attempt": seen["remark"],
-            "Source": {True: "fenced, a login was refused just now", False: "NOT FENCED", None: None}[
-                old.get("is_fenced")
-            ],
-            "Refused there": old.get("refused") or None,
+            **({} if is_over else _old_side(seen)),
             "Error": [part for part in (error.get("what"), error.get("why"), error.get("fix")) if part],
         }
     )
@@ -61,9 +58,33 @@ def show_changeover(seen: Record) -> None:
     for number, step in enumerate(seen["steps"]):
         state = "done" if number < at or seen["status"] == "done" else "current" if number == at else "pending"
         say(f" {STATES[state]} {step['says']}")
-    if seen["report"] and seen["finished_at"]:
+    if is_over:
         say()
         show_report(seen)
+
+
+FINDINGS = {
+    "fenced": "fenced, a login was refused just now",
+    "down": "it does not answer; its fence is there when it comes back",
+    "open": "NOT FENCED: it takes writes that are on no other database",
+}
+
+
+def _old_side(seen: Record) -> Record:
+    """What is known of the source after the switch."""
+    old: Record = seen.get("old_side") or {}
+    breach: Record = old.get("breach") or {}
+    times = f"; this is the last of {old['breaches']} times" if old.get("breaches", 0) > 1 else ""
+    return {
+        "Old side": FINDINGS.get(str(old.get("finding"))),
+        "Last proof": old.get("fenced_at"),
+        "Refused there": old.get("refused") or None,
+        "Was open": [
+            f"at most from {breach['since']} to {breach['found_at']}{times}",
+            f"put back; ended: {', '.join(breach['ended']) or 'nobody'}" if breach["is_put_back"] else breach["because"],
+            "What was written there meanwhile is on no other database.",
+        ] if breach else None,
+    }  # fmt: skip
 
 
 def _advice(seen: Record) -> str | None:
@@ -91,6 +112,7 @@ def show_report(seen: Record) -> None:
             f"{'writable' if target.get('is_writable') else 'not writable'}",
             "Fence": report.get("refusal"),
             "Sessions ended": report.get("rejected") or ["none"],
+            **_old_side(seen),
             "Not proven": report.get("not_proven"),
         }
     )

@@ -1,7 +1,8 @@
-"""What every engine can do, in plain values. Platform code speaks to this and never to one engine's insides.
+"""What an engine that runs servers can do, in plain values. Platform code speaks to this, never to one engine's insides.
 
 An engine never reads our tables: who calls it hands over the `Server` and stores what comes back. Every verb is safe to
 repeat: it observes the world first, then acts, so that a run's step may simply run again after a crash.
+What may be asked of every database, also of somebody else's, is in reading.py.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from changeover.engines.passage import EndOfSource, Passage, Traffic
+from changeover.engines.passage import EndOfSource, Fenced, Passage, Traffic
+from changeover.postgres.refusals import Refusals
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ class Behind:
     """False: the follower receives nothing now (stopped, or the connection is down)."""
     is_lost: bool = False
     """True: the leader has dropped WAL that the follower needs; it can never catch up."""
+    replayed_bytes: int = 0
+    """Where its replay is, counted from the beginning of all WAL: two looks tell how fast it is."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +156,9 @@ class Engine(Protocol):
         Raises ServerUnreachable, RunConflict, CanaryFailed.
         """
 
+    async def settle(self, server: Server) -> None:
+        """Undo what a passage to it has prepared there, where its driver did not come to that. Raises ServerUnreachable."""
+
     async def has_arrived(self, server: Server, end: EndOfSource) -> bool:
         """Whether the follower has replayed all of it, now; the source need not be there. Raises ServerUnreachable."""
 
@@ -161,8 +168,11 @@ class Engine(Protocol):
     async def fence_stands(self, server: Server) -> bool:
         """Shown by a login that is refused just now."""
 
-    def refused_at_fence(self, server: Server) -> list[str]:
-        """Who tried to enter since it stands, in words, the most frequent first; as far back as its newest log goes."""
+    def refused_at_fence(self, server: Server, read_until: str) -> Refusals:
+        """Who tried to enter since the last look (empty: the first one), the most frequent first."""
+
+    async def fence_again(self, server: Server, mark: str) -> Fenced:
+        """Put it back around a running server, and say who was inside. Raises FenceFailed, ServerUnreachable."""
 
     async def lift_fence(self, server: Server) -> None:
         """Returns once everybody is let in again; nothing to do where no fence stands. Raises FenceFailed."""

@@ -88,7 +88,8 @@ class Passage(Protocol):
         """
 
     async def fence(self, mark: str, *, timeout_s: float) -> Fenced:
-        """Nobody but we and followers can enter or write; `mark` names whose fence it is. Raises FenceFailed."""
+        """Nobody but we and followers can enter or write; `mark` names whose fence it is. Raises FenceFailed,
+        ServerUnreachable."""
 
     async def end_of_source(self, token: str) -> EndOfSource:
         """Write a marker, durably, and say where it ends."""

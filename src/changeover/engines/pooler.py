@@ -65,6 +65,10 @@ class PoolLoad:
 class Console(Protocol):
     """Open connections to one pooler's console. Raises ServerUnreachable when the pooler is gone."""
 
+    @property
+    def facts(self) -> PoolerFacts:
+        """Of the program that runs: another one than a start would take, where that was replaced meanwhile."""
+
     async def pause(self, *, timeout_s: float) -> bool:
         """Let transactions end and hold back new ones. False: not all ended in time, and everything flows again."""
 

@@ -16,21 +16,20 @@ from pathlib import Path
 
 import psycopg
 
-from changeover.errors import FenceFailed
+from changeover.errors import ChangeoverError, FenceFailed, ServerUnreachable
 from changeover.hosts.processes import PROC, Process, end_process, look_at
-from changeover.postgres.cluster import Cluster, lay_ready, tail_of, write_file
+from changeover.postgres.cluster import Cluster, lay_ready, write_file
 from changeover.postgres.configuration import SUPERUSER
 from changeover.postgres.connect import Connection
+from changeover.postgres.refusals import PROBE, REJECTED
 from changeover.postgres.sessions import Session, prepared_transactions, sessions
 
 MARK = "# fenced by changeover "
-REJECTED = "pg_hba.conf rejects connection"
 NOT_LISTED = ("logger", "stats collector")
 """Children of the postmaster that pg_stat_activity never shows, by their title's last words."""
+AWAY = re.compile("the database system is|refused|No such file|closed the connection|timeout expired")
+"""What a login is told where no server answers, or one that is not ready."""
 LOOK_S, LIFT_LOOK_S = 0.001, 0.01
-PROBE = "changeover_probe"
-REFUSED = re.compile(REJECTED + ' for host "(?P<host>[^"]*)", user "(?P<user>[^"]*)", database "(?P<database>[^"]*)"')
-LONGEST_LOOK = 4 * 2**20
 
 
 @dataclass(frozen=True)
@@ -42,20 +41,6 @@ class FenceProof:
     ended: tuple[Session, ...]
     prepared: tuple[str, ...]
     """Transactions that wait for their second phase; they go along."""
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """Somebody who tried to enter a fenced server: how often, and when last."""
-
-    user: str
-    database: str
-    host: str
-    times: int
-    last_at: str
-
-    def __str__(self) -> str:
-        return f"{self.user} from {self.host} to {self.database}, {self.times} times, last at {self.last_at} UTC"
 
 
 def fence_file(mark: str) -> str:
@@ -107,7 +92,8 @@ async def lift(cluster: Cluster, *, timeout_s: float) -> None:
 
 
 async def fence(cluster: Cluster, connection: Connection, *, mark: str, timeout_s: float) -> FenceProof:
-    """Refuse every login, end every session but ours and the followers', and prove both. Raises FenceFailed.
+    """Refuse every login, end every session but ours and the followers', and prove both. Raises FenceFailed,
+    ServerUnreachable where it does not answer: it may be just starting again.
 
     `connection`: ours, open already. After `prepare` it has one write to the disk less to wait for.
     """
@@ -129,30 +115,24 @@ async def _refuse_logins(cluster: Cluster, mark: str, deadline: float) -> str:
         if REJECTED in said:
             return said
         if time.monotonic() > deadline:
-            raise FenceFailed(
-                f"The server in {cluster.data_directory} can't be fenced.",
-                why=f"It still lets people in, or does not answer: {said}",
-                fix="Its log says why it does not read pg_hba.conf again; then try again.",
-            )
+            raise not_refused(cluster.data_directory, said)
         await asyncio.sleep(LOOK_S)
+
+
+def not_refused(folder: Path, said: str) -> ChangeoverError:
+    """One that is just starting again will refuse them soon: that is worth another try."""
+    if AWAY.search(said):
+        return ServerUnreachable(f"The server in {folder} does not answer.", why=said)
+    return FenceFailed(
+        f"The server in {folder} can't be fenced.",
+        why=f"It still lets people in: {said}",
+        fix="Its log says why it does not read pg_hba.conf again; then try again.",
+    )
 
 
 async def stands(cluster: Cluster) -> bool:
     """Shown, not assumed: a login is refused just now."""
     return REJECTED in await _try_to_enter(cluster)
-
-
-def refusals(cluster: Cluster) -> list[Refusal]:
-    """Who was refused at a fence, out of the newest log; the most frequent first. Our own tries don't count."""
-    logs = sorted(cluster.log_directory.glob("postgresql-*.log"))
-    found: dict[tuple[str, str, str], tuple[int, str]] = {}
-    for line in tail_of(logs[-1], LONGEST_LOOK).splitlines() if logs else []:
-        refused = REFUSED.search(line)
-        if refused and refused["user"] != PROBE:
-            who = (refused["user"], refused["database"], refused["host"])
-            found[who] = (found.get(who, (0, ""))[0] + 1, line[:19])
-    listed = [Refusal(*who, times, last_at) for who, (times, last_at) in found.items()]
-    return sorted(listed, key=lambda one: -one.times)
 
 
 async def _try_to_enter(cluster: Cluster) -> str:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from changeover.errors import RunCancelled
 from changeover.store import query
@@ -50,6 +51,11 @@ class Run:
     @property
     def input(self) -> dict[str, Any]:
         return self.row.input
+
+    @property
+    def account_id(self) -> UUID:
+        """Who began it."""
+        return UUID(self.row.input["account_id"])
 
     @property
     def acting_as(self) -> str:

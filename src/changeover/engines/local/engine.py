@@ -17,11 +17,11 @@ import psycopg
 from changeover.engines.engine import Behind, CopyProgress, Credential, DatabaseFacts, Health, Server, Size
 from changeover.engines.local.certificates import CertificateAuthority
 from changeover.engines.local.copying import Copying, leader_conninfo, slot_of
-from changeover.engines.local.passage import open_passage
+from changeover.engines.local.passage import open_passage, wait_for_readers_again
 from changeover.engines.local.places import Places
 from changeover.engines.local.ports import free_port
 from changeover.engines.local.settings import GREATER_OF_BOTH, Host, follower_settings, server_settings
-from changeover.engines.passage import EndOfSource, Passage, Traffic
+from changeover.engines.passage import EndOfSource, Fenced, Passage, Traffic
 from changeover.errors import (
     ChangeoverError,
     LeaderGone,
@@ -35,10 +35,11 @@ from changeover.postgres.configuration import SettingValue
 from changeover.postgres.connect import Address, Connection, connect
 from changeover.postgres.facts import read_facts
 from changeover.postgres.installations import Installation, find_installations, newest_with_tls, probe, require_program
+from changeover.postgres.refusals import Refusals, refusals_since
 from changeover.postgres.sessions import prepared_transactions, sessions
 
 KEPT_LOGS = 5
-LIFT_S = 10.0
+FENCE_S, LIFT_S = 5.0, 10.0
 
 
 class LocalEngine:
@@ -225,6 +226,7 @@ class LocalEngine:
                 bytes=(missing := max(0, wal.position_number(end) - wal.position_number(replayed))),
                 seconds=position.seconds_since_last_commit if missing and (not counted or counted.commits) else 0.0,
                 is_streaming=position.is_streaming,
+                replayed_bytes=wal.position_number(replayed),
                 is_lost=not position.is_streaming and await _is_lost(connection, slot_of(server), replayed),
             )
 
@@ -245,6 +247,10 @@ class LocalEngine:
         cluster = self._places.cluster(source)
         return open_passage(cluster, source, target, database=database, role=role, acting_as=acting_as)
 
+    async def settle(self, server: Server) -> None:
+        async with connect(_address(server)) as connection:
+            await wait_for_readers_again(connection)
+
     async def has_arrived(self, server: Server, end: EndOfSource) -> bool:
         async with connect(_address(server)) as connection:
             identifier, timeline = await replication.history(connection)
@@ -257,8 +263,13 @@ class LocalEngine:
     async def fence_stands(self, server: Server) -> bool:
         return await fencing.stands(self._places.cluster(server))
 
-    def refused_at_fence(self, server: Server) -> list[str]:
-        return [str(one) for one in fencing.refusals(self._places.cluster(server))]
+    def refused_at_fence(self, server: Server, read_until: str) -> Refusals:
+        return refusals_since(self._places.cluster(server).log_directory, read_until)
+
+    async def fence_again(self, server: Server, mark: str) -> Fenced:
+        async with connect(_address(server)) as connection:
+            proof = await fencing.fence(self._places.cluster(server), connection, mark=mark, timeout_s=FENCE_S)
+        return Fenced(proof.refusal, proof.ended, proof.prepared)
 
     async def lift_fence(self, server: Server) -> None:
         await fencing.lift(self._places.cluster(server), timeout_s=LIFT_S)

@@ -57,7 +57,7 @@ class LocalPassage:
         await self.target.execute("CHECKPOINT")
 
     async def settle(self) -> None:
-        await _alter(self.target, "ALTER SYSTEM RESET {}", PATIENCE_WITH_READERS)
+        await wait_for_readers_again(self.target)
 
     async def fence(self, mark: str, *, timeout_s: float) -> Fenced:
         proof = await fencing.fence(self.cluster, self.source, mark=mark, timeout_s=timeout_s)
@@ -117,6 +117,11 @@ async def open_passage(
                 )
             ),
         )
+
+
+async def wait_for_readers_again(target: Connection) -> None:
+    """Replay does, as before `prepare`."""
+    await _alter(target, "ALTER SYSTEM RESET {}", PATIENCE_WITH_READERS)
 
 
 async def _alter(connection: Connection, statement: LiteralString, names: Sequence[str]) -> None:

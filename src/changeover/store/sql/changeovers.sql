@@ -61,3 +61,21 @@ SELECT * FROM changeovers WHERE source_id = %(source_id)s AND switched_at IS NOT
 -- name: sources_to_destroy
 SELECT changeovers.* FROM changeovers JOIN addons ON addons.id = source_id
  WHERE released_at + make_interval(days => keep_source_days) < now() AND addons.state = 'provisioned';
+
+-- name: latest_switches
+-- Seconds that the newest changeovers with this hold took, without the dynos' own times; as they went by themselves:
+-- at the first attempt, by one driver.
+SELECT CASE hold WHEN 'pooled' THEN (report->>'pause_s')::float
+                 ELSE extract(epoch FROM switched_at - first_attempt_at)::float END AS seconds
+  FROM changeovers
+ WHERE hold = %(hold)s AND released_at IS NOT NULL AND first_attempt_at IS NOT NULL
+   AND (hold = 'pooled' OR attempts = 1) AND report->'timeline'->0->>'phase' = 'armed'
+ ORDER BY run_id DESC LIMIT %(most)s;
+
+-- name: latest_dyno_changes
+-- Seconds that the newest changes of an app's dynos took whose note is like this.
+SELECT extract(epoch FROM runs.finished_at - runs.step_began_at)::float AS seconds
+  FROM runs JOIN run_journal ON run_journal.run_id = runs.id AND run_journal.event = 'done'
+ WHERE runs.kind IN ('dynos', 'release') AND runs.status = 'done' AND runs.step = 'apply'
+   AND runs.app = %(app)s AND run_journal.step = 'apply' AND run_journal.detail ~ %(note)s
+ ORDER BY runs.id DESC LIMIT %(most)s;

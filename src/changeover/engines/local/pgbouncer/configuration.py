@@ -12,7 +12,7 @@ from changeover.engines.pooler import Pooler, PoolerFacts, Route, canary_name
 MOST_CLIENTS = 10_000
 KEPT_FOR_ITSELF = 64
 """Open files that PgBouncer needs beside its connections."""
-MOST_PREPARED = 200
+PREPARED, MOST_PREPARED = "max_prepared_statements", 200
 CANARIES = 2
 SPEAKABLE = re.compile("[A-Za-z0-9_]{1,63}")
 
@@ -58,10 +58,16 @@ def settings_file(
     databases = [_database(route.database, route, route.most_connections)]
     if canary is not None:
         databases.append(_database(canary_name(route.database), canary, CANARIES))
-    settings = {**_network(pooler, surroundings), **_pooling(route, facts, surroundings)}
-    lines = [f"{name} = {value}" for name, value in settings.items()]
+    settings = {**_network(pooler, surroundings), **_pooling(route, surroundings)}
+    lines = [*(f"{name} = {value}" for name, value in settings.items()), *_prepared(facts)]
     head = "; Written by changeover whenever this pooler starts or leads elsewhere; edits are lost."
     return "\n".join([head, "[databases]", *databases, "", "[pgbouncer]", *lines]) + "\n"
+
+
+def suited(settings: str, facts: PoolerFacts) -> str:
+    """Settings that were written for another version, as this one can read them and do its best."""
+    kept = [line for line in settings.splitlines() if not line.startswith(PREPARED)]
+    return "\n".join([*kept, *_prepared(facts)]) + "\n"
 
 
 def users_file(users: Iterable[tuple[str, str]], *, administrator: str) -> str:
@@ -123,8 +129,8 @@ def _network(pooler: Pooler, surroundings: Surroundings) -> dict[str, str | int]
     }
 
 
-def _pooling(route: Route, facts: PoolerFacts, surroundings: Surroundings) -> dict[str, str | int]:
-    settings: dict[str, str | int] = {
+def _pooling(route: Route, surroundings: Surroundings) -> dict[str, str | int]:
+    return {
         "pool_mode": "transaction",
         "max_client_conn": most_clients(route, surroundings),
         "default_pool_size": route.most_connections,
@@ -138,9 +144,11 @@ def _pooling(route: Route, facts: PoolerFacts, surroundings: Surroundings) -> di
         "log_disconnections": 0,
         "log_stats": 0,
     }
-    if facts.has_prepared_statements:
-        settings["max_prepared_statements"] = MOST_PREPARED
-    return settings
+
+
+def _prepared(facts: PoolerFacts) -> list[str]:
+    """The last setting: versions that don't know it would read none of the others."""
+    return [f"{PREPARED} = {MOST_PREPARED}"] if facts.has_prepared_statements else []
 
 
 def _quoted(name: str) -> str:

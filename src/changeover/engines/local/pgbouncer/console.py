@@ -18,7 +18,8 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from changeover.engines.pooler import Pooler, PoolLoad, Route, canary_name
+from changeover.engines.local.pgbouncer.program import facts_said
+from changeover.engines.pooler import Pooler, PoolerFacts, PoolLoad, Route, canary_name
 from changeover.errors import ServerFailed, ServerUnreachable
 from changeover.postgres.cluster import lay_ready, write_file
 
@@ -30,7 +31,7 @@ LOOK_S = 0.002
 Row = dict[str, Any]
 Connection = psycopg.AsyncConnection[Row]
 Write = Callable[..., None]
-Configure = Callable[[Route, Route | None, Write], None]
+Configure = Callable[[PoolerFacts, Route, Route | None, Write], None]
 
 
 class PgBouncerConsole:
@@ -41,10 +42,16 @@ class PgBouncerConsole:
         self._asking: Connection
         self._holding: Connection
         self._database = ""
+        self._facts: PoolerFacts
+
+    @property
+    def facts(self) -> PoolerFacts:
+        return self._facts
 
     async def open(self) -> None:
         self._asking, self._holding = await self._connect(), await self._connect()
         self._database = (await self._clients_database())["name"]
+        self._facts = await self._ask_version()
 
     async def close(self) -> None:
         await self._asking.close()
@@ -74,7 +81,7 @@ class PgBouncerConsole:
                 raise
 
     async def lead_to(self, route: Route, *, canary: Route | None = None) -> None:
-        await asyncio.to_thread(self._configure, route, canary, write_file)
+        await asyncio.to_thread(self._configure, self._facts, route, canary, write_file)
         await self._ask(self._asking, sql.SQL("RELOAD"))
         self._database = route.database
         await self._require_read(route.database, route)
@@ -82,7 +89,7 @@ class PgBouncerConsole:
             await self._require_read(canary_name(route.database), canary)
 
     async def lay_ready(self, route: Route, *, canary: Route | None = None) -> None:
-        await asyncio.to_thread(self._configure, route, canary, lay_ready)
+        await asyncio.to_thread(self._configure, self._facts, route, canary, lay_ready)
 
     async def load(self) -> PoolLoad:
         pools = await self._ask(self._asking, sql.SQL("SHOW POOLS"))
@@ -116,6 +123,14 @@ class PgBouncerConsole:
                 await holding
             await self._holding.close()
         self._holding = await self._connect()
+
+    async def _ask_version(self) -> PoolerFacts:
+        """A setting that it does not know would keep it from reading any."""
+        [said] = await self._ask(self._asking, sql.SQL("SHOW VERSION"))
+        facts = facts_said(str(said["version"]))
+        if facts is None:
+            raise ServerFailed(f"The pooler {self._pooler.name} is no PgBouncer.", why=f"It says: {said['version']}")
+        return facts
 
     async def _clients_database(self) -> Row:
         databases = await self._ask(self._asking, sql.SQL("SHOW DATABASES"))

@@ -120,9 +120,7 @@ class LocalPoolers:
         return Health("failed", because=f"Its process ended: {last_lines(tail_of(self._own(pooler).log), 2)}")
 
     def console(self, pooler: Pooler) -> AbstractAsyncContextManager[Console]:
-        return open_console(
-            pooler, self._administrator, lambda route, canary, write: self._configure(pooler, route, canary, write)
-        )
+        return open_console(pooler, self._administrator, lambda *told: self._configure(pooler, *told))
 
     def tidy(self, pooler: Pooler) -> None:
         own = self._own(pooler)
@@ -145,13 +143,15 @@ class LocalPoolers:
         own = self._own(pooler)
         program = self._program()
         if route is not None:
-            await asyncio.to_thread(self._configure, pooler, route, None, write_file)
+            await asyncio.to_thread(self._configure, pooler, self.facts(), route, None, write_file)
         elif not own.settings.exists():
             raise ServerFailed(
                 f"The pooler {pooler.name} can't be started.",
                 why=f"Nothing says where it should lead: {own.settings} is missing.",
                 fix="Start it with a route, or destroy it.",
             )
+        else:
+            self._suit_to_program(own)
         if not is_free(pooler.port, address=pooler.address):
             raise self._port_taken(pooler, "Another program listens there.")
         self._renew_certificate(pooler)
@@ -186,17 +186,24 @@ class LocalPoolers:
         mine = _running(self._own(pooler))
         return [one for one in everything_running() if one.arguments[-len(mine) :] == mine]
 
-    def _configure(self, pooler: Pooler, route: Route, canary: Route | None, write: Write) -> None:
+    def _configure(self, pooler: Pooler, facts: PoolerFacts, route: Route, canary: Route | None, write: Write) -> None:
         own = self._own(pooler)
         users = dict(route.users) | dict(canary.users if canary else ())
         texts = {
             own.users: configuration.users_file(users.items(), administrator=self._administrator),
             own.access: configuration.access_file(administrator=self._administrator),
-            own.settings: configuration.settings_file(pooler, route, canary, self.facts(), own),
+            own.settings: configuration.settings_file(pooler, route, canary, facts, own),
         }
         for path, text in texts.items():
             if not path.exists() or path.read_text() != text:  # in a pause, each write to the disk counts
                 write(path, text.encode(), run_as=self._places.run_as)
+
+    def _suit_to_program(self, own: Surroundings) -> None:
+        """Another version may have been there when the settings were written."""
+        written = own.settings.read_text()
+        suited = configuration.suited(written, self.facts())
+        if suited != written:
+            write_file(own.settings, suited.encode(), run_as=self._places.run_as)
 
     def _own(self, pooler: Pooler) -> Surroundings:
         """Refuses a pooler whose files lie elsewhere: we remove what we own only."""

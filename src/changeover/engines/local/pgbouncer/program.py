@@ -31,7 +31,16 @@ def find_pgbouncer(configured: Path | None) -> Path:
 
 def facts_of(program: Path) -> PoolerFacts:
     """Asks the program. Raises ToolMissing when it does not run."""
-    version = _version(program, program.stat().st_mtime_ns)
+    return _facts(_version(program, program.stat().st_mtime_ns))
+
+
+def facts_said(said: str) -> PoolerFacts | None:
+    """From what a PgBouncer says of itself; None for something else."""
+    found = re.search(r"PgBouncer (\d+)\.(\d+)", said)
+    return _facts((int(found[1]), int(found[2]))) if found else None
+
+
+def _facts(version: tuple[int, int]) -> PoolerFacts:
     return PoolerFacts(version=version, has_prepared_statements=version >= PREPARES_SINCE)
 
 
@@ -49,10 +58,10 @@ def _version(program: Path, _changed: int) -> tuple[int, int]:
         )
     except (OSError, subprocess.TimeoutExpired) as failed:
         raise _not_usable(program, str(failed)) from failed
-    found = re.search(r"PgBouncer (\d+)\.(\d+)", said.stdout)
-    if not found:
+    facts = facts_said(said.stdout)
+    if facts is None:
         raise _not_usable(program, " ".join((said.stdout + said.stderr).split())[:200] or "It said nothing.")
-    return int(found[1]), int(found[2])
+    return facts.version
 
 
 def _not_usable(program: Path, why: str) -> ToolMissing:
