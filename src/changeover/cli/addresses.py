@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import configparser
 import re
-import shlex
 import sys
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
@@ -18,6 +17,8 @@ from changeover.errors import Misused
 from changeover.settings import client_files, variable
 
 SCHEMES = ("postgres://", "postgresql://")
+WORD = r"(\w+)\s*=\s*('(?:\\.|[^'\\])*'|(?:\\.|[^\s'\\])*)"
+"""One `name=value` of a conninfo string, as libpq reads it."""
 FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 
 
@@ -86,13 +87,19 @@ def _parts(text: str, what: str) -> dict[str, str]:
             found = {"host": url.hostname, "port": str(url.port or ""), "user": url.username, "password": url.password,
                      "dbname": url.path.lstrip("/")}  # fmt: skip
             return {k: unquote(v) for k, v in found.items() if v} | dict(parse_qsl(url.query))
-        return dict(word.split("=", 1) for word in shlex.split(text))
+        if not re.fullmatch(rf"\s*(?:{WORD}\s*)+", text):
+            raise ValueError(text)  # noqa: TRY301 - said once, below
+        return {name: re.sub(r"\\(.)", r"\1", _bare(value)) for name, value in re.findall(WORD, text)}
     except ValueError:
         raise Misused(
             f"{what} can't be read as a database's address.",
             why="It is not repeated here, because it may hold a password.",
             fix="Write it as postgres://user@host:5432/name, with anything unusual in it percent-encoded.",
         ) from None
+
+
+def _bare(value: str) -> str:
+    return value[1:-1] if value.startswith("'") else value
 
 
 def _from_password_file(parts: dict[str, str]) -> str | None:

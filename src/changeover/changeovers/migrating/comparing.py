@@ -1,0 +1,80 @@
+"""Comparisons under way in this worker: begun once, looked at by their runs' steps. One that dies with us begins anew."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from changeover.errors import ChangeoverError, Reported
+from changeover.postgres.comparing.comparison import Comparison
+from changeover.postgres.comparing.databases import compare
+from changeover.postgres.location import Location
+from changeover.postgres.progress import Progress
+from changeover.runs.run import Run
+
+BEGINS = Progress("compare")
+
+
+@contextmanager
+def finally_failed() -> Iterator[None]:
+    """What fails here is not tried again: nothing was changed, and who waits for the answer can ask once more."""
+    try:
+        yield
+    except ChangeoverError as error:
+        raise Reported(error.as_dict()) from error
+
+
+@dataclass
+class _UnderWay:
+    epoch: int
+    task: asyncio.Task[Comparison] | None = None
+    progress: Progress = field(default=BEGINS)
+
+    async def tell(self, progress: Progress) -> None:
+        self.progress = progress
+
+
+class Comparisons:
+    """By run. The servers do the work: what is here waits for them."""
+
+    def __init__(self, installations: tuple[Path, ...]) -> None:
+        self._installations = installations
+        self._under_way: dict[int, _UnderWay] = {}
+
+    async def look(
+        self,
+        run: Run,
+        source: Location,
+        target: Location,
+        *,
+        is_quick: bool,
+        skip_schemas: tuple[str, ...] = (),
+        skip_extensions: tuple[str, ...] = (),
+        compares_owners: bool = False,
+    ) -> tuple[Progress, Comparison | None]:
+        """Begin it where it isn't under way; how far it is, and what was found once it is done. Raises what it met."""
+        one = self._under_way.get(run.id)
+        if one is None or one.epoch != run.row.epoch:
+            self.forget(run)
+            one = self._under_way[run.id] = _UnderWay(run.row.epoch)
+            one.task = asyncio.create_task(
+                compare(
+                    source, target, is_quick=is_quick, skip_schemas=skip_schemas, skip_extensions=skip_extensions,
+                    installations=self._installations, compares_owners=compares_owners, tell=one.tell,
+                )
+            )  # fmt: skip
+        assert one.task is not None  # noqa: S101 - made above
+        await asyncio.wait({one.task}, timeout=0.5)
+        if not one.task.done():
+            return one.progress, None
+        del self._under_way[run.id]
+        return one.progress, one.task.result()
+
+    def forget(self, run: Run) -> None:
+        """End it where it is under way."""
+        one = self._under_way.pop(run.id, None)
+        if one is not None and one.task is not None:
+            one.task.cancel()

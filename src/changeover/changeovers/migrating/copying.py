@@ -1,0 +1,81 @@
+"""The copying programs of migrations: started where none runs, looked at, ended, and what they made removed."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from changeover.changeovers.migrating.holds import Ends
+from changeover.errors.elsewhere import TransferFailed
+from changeover.platform.scope import Parts
+from changeover.postgres.progress import Progress
+from changeover.postgres.snapshot.cleaning import clean, forget_ledger
+from changeover.postgres.snapshot.job import Job
+from changeover.postgres.snapshot.starting import Outcome, last_said, look, processes, start, stop
+from changeover.runs.run import Run
+from changeover.store.move_rows import MigrationRow
+
+MOST_DEATHS = 5
+
+
+class Copies:
+    """Each run has one at most, known by its work folder: it outlives the worker, and the next one finds it there."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._deaths: dict[int, int] = {}
+
+    async def look(self, run: Run, row: MigrationRow, ends: Ends) -> tuple[Progress, dict[str, Any] | None]:
+        """How far it is, and its report once it is done. Raises what it failed of: the next look starts it again."""
+        work = self._work(run)
+        found = look(work) if work.exists() else None
+        if isinstance(found, Outcome):
+            if found.error is not None:
+                shutil.rmtree(work)
+                raise found.error
+            return Progress("done", things_done=1, things_total=1), found.report
+        if found is None or not processes(work):
+            self._count_death(run, work)
+            await start(self._job(run, row, ends), work)
+            found = Progress("start")
+        return found, None
+
+    async def remove(self, run: Run, row: MigrationRow, ends: Ends) -> list[str]:
+        """All that it made, on both sides; in words what could not be removed."""
+        await stop(self._work(run))
+        left = await clean(self._job(run, row, ends))
+        shutil.rmtree(self._work(run), ignore_errors=True)
+        return left
+
+    async def tidy(self, run: Run, row: MigrationRow, ends: Ends) -> None:
+        """What was made stays for good."""
+        await forget_ledger(self._job(run, row, ends))
+        shutil.rmtree(self._work(run), ignore_errors=True)
+
+    def _count_death(self, run: Run, work: Path) -> None:
+        """One that is killed is started again; one that dies of itself each time is a bug of ours, and is said."""
+        if not work.exists():
+            return
+        self._deaths[run.id] = self._deaths.get(run.id, 0) + 1
+        if self._deaths[run.id] > MOST_DEATHS:
+            del self._deaths[run.id]
+            raise TransferFailed(
+                "The copying program keeps dying.",
+                why=last_said(work),
+                fix="Report this; the same command tries again.",
+            )
+
+    def _job(self, run: Run, row: MigrationRow, ends: Ends) -> Job:
+        skips = row.report.get("skips", {})
+        return Job(
+            source=ends.source.url, target=ends.target.url, run=run.acting_as, mark=row.mark, is_held=row.wish["hold"] != "none",
+            connections=row.wish["connections"], keeps_ledger=True,
+            installations=tuple(str(path) for path in self._parts.installations),
+            skip_extensions=tuple(skips.get("skip_extensions", ())), skip_schemas=tuple(skips.get("skip_schemas", ())),
+            skip_roles=tuple(skips.get("skip_roles", ())),
+            keeps_owners=row.wish["keeps_owners"] and skips.get("keeps_owners", True),
+        )  # fmt: skip
+
+    def _work(self, run: Run) -> Path:
+        return self._parts.home / "migrations" / str(run.id)

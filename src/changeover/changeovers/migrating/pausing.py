@@ -1,0 +1,96 @@
+"""The console of a PgBouncer that somebody else runs: its clients of one database wait, and go on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import LiteralString
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from changeover.errors.elsewhere import HoldFailed
+from changeover.postgres.connect import Connection
+from changeover.postgres.location import KEEPALIVES, Location
+from changeover.postgres.reaching import why_refused
+
+PAUSE_S = 10
+"""A PAUSE waits for open transactions, and may never return: past this it is taken back."""
+
+
+async def leading_to(console: str, source: Location) -> list[str]:
+    """The names of its databases that lead to the source. Raises HoldFailed where there is none."""
+    async with _console(console) as asking:
+        rows = await _databases(asking)
+    ours = (source.host, source.port, source.database)
+    names = [str(row["name"]) for row in rows if (row["host"] or "", row["port"], row["database"]) == ours]
+    if names:
+        return names
+    raise HoldFailed(
+        f"No database of that PgBouncer leads to {source}.",
+        why=f"SHOW DATABASES at {Location.parse(console).host} has none with this host, port and name.",
+        fix="Name the source as PgBouncer does, or give the console of the right one.",
+    )
+
+
+async def pause(console: str, names: list[str]) -> None:
+    """All of them or none. Raises HoldFailed."""
+    # a PAUSE that waits keeps its own connection busy
+    async with _console(console) as asking, _console(console) as holding:
+        try:
+            for name in names:
+                await _wait_for(holding, name)
+        except BaseException:
+            for name in names:
+                await _say(asking, "RESUME", name)
+            raise
+
+
+async def resume(console: str, names: list[str]) -> None:
+    """Those that `pause` named, wherever they lead by now."""
+    async with _console(console) as asking:
+        for name in names:
+            await _say(asking, "RESUME", name)
+
+
+async def _wait_for(holding: Connection, name: str) -> None:
+    try:
+        async with asyncio.timeout(PAUSE_S):
+            await _say(holding, "PAUSE", name)
+    except TimeoutError:
+        raise HoldFailed(
+            f"PgBouncer did not pause {name} within {PAUSE_S} seconds.",
+            why="A client has a transaction open; it goes on, and so do all others.",
+            fix="End that client (SHOW CLIENTS on the console names it), then give the same command again.",
+        ) from None
+
+
+async def _databases(asking: Connection) -> list[dict[str, object]]:
+    async with asking.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute("SHOW DATABASES")
+        return await cursor.fetchall()
+
+
+async def _say(connection: Connection, verb: LiteralString, name: str) -> None:
+    try:
+        await connection.execute(sql.SQL("{} {}").format(sql.SQL(verb), sql.Identifier(name)))
+    except psycopg.Error as refused:
+        if "paused" not in str(refused):  # already, or not any more
+            raise HoldFailed(f"PgBouncer refused to {verb} {name}.", why=str(refused).strip()) from None
+
+
+@asynccontextmanager
+async def _console(url: str) -> AsyncIterator[Connection]:
+    location = Location.parse(url)
+    parameters = {**KEEPALIVES, **location.parameters, "connect_timeout": "5", "passfile": "/nonexistent"}
+    try:
+        connection = await psycopg.AsyncConnection.connect(
+            psycopg.conninfo.make_conninfo("", **parameters), autocommit=True, prepare_threshold=None,
+            cursor_factory=psycopg.AsyncClientCursor,
+        )  # fmt: skip
+    except psycopg.OperationalError as refused:
+        raise why_refused(location, refused) from None
+    async with connection:
+        yield connection

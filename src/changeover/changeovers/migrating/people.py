@@ -1,0 +1,163 @@
+"""What people can do with migrations: begin one or go on with it, look at it, call it off. And have two databases compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from psycopg.types.json import Jsonb
+
+from changeover.changeovers.migrating.wish import Wish, mark_of, sealed
+from changeover.changeovers.naming import location_named
+from changeover.errors import Forbidden, NotAvailable, NotFound
+from changeover.errors.elsewhere import BadAddress
+from changeover.platform.scope import Scope
+from changeover.postgres.location import Location
+from changeover.runs.starting import cancel_run, start_run
+from changeover.store import query
+from changeover.store.move_rows import MigrationRow, VerificationRow
+from changeover.store.rows import RunRow
+
+MOST_LISTED = 50
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A migration and its run."""
+
+    row: MigrationRow
+    run: RunRow
+
+
+async def begin(scope: Scope, source: str, target: str, wish: Wish) -> Seen:
+    """Start it; or go on with the one between the same two databases that is under way, as it was begun.
+
+    Raises BadAddress, NotFound, Forbidden (commands are run on this host, so only its operator may give them), RunConflict.
+    """
+    _require_operator(scope, wish)
+    ends = await location_named(scope, source), await location_named(scope, target)
+    _require_two(*ends)
+    cipher, mark = scope.parts.cipher, mark_of(*ends)
+    urls = {"source_url": cipher.encrypt(ends[0].url), "target_url": cipher.encrypt(ends[1].url)}
+    former = await query.one(scope.db, MigrationRow, "migrations.unfinished", mark=mark)
+    if former is not None:
+        seen = await find_migration(scope, former.run_id)
+        await query.execute(scope.db, "migrations.go_on", run_id=former.run_id, **urls)
+        scope.started.append(seen.run)
+        return await find_migration(scope, former.run_id)
+    run = await start_run(
+        scope.db, kind="migrate", first_step="check", subject=_subject(ends[1]), app=None, host=scope.parts.host,
+        given={"account_id": str(scope.caller.id)},
+    )  # fmt: skip
+    await query.execute(
+        scope.db, "migrations.add",
+        run_id=run.id, mark=mark, **urls, source_name=str(ends[0]), target_name=str(ends[1]),
+        wish=Jsonb(wish.as_dict()), hooks=sealed(wish.hooks, cipher),
+    )  # fmt: skip
+    scope.started.append(run)
+    return await find_migration(scope, run.id)
+
+
+async def list_migrations(scope: Scope) -> list[Seen]:
+    """The newest first; of everybody for the operator, else the caller's own."""
+    mine = None if scope.caller.is_operator else str(scope.caller.id)
+    rows = await query.rows(scope.db, MigrationRow, "migrations.recent", account_id=mine, most=MOST_LISTED)
+    return [Seen(row, await query.only(scope.db, RunRow, "runs.find", id=row.run_id)) for row in rows]
+
+
+async def find_migration(scope: Scope, number: int) -> Seen:
+    """Raises NotFound, also for somebody else's."""
+    row = await query.one(scope.db, MigrationRow, "migrations.find", run_id=number)
+    if row is None:
+        raise _not_found("migration")
+    return Seen(row, await _own_run(scope, number, "migration"))
+
+
+async def abort(scope: Scope, number: int) -> Seen:
+    """Have everything removed that it made, on both sides. Raises NotAvailable when it has ended."""
+    seen = await find_migration(scope, number)
+    if seen.run.finished_at is not None:
+        raise NotAvailable(f"Migration {number} has ended: it is {seen.run.status}.")
+    cancelled = await cancel_run(scope.db, seen.run.subject)
+    if cancelled is None:
+        raise NotAvailable(f"Migration {number} can't be called off any more: its writers were led to the target.")
+    scope.started.append(cancelled)
+    return Seen(seen.row, cancelled)
+
+
+async def under_way(scope: Scope, source: str, target: str) -> MigrationRow | None:
+    """The migration between these two that is under way, if there is one."""
+    mark = mark_of(await location_named(scope, source), await location_named(scope, target))
+    return await query.one(scope.db, MigrationRow, "migrations.unfinished", mark=mark)
+
+
+async def abort_between(scope: Scope, source: str, target: str) -> Seen:
+    """The one between these two that is under way. Raises NotFound."""
+    former = await under_way(scope, source, target)
+    if former is None:
+        raise NotFound(
+            "No migration between these two is under way.", fix="`changeover runs --all` lists what there was."
+        )
+    return await abort(scope, former.run_id)
+
+
+@dataclass(frozen=True)
+class SeenVerification:
+    row: VerificationRow
+    run: RunRow
+
+
+async def verify(scope: Scope, source: str, target: str, *, is_quick: bool) -> SeenVerification:
+    """Start comparing them. Raises BadAddress, NotFound, RunConflict."""
+    ends = await location_named(scope, source), await location_named(scope, target)
+    _require_two(*ends)
+    run = await start_run(
+        scope.db, kind="verify", first_step="compare", subject=f"{_subject(ends[1])} (verify)", app=None,
+        host=scope.parts.host, given={"account_id": str(scope.caller.id)},
+    )  # fmt: skip
+    cipher = scope.parts.cipher
+    await query.execute(
+        scope.db, "verifications.add",
+        run_id=run.id, source_url=cipher.encrypt(ends[0].url), target_url=cipher.encrypt(ends[1].url),
+        source_name=str(ends[0]), target_name=str(ends[1]), is_quick=is_quick,
+    )  # fmt: skip
+    scope.started.append(run)
+    return await find_verification(scope, run.id)
+
+
+async def find_verification(scope: Scope, number: int) -> SeenVerification:
+    """Raises NotFound, also for somebody else's."""
+    row = await query.one(scope.db, VerificationRow, "verifications.find", run_id=number)
+    if row is None:
+        raise _not_found("verification")
+    return SeenVerification(row, await _own_run(scope, number, "verification"))
+
+
+async def _own_run(scope: Scope, number: int, what: str) -> RunRow:
+    run = await query.only(scope.db, RunRow, "runs.find", id=number)
+    if not scope.caller.is_operator and run.input.get("account_id") != str(scope.caller.id):
+        raise _not_found(what)
+    return run
+
+
+def _not_found(what: str) -> NotFound:
+    return NotFound(f"Couldn't find that {what}.", fix="`changeover runs --all` lists what there was.", resource=what)
+
+
+def _subject(target: Location) -> str:
+    return f"{target.database} on {target.host}:{target.port}"
+
+
+def _require_two(source: Location, target: Location) -> None:
+    if mark_of(source, source) == mark_of(target, target):
+        raise BadAddress(
+            "Source and target are the same database.", why=f"Both are {_subject(source)}.", fix="Name two."
+        )
+
+
+def _require_operator(scope: Scope, wish: Wish) -> None:
+    if not wish.hooks.are_none and not scope.caller.is_operator:
+        raise Forbidden(
+            "Only the operator may give commands to run.",
+            why="They are run on the control plane's host, as the user that it runs as.",
+            fix="Ask the operator, or say --hold none or --hold read-only.",
+        )

@@ -1,0 +1,44 @@
+"""The table of steps of a comparison by itself: `changeover verify`."""
+
+from __future__ import annotations
+
+from psycopg.types.json import Jsonb
+
+from changeover.changeovers.migrating.comparing import Comparisons, finally_failed
+from changeover.platform.scope import Parts
+from changeover.postgres.location import Location
+from changeover.runs.run import Advance, Outcome, Run, Step, Wait, Workflow
+from changeover.store import query
+from changeover.store.move_rows import VerificationRow
+
+LOOK_S = 0.1
+DAYS_S = 86400.0
+
+
+class Verifying:
+    """The one step of `verify`. It changes nothing, so there is nothing to undo but to stop."""
+
+    def __init__(self, parts: Parts, comparisons: Comparisons) -> None:
+        self._parts, self._comparisons = parts, comparisons
+
+    def workflow(self) -> Workflow:
+        says = "Compare both sides, each as it is at one moment"
+        return Workflow(
+            "verify", (Step("compare", self.compare, says, undo=self.stop, deadline_s=30 * DAYS_S, most_retries=3),)
+        )
+
+    async def compare(self, run: Run) -> Outcome:
+        row = await query.only(run.db, VerificationRow, "verifications.find", run_id=run.id)
+        cipher = self._parts.cipher
+        source, target = (Location.parse(cipher.decrypt(url)) for url in (row.source_url, row.target_url))
+        with finally_failed():
+            progress, found = await self._comparisons.look(run, source, target, is_quick=row.is_quick)
+        if found is None:
+            await query.execute(run.db, "verifications.tell", run_id=run.id, progress=Jsonb(progress.as_dict()))
+            return Wait(LOOK_S, f"{progress.phase}: {progress.says}".rstrip(": "), percent=progress.percent)
+        async with run.transaction() as db:
+            await query.execute(db, "verifications.finish", run_id=run.id, report=Jsonb(found.as_dict()))
+        return Advance("equal" if not found.differences else f"{len(found.differences)} differences")
+
+    async def stop(self, run: Run) -> None:
+        self._comparisons.forget(run)

@@ -1,0 +1,98 @@
+"""What somebody asks for when a database is to be brought from one address to another; and what it says of itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from dataclasses import asdict, dataclass, field
+
+from changeover.errors import InvalidParams
+from changeover.platform.secrets import Cipher
+from changeover.postgres.location import Location
+from changeover.store.move_rows import MigrationRow
+
+HOLDS = ("none", "read-only", "pgbouncer", "command")
+VERIFIES = ("full", "counts", "none")
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """Commands of the person's own, and the console of their pooler: all may hold secrets."""
+
+    on_hold: str | None = None
+    on_switch: str | None = None
+    on_release: str | None = None
+    pgbouncer: str | None = None
+
+    @property
+    def are_none(self) -> bool:
+        return not any(asdict(self).values())
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How a migration is to be done. Raises InvalidParams for what makes no sense together."""
+
+    hold: str = "none"
+    verify: str | None = None
+    """None: all the content where writers are held, else nothing, because a live source has moved on."""
+    connections: int = 2
+    keeps_owners: bool = True
+    ignored: tuple[str, ...] = ()
+    """Ids of checks whose failure is taken for granted."""
+    hooks: Hooks = field(default_factory=Hooks)
+
+    def __post_init__(self) -> None:
+        if self.hold not in HOLDS:
+            raise InvalidParams(f"There is no hold named {self.hold!r}.", fix=f"There are: {', '.join(HOLDS)}.")
+        if self.verify is not None and self.verify not in VERIFIES:
+            raise InvalidParams(f"verify can't be {self.verify!r}.", fix=f"It is one of {', '.join(VERIFIES)}.")
+        if not 1 <= self.connections <= 16:
+            raise InvalidParams("connections must be from 1 to 16.")
+        if self.hold == "command" and not self.hooks.on_hold:
+            raise InvalidParams("A hold by command wants the command.", fix="Give it with --on-hold.")
+        if self.hold == "pgbouncer" and not (self.hooks.pgbouncer and self.hooks.on_switch):
+            raise InvalidParams(
+                "A hold by PgBouncer wants its console and --on-switch.",
+                why="When it lets its clients go on, it must lead to the target; only you can write its file.",
+                fix="Give --hold pgbouncer:URL, and with --on-switch a command that changes its file and reloads it.",
+            )
+        for command in (self.hooks.on_hold, self.hooks.on_switch, self.hooks.on_release):
+            _require_readable(command)
+
+    @property
+    def verification(self) -> str:
+        return self.verify or ("none" if self.hold == "none" else "full")
+
+    def as_dict(self) -> dict[str, object]:
+        """For our state and for people: without secrets."""
+        own = asdict(self)
+        own["hooks"] = [name for name, command in asdict(self.hooks).items() if command]
+        return own | {"verify": self.verification}
+
+
+def hooks_of(row: MigrationRow, cipher: Cipher) -> Hooks:
+    return Hooks(**json.loads(cipher.decrypt(row.hooks))) if row.hooks else Hooks()
+
+
+def sealed(hooks: Hooks, cipher: Cipher) -> bytes | None:
+    return None if hooks.are_none else cipher.encrypt(json.dumps(asdict(hooks)))
+
+
+def mark_of(source: Location, target: Location) -> str:
+    """The same for every attempt between these two databases, whoever logs in with whatever password."""
+    ends = "|".join(f"{one.host}:{one.port}/{one.database}" for one in (source, target))
+    return hashlib.sha256(ends.encode()).hexdigest()[:16]
+
+
+def _require_readable(command: str | None) -> None:
+    try:
+        if command is not None and not shlex.split(command):
+            raise InvalidParams("A command is empty.")
+    except ValueError as error:
+        raise InvalidParams(
+            "A command can't be read.",
+            why=str(error),
+            fix="It is split into words as a shell does, and run without one.",
+        ) from None

@@ -1,0 +1,204 @@
+"""The table of steps of a migration. Everything is undone on `--abort`, until writers are led to the target."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from changeover.changeovers.checks import Finding, check
+from changeover.changeovers.migrating import holds
+from changeover.changeovers.migrating.comparing import Comparisons, finally_failed
+from changeover.changeovers.migrating.copying import Copies
+from changeover.changeovers.migrating.holds import Ends
+from changeover.changeovers.migrating.wish import hooks_of
+from changeover.errors import ChangeoverError, ServerUnreachable
+from changeover.errors.elsewhere import CheckFailed, ConnectionLost, Differs, HoldFailed, HookFailed, LoginRefused
+from changeover.platform.scope import Parts
+from changeover.postgres.location import Location
+from changeover.runs.run import Advance, Outcome, Run, Step, Wait, Workflow
+from changeover.store import query
+from changeover.store.move_rows import MigrationRow
+
+DAYS_S = 86400.0
+LOOK_S, STOPPED_S = 0.5, 1.0
+GONE = (ServerUnreachable, ConnectionLost, LoginRefused, HoldFailed, HookFailed)
+"""What a side that is dead, or has been taken away, or was never ours to change, says when everything is to be put back."""
+
+
+class Migrating:
+    """The steps of `migrate`. What fails in the middle stops it and keeps what is done, until a person goes on or aborts."""
+
+    def __init__(self, parts: Parts, comparisons: Comparisons) -> None:
+        self._parts, self._comparisons, self._copies = parts, comparisons, Copies(parts)
+
+    def workflow(self) -> Workflow:
+        return Workflow(
+            "migrate",
+            (
+                Step("check", self.check, "Check both sides; change nothing", deadline_s=900),
+                Step("hold", self.hold, "Hold the source's writers back, as asked", undo=self.let_go, deadline_s=DAYS_S),
+                Step("copy", self.copy, "Copy schema, data, indexes, constraints, rights", undo=self.remove,
+                     deadline_s=30 * DAYS_S),
+                Step("verify", self.verify, "Compare both sides, as asked", deadline_s=30 * DAYS_S),
+                Step("switch", self.switch, "Lead the writers to the target, as asked", deadline_s=DAYS_S),
+                Step("release", self.release, "Let the writers go on", deadline_s=DAYS_S),
+                Step("tidy", self.tidy, "Remove what only the migration needed", deadline_s=DAYS_S),
+            ),
+        )  # fmt: skip
+
+    # -- forward
+
+    async def check(self, run: Run) -> Outcome:
+        row, ends = await self._load(run)
+        with finally_failed():
+            checked = await check(
+                ends.source, ends.target, sample_s=0, mark=row.mark, installations=self._parts.installations
+            )
+        failed = [one for one in checked.findings if one.result == "failed" and one.id not in row.wish["ignored"]]
+        if failed:
+            raise CheckFailed(
+                f"{ends.source.database} can't be brought over yet; nothing was changed.",
+                why="\n".join(_in_a_line(one) for one in failed),
+                fix=f"Mend that, then repeat the command. `--ignore {failed[0].id}` takes a failed check for granted.",
+            )
+        await self._report(run, skips=checked.skips())
+        warnings = [one for one in checked.findings if one.result in ("warning", "unknown")]
+        return Advance(f"{len(warnings)} warnings" if warnings else "")
+
+    async def hold(self, run: Run) -> Outcome:
+        row, ends = await self._load(run)
+        hooks = hooks_of(row, self._parts.cipher)
+        if row.held is None:
+            changed = await holds.begin(row.wish["hold"], ends, hooks)
+            async with run.transaction() as db:
+                await query.execute(db, "migrations.hold", run_id=run.id, held=Jsonb(changed))
+            row, ends = await self._load(run)
+        held = await holds.take(row.held or {}, ends, hooks)
+        if held.waits_for:
+            return Wait(LOOK_S, f"these may not be ended by {ends.source.user}; end them: {', '.join(held.waits_for)}")
+        await self._report(run, remarks=held.remarks)
+        return Advance(row.wish["hold"])
+
+    async def copy(self, run: Run) -> Outcome:
+        row, ends = await self._load(run)
+        if row.stopped is not None:
+            return _stopped(row)
+        try:
+            progress, report = await self._copies.look(run, row, ends)
+        except ChangeoverError as error:
+            return await self._stop(run, error)
+        await query.execute(run.db, "migrations.tell", run_id=run.id, progress=Jsonb(progress.as_dict()))
+        if report is None:
+            return Wait(LOOK_S, f"{progress.phase}: {progress.says}".strip(": "), percent=progress.percent)
+        await self._report(run, copy=report)
+        return Advance()
+
+    async def verify(self, run: Run) -> Outcome:
+        row, ends = await self._load(run)
+        if row.wish["verify"] == "none":
+            return Advance("not asked for")
+        if row.stopped is not None:
+            return _stopped(row)
+        try:
+            progress, found = await self._comparisons.look(
+                run, ends.source, ends.target, is_quick=row.wish["verify"] == "counts",
+                skip_schemas=tuple(row.report["skips"]["skip_schemas"]),
+                skip_extensions=tuple(row.report["skips"]["skip_extensions"]),
+                compares_owners=row.wish["keeps_owners"] and row.report["skips"]["keeps_owners"],
+            )  # fmt: skip
+        except ChangeoverError as error:
+            return await self._stop(run, error)
+        await query.execute(run.db, "migrations.tell", run_id=run.id, progress=Jsonb(progress.as_dict()))
+        if found is None:
+            return Wait(LOOK_S, f"{progress.phase}: {progress.says}".strip(": "), percent=progress.percent)
+        await self._report(run, verification=found.as_dict())
+        if found.differences and row.wish["hold"] != "none":
+            return await self._stop(run, differs(found))
+        return Advance()
+
+    async def switch(self, run: Run) -> Outcome:
+        row, ends = await self._load(run)
+        if row.stopped is not None:
+            return _stopped(row)
+        hooks = hooks_of(row, self._parts.cipher)
+        async with run.transaction():
+            if not run.row.is_past_return:
+                await run.pass_point_of_no_return()
+        try:
+            await holds.run_hook("switch", hooks.on_switch, ends)
+        except ChangeoverError as error:
+            return await self._stop(run, error)
+        return Advance()
+
+    async def release(self, run: Run) -> Outcome:
+        row, ends = await self._load(run)
+        if row.stopped is not None:
+            return _stopped(row)
+        try:
+            await holds.let_go(row.held or {}, ends, hooks_of(row, self._parts.cipher), outcome="done")
+        except ChangeoverError as error:
+            return await self._stop(run, error)
+        return Advance()
+
+    async def tidy(self, run: Run) -> Outcome:
+        row, ends = await self._load(run)
+        await self._copies.tidy(run, row, ends)
+        async with run.transaction() as db:
+            await query.execute(db, "migrations.forget_secrets", run_id=run.id)
+        return Advance()
+
+    # -- back
+
+    async def let_go(self, run: Run) -> None:
+        row, ends = await self._load(run)
+        if row.held is not None:
+            try:
+                await holds.let_go(row.held, ends, hooks_of(row, self._parts.cipher), outcome="aborted")
+            except GONE as gone:
+                await run.note("left", f"the source could not be let go: {gone.what}")
+
+    async def remove(self, run: Run) -> None:
+        row, ends = await self._load(run)
+        self._comparisons.forget(run)
+        for what in await self._copies.remove(run, row, ends):
+            await run.note("left", what)
+
+    # -- parts
+
+    async def _load(self, run: Run) -> tuple[MigrationRow, Ends]:
+        row = await query.only(run.db, MigrationRow, "migrations.find", run_id=run.id)
+        cipher = self._parts.cipher
+        source, target = (Location.parse(cipher.decrypt(url)) for url in (row.source_url, row.target_url))
+        return row, Ends(run.id, source, target)
+
+    async def _report(self, run: Run, **parts: Any) -> None:
+        async with run.transaction() as db:
+            await query.execute(db, "migrations.report", run_id=run.id, report=Jsonb(parts))
+
+    async def _stop(self, run: Run, error: ChangeoverError) -> Outcome:
+        """Keep what is done, and wait for a person; what may mend itself is tried again by the step's own retries."""
+        if error.retryable:
+            return Wait(5, f"{error.what} {error.why} Trying again.")
+        async with run.transaction() as db:
+            await query.execute(db, "migrations.stop", run_id=run.id, stopped=Jsonb(error.as_dict()))
+        await run.note("stopped", error.message)
+        return Wait(STOPPED_S, f"stopped: {error.what}")
+
+
+def _stopped(row: MigrationRow) -> Wait:
+    return Wait(STOPPED_S, f"stopped: {(row.stopped or {}).get('what', '')}")
+
+
+def _in_a_line(finding: Finding) -> str:
+    return f"{finding.id}: {finding.what} {finding.fix}".strip()
+
+
+def differs(found: Any) -> Differs:
+    """The first difference in words, and how many more there are."""
+    first, more = found.differences[0], len(found.differences) - 1
+    return Differs(
+        f"Source and target differ: {first}",
+        why=f"And in {more} more." if more else "",
+        fix="Find out who wrote there; `changeover verify` compares again.",
+    )

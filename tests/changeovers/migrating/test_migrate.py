@@ -1,0 +1,251 @@
+"""`changeover migrate` as a person types it: two servers that nobody told us about, and what happens to the source's writers."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+from tests.fix_control_plane import ControlPlane, Typed, wait_until
+from tests.fix_provider import Elsewhere, Provider
+
+ROWS = 100
+
+
+@pytest.fixture
+def source(provider: Provider) -> Elsewhere:
+    """A shop: two tables, an index, a sequence, a view."""
+    made = provider.database()
+    with made.database.connect() as session:
+        session.execute("ALTER TABLE orders ADD PRIMARY KEY (id)")
+        session.execute("CREATE TABLE items (id serial PRIMARY KEY, order_id int REFERENCES orders, what text)")
+        session.execute("INSERT INTO items (order_id, what) SELECT i, 'thing ' || i FROM generate_series(1, 100) AS i")
+        session.execute("CREATE INDEX items_what ON items (what)")
+        session.execute("CREATE VIEW recent AS SELECT * FROM orders WHERE id > 90")
+    return made
+
+
+@pytest.fixture
+def target(provider: Provider) -> Elsewhere:
+    """Empty."""
+    made = provider.database()
+    with made.database.connect() as session:
+        session.execute("DROP TABLE orders")
+    return made
+
+
+@pytest.fixture
+def migrate(control_plane: ControlPlane, source: Elsewhere, target: Elsewhere) -> Callable[..., Typed]:
+    """Type it between these two, as roles of one owner each."""
+    control_plane.environment["OLD"], control_plane.environment["NEW"] = source.url, target.url
+    return lambda *words: control_plane.typed("migrate", "env:OLD", "env:NEW", "--no-owners", "--yes", *words)
+
+
+def rows_of(there: Elsewhere, table: str) -> int:
+    return int(there.ask(f"SELECT count(*) FROM public.{table}")[0][0])
+
+
+def is_empty(there: Elsewhere) -> bool:
+    found = there.ask(
+        "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE nspname NOT LIKE 'pg%' AND nspname NOT IN ('information_schema', '_heroku')"
+        " AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')"
+    )
+    return int(found[0][0]) == 0
+
+
+def can_write(there: Elsewhere) -> bool:
+    with there.database.connect() as session:
+        try:
+            session.execute("INSERT INTO orders SELECT max(id) + 1 FROM orders")
+        except psycopg.errors.ReadOnlySqlTransaction:
+            return False
+    return True
+
+
+def test_a_database_arrives_whole(migrate: Callable[..., Typed], target: Elsewhere) -> None:
+    done = migrate()
+
+    assert done.exit_code == 0, done.everything
+    assert rows_of(target, "orders") == rows_of(target, "items") == ROWS
+    assert rows_of(target, "recent") == 10
+    with target.database.connect() as session:
+        session.execute("INSERT INTO items (order_id) VALUES (1)")  # the sequence goes on where the source's is
+    assert target.ask("SELECT to_regnamespace('_changeover')") == [(None,)]
+    assert "2 tables" in done.stdout
+
+
+def test_a_source_held_read_only_stays_so_and_both_are_equal(
+    migrate: Callable[..., Typed], source: Elsewhere, control_plane: ControlPlane
+) -> None:
+    with source.database.connect() as writer:
+        done = migrate("--hold", "read-only")
+
+        assert done.exit_code == 0, done.everything
+        with pytest.raises(psycopg.OperationalError):
+            writer.execute("INSERT INTO orders VALUES (1000)")
+    assert not can_write(source)
+    assert "all content compared: equal" in done.stdout
+    assert "RESET default_transaction_read_only" in done.stdout
+    compared = control_plane.typed("verify", "env:OLD", "env:NEW")
+    assert compared.exit_code == 0, compared.everything
+
+
+def test_one_row_less_is_found_by_verify(
+    migrate: Callable[..., Typed], target: Elsewhere, control_plane: ControlPlane
+) -> None:
+    assert migrate().exit_code == 0
+    with target.database.connect() as session:
+        session.execute("DELETE FROM items WHERE id = 42")
+
+    compared = control_plane.typed("verify", "env:OLD", "env:NEW")
+
+    assert compared.exit_code == 1
+    assert "items" in compared.stdout
+    assert "42" in compared.stdout
+    assert control_plane.typed("verify", "env:OLD", "env:NEW", "--counts").exit_code == 1
+
+
+def test_a_target_that_is_not_empty_is_refused_and_left_alone(
+    migrate: Callable[..., Typed], source: Elsewhere, target: Elsewhere
+) -> None:
+    with target.database.connect() as session:
+        session.execute("CREATE TABLE theirs (id int)")
+
+    done = migrate("--hold", "read-only", "--json")
+
+    error = json.loads(done.stdout[done.stdout.index('{\n  "id"') :])
+    assert (done.exit_code, error["id"]) == (1, "check_failed")
+    assert "T2: The target is not empty" in error["why"]
+    assert rows_of(target, "theirs") == 0
+    assert can_write(source)
+
+
+def test_commands_of_ones_own_hold_switch_and_release(
+    migrate: Callable[..., Typed], source: Elsewhere, target: Elsewhere, tmp_path: Path
+) -> None:
+    told = tmp_path / "told"
+    command = tmp_path / "tell"
+    command.write_text(f'#!/bin/sh\necho "$CHANGEOVER_PHASE $SOURCE_URL $TARGET_URL $CHANGEOVER_OUTCOME $*" >>{told}\n')
+    command.chmod(command.stat().st_mode | stat.S_IXUSR)
+    words = ("hold", "switch", "release")
+
+    done = migrate(*(part for word in words for part in (f"--on-{word}", f"{command} 'two words'")))
+
+    assert done.exit_code == 0, done.everything
+    assert told.read_text().splitlines() == [
+        f"hold {source.url} {target.url}  two words",
+        f"switch {source.url} {target.url}  two words",
+        f"release {source.url} {target.url} done two words",
+    ]
+
+
+def test_a_command_that_fails_changes_nothing_and_shows_no_password(
+    migrate: Callable[..., Typed], source: Elsewhere, target: Elsewhere, tmp_path: Path
+) -> None:
+    command = tmp_path / "fail"
+    command.write_text('#!/bin/sh\necho "can not stop $SOURCE_URL"\nexit 3\n')
+    command.chmod(0o755)
+
+    done = migrate("--on-hold", str(command))
+
+    assert done.exit_code == 1
+    assert "exit code 3" in done.stderr
+    assert "can not stop" in done.stderr
+    assert str(source.location.password) not in done.everything
+    assert is_empty(target)
+
+
+def test_a_migration_called_off_leaves_both_sides_as_they_were(
+    migrate: Callable[..., Typed], source: Elsewhere, target: Elsewhere, control_plane: ControlPlane
+) -> None:
+    """It stops at an index that can't be built; the source is held meanwhile."""
+    with source.database.connect() as session:
+        session.execute("CREATE FUNCTION half(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 100 / ($1 - 50)'")
+        session.execute("DELETE FROM items WHERE id = 50")
+        session.execute("CREATE INDEX half_of_it ON items (half(id))")
+        session.execute(
+            "CREATE OR REPLACE FUNCTION half(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1 / ($1 - 51)'"
+        )
+
+    stopped = migrate("--hold", "read-only")
+
+    assert stopped.exit_code == 1
+    assert "half_of_it" in stopped.stderr
+    assert not can_write(source)
+    aborted = migrate("--hold", "read-only", "--abort")
+    assert aborted.exit_code == 0, aborted.everything
+    assert can_write(source)
+    assert is_empty(target)
+
+
+def test_what_was_mended_is_gone_on_with_by_the_same_command(
+    migrate: Callable[..., Typed], source: Elsewhere, target: Elsewhere
+) -> None:
+    """Writers are held, so what was copied counts although the snapshot is another."""
+    with source.database.connect() as session:
+        session.execute("CREATE FUNCTION half(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 100 / ($1 - 500)'")
+        session.execute("CREATE INDEX half_of_it ON items (half(id))")
+        session.execute(
+            "CREATE OR REPLACE FUNCTION half(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1 / ($1 - 51)'"
+        )
+    assert migrate("--hold", "read-only", "--verify", "counts").exit_code == 1
+    [(first,)] = target.ask("SELECT 'public.items'::regclass::oid")
+
+    target.ask("CREATE OR REPLACE FUNCTION public.half(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1'")
+    done = migrate("--hold", "read-only", "--verify", "counts")
+
+    assert "half" in done.everything
+    assert rows_of(target, "items") == ROWS
+    assert target.ask("SELECT 'public.items'::regclass::oid") == [(first,)]
+
+
+def test_a_killed_worker_costs_nothing(
+    migrate: Callable[..., Typed], source: Elsewhere, target: Elsewhere, control_plane: ControlPlane
+) -> None:
+    with source.database.connect() as session:
+        session.execute("CREATE TABLE big AS SELECT i, repeat('x', 500) AS t FROM generate_series(1, 60000) AS i")
+    assert migrate("--detach").exit_code == 0
+    wait_until(lambda: target.ask("SELECT to_regclass('_changeover.done')")[0][0], what="the copy to begin")
+    control_plane.child("worker").kill()
+
+    done = migrate()
+
+    assert done.exit_code == 0, done.everything
+    assert rows_of(target, "big") == 60000
+
+
+def test_events_are_lines_of_json(migrate: Callable[..., Typed]) -> None:
+    done = migrate("--json")
+
+    assert done.exit_code == 0, done.everything
+    lines = done.stdout[: done.stdout.index("{\n")].splitlines()
+    assert all(set(json.loads(line)) == {"status", "step", "waits_because", "percent", "progress"} for line in lines)
+    assert json.loads(done.stdout[done.stdout.index("{\n") :])["status"] == "done"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("postgres://u@h/d", "postgres://u@h/d", "--yes"), "same database"),
+        (("http://h/d", "postgres://u@h/d", "--yes"), "no PostgreSQL address"),
+        (("postgres://u:hunter2@h:x/d", "postgres://u@h/d", "--yes"), "can't be read"),
+        (("env:NOWHERE", "postgres://u@h/d"), "no such variable"),
+        (("postgres://u@h/d", "postgres://u@h/e", "--hold", "tight"), "--hold can't be"),
+        (
+            ("postgres://u@h/d", "postgres://u@h/e", "--hold", "pgbouncer:postgres://p@h/pgbouncer", "--yes"),
+            "--on-switch",
+        ),
+    ],
+)
+def test_what_makes_no_sense_is_refused_without_a_secret(
+    control_plane: ControlPlane, words: tuple[str, ...], says: str
+) -> None:
+    refused = control_plane.typed("migrate", *words)
+
+    assert refused.exit_code in (1, 2)
+    assert says in refused.stderr
+    assert "hunter2" not in refused.everything
