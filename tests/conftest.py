@@ -7,7 +7,13 @@ import os
 import pytest
 from tests.skips import Skips
 
-pytest_plugins = ["tests.fix_control_plane", "tests.fix_state", "tests.fix_things"]
+pytest_plugins = [
+    "tests.fix_control_plane",
+    "tests.fix_provider",
+    "tests.fix_state",
+    "tests.fix_things",
+    "tests.fix_bucket",
+]
 
 
 def pytest_configure(config: pytest.Config) -> None:

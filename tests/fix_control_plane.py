@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ import pytest
 
 READY_S = 60
 CLI = [sys.executable, "-P", "-m", "changeover.cli"]
+KEPT = ("CHANGEOVER_PGBOUNCER",)
+"""Programs that whoever runs the tests may choose."""
 
 
 def is_dead(process: psutil.Process) -> bool:
@@ -88,15 +91,16 @@ class ControlPlane:
         """SIGTERM to the parent; its exit code."""
         assert self.process is not None
         self.process.terminate()
-        return self._end()
+        return self.wait()
 
     def kill(self) -> None:
         """SIGKILL to the parent."""
         assert self.process is not None
         self.process.kill()
-        self._end()
+        self.wait()
 
-    def _end(self) -> int:
+    def wait(self) -> int:
+        """Until the parent has ended; its exit code."""
         assert self.process is not None
         code = self.process.wait(60)
         for pipe in (self.process.stdout, self.process.stderr):
@@ -108,7 +112,7 @@ class ControlPlane:
         kept = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("CHANGEOVER_", "HEROKU_", "PG")) and name != "NO_COLOR"
+            if name in KEPT or (not name.startswith(("CHANGEOVER_", "HEROKU_", "PG")) and name != "NO_COLOR")
         }
         return {**kept, "CHANGEOVER_HOME": str(self.home), **self.environment}
 
@@ -204,8 +208,9 @@ def remove_home(home: Path) -> None:
         cwd, arguments = process.info["cwd"] or "", process.info["cmdline"] or []
         is_ours = Path(cwd).is_relative_to(home) or any(str(home) in word for word in arguments)
         if is_ours and process.pid != os.getpid():
-            process.kill()
-            process.wait(10)
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+                process.wait(10)
     from changeover.service.places import Places
 
     shutil.rmtree(Places(home).sockets, ignore_errors=True)

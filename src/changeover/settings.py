@@ -36,6 +36,10 @@ class Settings:
     """CHANGEOVER_HOST: this host's name in the queue `host:NAME`."""
     operator_email: str
     """CHANGEOVER_OPERATOR_EMAIL: the owner account's address."""
+    bucket: str | None
+    """CHANGEOVER_BUCKET: where backups go, s3://BUCKET/PREFIX or file:///FOLDER; None: HOME/backups."""
+    bucket_endpoint: str | None
+    """AWS_ENDPOINT_URL: the S3 of the bucket, where it is not Amazon's."""
     max_databases: int
     """CHANGEOVER_MAX_DATABASES: how many servers this host runs at most before it calls itself full."""
 
@@ -55,6 +59,11 @@ class Settings:
             pgbouncer=Path(env["CHANGEOVER_PGBOUNCER"]) if env.get("CHANGEOVER_PGBOUNCER") else None,
             host_name=env.get("CHANGEOVER_HOST") or "local",
             operator_email=env.get("CHANGEOVER_OPERATOR_EMAIL") or "operator@changeover.local",
+            bucket=env.get("CHANGEOVER_BUCKET") or None,
+            bucket_endpoint=env.get("AWS_ENDPOINT_URL_S3")
+            or env.get("AWS_ENDPOINT_URL")
+            or env.get("AWS_ENDPOINT")
+            or None,
             max_databases=_whole("CHANGEOVER_MAX_DATABASES", env.get("CHANGEOVER_MAX_DATABASES") or "100"),
         )
 

@@ -11,6 +11,7 @@ from changeover.api.bodies import Body, flag, named, required, text
 from changeover.api.desk import desk_of, opened
 from changeover.api.views import Json, addon_view
 from changeover.errors import InvalidParams, NotFound
+from changeover.errors.elsewhere import NotOurs
 from changeover.platform import addons as platform
 from changeover.platform.apps import find_app
 from changeover.platform.attachments import attachments_to
@@ -94,6 +95,8 @@ async def update(request: Request, app: str, key: str, body: Body) -> Json:
                 raise InvalidParams(
                     f"The plan of {addon.name} can't be changed.", why="The Scheduler has one plan only."
                 )
+            if scope.parts.catalogue.plan_of(addon.service, addon.plan).tier.is_external:
+                raise NotOurs(f"The plan of {addon.name} can't be changed.", moving=addon.name)
             raise InvalidParams(
                 f"The plan of {addon.name} can't be changed to {plan.full_name} in place.",
                 why="changeover moves a database by a follower.",

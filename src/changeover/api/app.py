@@ -16,17 +16,20 @@ from changeover.api import (
     access,
     account,
     addons,
+    adoption,
     apps,
     attachments,
     authorizations,
     catalogue,
     changeovers,
+    checks,
     config_vars,
     credentials,
     databases,
     deploys,
     health,
     logs,
+    migrations,
     ours,
     pooling,
     processes,
@@ -34,6 +37,7 @@ from changeover.api import (
     scheduler,
     spaces,
     teams,
+    transfers,
 )
 from changeover.api.rendezvous import Rendezvous
 from changeover.api.responses import error_response
@@ -44,7 +48,8 @@ log = logging.getLogger(__name__)
 
 ROUTERS = (
     health, account, authorizations, apps, access, config_vars, releases, processes, addons, attachments,
-    catalogue, spaces, teams, databases, credentials, ours, deploys, logs, changeovers, scheduler, pooling,
+    catalogue, spaces, teams, databases, credentials, adoption, checks, ours, deploys, logs, changeovers, scheduler, pooling,
+    migrations, transfers,
 )  # fmt: skip
 
 

@@ -15,6 +15,8 @@ router = APIRouter(prefix="/postgres/v0/databases")
 
 
 def view(scope: Scope, database: Database, credential: CredentialRow) -> Json:
+    """`parameters` is ours: how else an adopted database is reached (TLS and so on)."""
+    cipher = scope.parts.cipher
     return {
         "uuid": str(credential.id),
         "name": credential.name,
@@ -22,10 +24,11 @@ def view(scope: Scope, database: Database, credential: CredentialRow) -> Json:
         "database": database.database_name,
         "host": database.address,
         "port": database.port,
+        "parameters": cipher.decrypt_map(database.parameters) if database.parameters else {},
         "credentials": [
             {
                 "user": credential.user_name,
-                "password": scope.parts.cipher.decrypt(credential.password),
+                "password": cipher.decrypt(credential.password),
                 "state": credential.state,
                 "connections": 0,
             }

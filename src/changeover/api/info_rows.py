@@ -15,11 +15,23 @@ UNITS = ("B", "kB", "MB", "GB", "TB")
 def info_rows(seen: Description) -> list[Row]:
     """Rows without values are left out by the CLIs; their order here is the order on screen."""
     tier = seen.plan.tier
-    essential = tier.is_shared
     head = [_row("Plan", seen.plan.human_name), _row("Status", seen.status)]
     size = _size_rows(seen)
-    rows = head + (_essential_rows(seen, size) if essential else _own_server_rows(seen, size))
+    if tier.is_external:
+        rows = head + _external_rows(seen, size)
+    else:
+        rows = head + (_essential_rows(seen, size) if tier.is_shared else _own_server_rows(seen, size))
     return [row for row in rows if row["values"]]
+
+
+def _external_rows(seen: Description, size: dict[str, Row]) -> list[Row]:
+    """No row on what only its provider knows: backups, maintenance, its own followers."""
+    return [
+        size["Data Size"], size["Tables"], size["PG Version"], size["Connections"],
+        _row("Connection Pooling", seen.pooling), _row("Credentials", str(seen.credentials)),
+        _row("Fork/Follow", "Unsupported"), _row("Rollback", "Unsupported"), _created(seen),
+        _row("Server", f"{seen.url.host}:{seen.url.port} (run by somebody else)"),
+    ]  # fmt: skip
 
 
 def _essential_rows(seen: Description, size: dict[str, Row]) -> list[Row]:

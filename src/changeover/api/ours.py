@@ -45,6 +45,7 @@ def run_detail(found: RunView, workflow: Workflow) -> Json:
         states[position] = "current"
     return {
         **run_view(row, workflow),
+        "progress": found.progress,
         "steps": [
             {"name": step.name, "says": step.says, "state": state}
             for step, state in zip(found.steps, states, strict=True)

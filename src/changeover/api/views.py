@@ -89,7 +89,7 @@ def plan_view(catalogue: Catalogue, plan: Plan) -> Json:
         "space_default": plan.is_private_default,
         "state": "ga",
         "updated_at": "2026-01-01T00:00:00Z",
-        "visible": True,
+        "visible": plan.is_offered,
     }
 
 

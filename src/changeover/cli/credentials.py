@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import click
 
@@ -52,14 +52,16 @@ def url(session: Session, *, database: str | None, app: str, name: str) -> None:
     parts = {key: found[key] for key in ("database", "host", "port")} | {
         key: active[key] for key in ("user", "password")
     }
-    address = connection_url(parts)
+    parameters = found.get("parameters") or {}
+    address = connection_url(parts) + (f"?{urlencode(parameters, quote_via=quote)}" if parameters else "")
 
     def show() -> None:
         say(f"Connection information for {paint('name', name)} credential.")
         say("Connection info string:")
+        rest = " ".join(f"{key}={value}" for key, value in ({"sslmode": "require"} | parameters).items())
         say(
-            '  "dbname={database} host={host} port={port} user={user} password={password} sslmode=require"'.format(
-                **parts
+            '  "dbname={database} host={host} port={port} user={user} password={password} {rest}"'.format(
+                rest=rest, **parts
             )
         )
         say(f"Connection URL:\n  {address}\n")
@@ -69,4 +71,6 @@ def url(session: Session, *, database: str | None, app: str, name: str) -> None:
 
 def connection_url(parts: Record) -> str:
     user, password, database = (quote(str(parts[key]), safe="") for key in ("user", "password", "database"))
-    return f"postgres://{user}:{password}@{parts['host']}:{parts['port']}/{database}"
+    secret = f":{password}" if password else ""
+    host = f"[{parts['host']}]" if ":" in parts["host"] else parts["host"]
+    return f"postgres://{user}{secret}@{host}:{parts['port']}/{database}"

@@ -22,6 +22,8 @@ TOPICS = {
     "addons": "databases and other services of apps",
     "pg": "PostgreSQL databases",
     "changeovers": "databases on the move",
+    "elsewhere": "databases that somebody else runs: check, bring over, compare",
+    "backups": "backups, restores, copies",
     "pg looks inside": "what happens in a database",
     "spaces": "private networks, teams and regions",
     "access": "who may what",
@@ -100,6 +102,7 @@ pg
     pg:wait                 pg wait                      Wait until databases are available.
     pg:unfollow             pg unfollow                  Make a follower a writable database, for ever.
     pg:promote              pg promote                   Make a database the app's DATABASE_URL.
+    pg:adopt                adopt adopt                  Make a database that somebody else runs an add-on.
     pg:changeover           changeovers changeover       Move a live database, with every app that uses it.
     pg:connection-pooling:attach pooling attach          Give an app a URL that goes through the database's pooler.
     pg:credentials          credentials index            List a database's credentials and where they are attached.
@@ -113,6 +116,24 @@ changeovers
     changeovers:cut-over    changeovers cut_over         Let the pause begin now.
     changeovers:resume      changeovers resume           Try again what could not be done.
     changeovers:abort       changeovers abort            Put everything back; until the point of no return.
+elsewhere
+    check                   check check                  Check whether a database elsewhere can be moved; change nothing.
+    migrate                 migrate migrate              Bring a database from one address to another.
+    verify                  migrate verify               Compare two databases: schema, rows, sequences.
+backups
+    pg:backups              backups index                List an app's backups, restores and copies.
+    pg:backups:capture      transfers capture            Back a database up into the bucket.
+    pg:backups:info         backups info                 Show a backup, a restore or a copy, with its log.
+    pg:backups:url          backups url                  Print an address that anybody can download a backup from.
+    pg:backups:download     backups download             Download a backup.
+    pg:backups:restore      transfers restore            Replace what is in a database by a backup.
+    pg:backups:verify       backups verify               Restore a backup into a scratch server, and count.
+    pg:backups:delete       backups delete               Delete a backup, for ever.
+    pg:backups:cancel       backups cancel               Cancel a backup, a restore or a copy.
+    pg:backups:schedule     backups schedule             Back a database up every day.
+    pg:backups:schedules    backups schedules            List an app's daily backups.
+    pg:backups:unschedule   backups unschedule           Make no more daily backups.
+    pg:copy                 transfers copy               Replace what is in one database by what is in another.
 pg looks inside
     pg:ps                   diagnostics ps               Show what runs in a database.
     pg:locks                diagnostics locks            Show queries with active locks.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+
 import click
 
 from changeover.cli.failures import UNKNOWN
@@ -10,10 +13,12 @@ from changeover.cli.resolve import Record, all_databases, config_vars_of, find_a
 from changeover.cli.session import Session, ask_to_confirm, command, takes_app, takes_confirm
 from changeover.cli.terminal import action, header, paint, rows, say, warn, warnings_held
 from changeover.cli.waiting import wait_for_database
-from changeover.client import segment
+from changeover.client import Client, segment
 from changeover.errors import ChangeoverError, NotAFollower
 
 RELEASE_PHASE_S = 15 * 60
+MOST_AT_ONCE = 4
+"""Databases asked at the same time: few enough to leave the control plane to others."""
 
 
 def database_path(addon: Record) -> str:
@@ -28,7 +33,7 @@ def info(session: Session, *, database: str | None, app: str) -> None:
     client = session.client
     config = client.get(f"/apps/{segment(app)}/config-vars")
     addons = [find_attachment(client, app, database)["addon"]] if database else all_databases(client, app)
-    found = [(addon, record) for addon in addons if (record := _record(session, addon)) is not None]
+    found = [(addon, record) for addon, record in zip(addons, _records(session, addons), strict=True) if record]
     found.sort(key=lambda each: _place_in_list(config_vars_of(each[1].get("resource_url") or "", config)))
 
     def show() -> None:
@@ -41,16 +46,35 @@ def info(session: Session, *, database: str | None, app: str) -> None:
     session.tell(records[0] if database and records else records, show)
 
 
-def _record(session: Session, addon: Record) -> Record | None:
+def _records(session: Session, addons: list[Record]) -> list[Record | None]:
+    """In the order of `addons`; None for one that is not yet provisioned, which is said."""
+    if len(addons) < 2:
+        records = [_record(session.client, addon) for addon in addons]
+    else:
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - one that is far away keeps none waiting
+
+        with ThreadPoolExecutor(max_workers=MOST_AT_ONCE) as pool:
+            records = list(pool.map(functools.partial(_record_of_its_own, session), addons))
+    for addon, record in zip(addons, records, strict=True):
+        if record is None:
+            warn(
+                f"{paint('datastore', addon['name'])} is not yet provisioned.\n"
+                f"Run {paint('code', 'changeover addons:wait')} to wait until the db is provisioned."
+            )
+    return records
+
+
+def _record_of_its_own(session: Session, addon: Record) -> Record | None:
+    with contextlib.closing(Client(session.endpoint, on_warning=warn)) as client:
+        return _record(client, addon)
+
+
+def _record(client: Client, addon: Record) -> Record | None:
     try:
-        record: Record = session.client.get(database_path(addon))
+        record: Record = client.get(database_path(addon))
     except ChangeoverError as error:
         if error.id != "not_found":
             raise
-        warn(
-            f"{paint('datastore', addon['name'])} is not yet provisioned.\n"
-            f"Run {paint('code', 'changeover addons:wait')} to wait until the db is provisioned."
-        )
         return None
     return record
 

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import click
 
@@ -22,6 +22,12 @@ from changeover.errors import Misused, NotFound, ServerFailed, ToolMissing
 
 NO_CONNECTION = 2
 """psql's exit code for a connection that it could not make or lost; 1 is its own trouble, 3 a script's."""
+VARIABLES = {
+    "sslmode": "PGSSLMODE", "sslrootcert": "PGSSLROOTCERT", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY",
+    "sslcrl": "PGSSLCRL", "sslnegotiation": "PGSSLNEGOTIATION", "channel_binding": "PGCHANNELBINDING",
+    "hostaddr": "PGHOSTADDR", "options": "PGOPTIONS", "require_auth": "PGREQUIREAUTH", "gssencmode": "PGGSSENCMODE",
+}  # fmt: skip
+"""What an adopted database's URL may say besides."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,7 @@ class Target:
             "PGDATABASE": unquote(parts.path.lstrip("/")),
             "PGAPPNAME": application,
             "PGSSLMODE": "prefer" if parts.hostname in (None, "localhost") else "require",
+            **{VARIABLES[key]: value for key, value in parse_qsl(parts.query) if key in VARIABLES},
         }
 
 

@@ -52,6 +52,20 @@ def info(session: Session, *, run_id: int) -> None:
     session.tell(run, lambda: _show(run))
 
 
+def _progress(progress: Record) -> str | None:
+    """`copy tables: 3 of 12, 40 of 120 MB, 35 MB/s, 2 s left`."""
+    parts = []
+    if progress.get("things_total"):
+        parts.append(f"{progress['things_done']} of {progress['things_total']}")
+    if progress.get("bytes_total"):
+        parts.append(f"{progress['bytes_done'] / 1e6:,.0f} of {progress['bytes_total'] / 1e6:,.0f} MB")
+    if progress.get("bytes_per_s"):
+        parts.append(f"{progress['bytes_per_s'] / 1e6:,.0f} MB/s")
+    if progress.get("seconds_left") is not None:
+        parts.append(f"{progress['seconds_left']:.0f} s left")
+    return f"{progress['phase']}: {', '.join(parts) or progress.get('says')}" if progress else None
+
+
 def _show(run: Record) -> None:
     header(f"Run {paint('name', run['id'])}: {run['kind']} {run['subject']}")
     error: Record = run.get("error") or {}
@@ -60,6 +74,7 @@ def _show(run: Record) -> None:
             "App": run.get("app"),
             "Status": _status(run),
             "Waits for": run.get("waits_because") or None,
+            "Progress": _progress(run.get("progress") or {}),
             "Error": [part for part in (error.get("what"), error.get("why"), error.get("fix")) if part],
             "Error ID": error.get("id"),
             "Epoch": run["epoch"],

@@ -292,7 +292,7 @@ class RunCancelled(ChangeoverError):
     id, status = "run_cancelled", 409
 
     def __init__(self, subject: str) -> None:
-        super().__init__(f"The work on {subject} was cancelled.", why="Somebody destroyed it while it was under way.")
+        super().__init__(f"The work on {subject} was cancelled.", why="Somebody called it off while it was under way.")
 
 
 class StepDeadline(ChangeoverError):

@@ -11,10 +11,10 @@ import pwd
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import IO, TypedDict
 
 from changeover.errors import ServerFailed
 from changeover.hosts.processes import look_at
@@ -126,6 +126,22 @@ def _start(arguments: Sequence[str | Path], log: Path, run_as: str | None) -> No
         )
     threading.Thread(target=process.wait, name=f"reap {process.pid}", daemon=True).start()
     wait_until_shown(process)
+
+
+def start_piped(
+    arguments: Sequence[str | Path],
+    *,
+    environment: Mapping[str, str],
+    run_as: str | None = None,
+    stdin: int | IO[bytes] = subprocess.DEVNULL,
+    stdout: int | IO[bytes] = subprocess.PIPE,
+) -> subprocess.Popen[bytes]:
+    """Start a program whose streams the caller reads and writes; it ends with them. What is secret is in `environment`."""
+    surroundings = _surroundings(Path(arguments[0]), run_as)
+    surroundings["env"] |= environment
+    return subprocess.Popen(
+        [str(word) for word in arguments], stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, **surroundings
+    )
 
 
 def wait_until_shown(process: subprocess.Popen[bytes]) -> None:

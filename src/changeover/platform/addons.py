@@ -12,6 +12,7 @@ from changeover.errors import (
     InvalidParams,
     NameTaken,
     NotAvailable,
+    RunConflict,
 )
 from changeover.platform.attachments import attachments_to, claim_name, put_on, take_off_all
 from changeover.platform.catalogue import Plan
@@ -63,7 +64,7 @@ async def create_addon(
     _require_place(plan, app)
     leader = await find_leader(scope, app, plan, str(wishes["follow"])) if "follow" in wishes else None
     leader_server = await server_of(scope.db, leader.server_name) if leader else None
-    addon_id = await _add_row(scope, app, plan, name)
+    addon_id = await add_row(scope, app, plan, name)
     server_name = await choose_server(scope, app, plan, leader_server)
     await _add_database(scope, addon_id, server_name, leader)
     addon = await find_addon(scope, str(addon_id))
@@ -88,7 +89,7 @@ async def _create_scheduler(
     if config:
         raise InvalidParams(f"--{next(iter(config))} is not available.", why=f"{plan.full_name} takes no options.")
     await require_no_scheduler(scope, app)
-    addon_id = await _add_row(scope, app, plan, name)
+    addon_id = await add_row(scope, app, plan, name)
     await query.execute(scope.db, "scheduler.add", addon_id=addon_id)
     await query.execute(scope.db, "addons.set_state", id=addon_id, state="provisioned")
     addon = await find_addon(scope, str(addon_id))
@@ -123,7 +124,8 @@ def _require_place(plan: Plan, app: App) -> None:
         )
 
 
-async def _add_row(scope: Scope, app: App, plan: Plan, name: str | None) -> UUID:
+async def add_row(scope: Scope, app: App, plan: Plan, name: str | None) -> UUID:
+    """The id of a new add-on, not yet provisioned, of that name or an invented one. Raises NameTaken, InvalidParams."""
     wanted = checked_addon_name(name) if name else new_addon_name(plan.service)
     made = await query.values(scope.db, "addons.add", name=wanted, app_id=app.id, service=plan.service, plan=plan.name)
     if made:
@@ -131,7 +133,7 @@ async def _add_row(scope: Scope, app: App, plan: Plan, name: str | None) -> UUID
         return addon_id
     if name:
         raise NameTaken("add-on", name)
-    return await _add_row(scope, app, plan, None)
+    return await add_row(scope, app, plan, None)
 
 
 async def _add_database(scope: Scope, addon_id: UUID, server_name: str, leader: Database | None) -> None:
@@ -187,7 +189,7 @@ async def rename_addon(scope: Scope, addon: Addon, name: str) -> Addon:
 async def destroy_addon(scope: Scope, addon: Addon, *, force: bool = False) -> RunRow | None:
     """Take it off its apps now, and have a run remove process and data. `force` frees live followers as standalone.
 
-    None for one without a server, which is gone already.
+    None for one without a server of ours, which is gone already: what was adopted is forgotten, and runs on.
 
     Raises AttachedElsewhere and HasFollowers without `force`, RunConflict while another run works on it, NotFound.
     """
@@ -203,6 +205,9 @@ async def destroy_addon(scope: Scope, addon: Addon, *, force: bool = False) -> R
         return None
     if not force:
         await _require_unused(scope, addon)
+    if database.is_external:
+        await _forget(scope, addon, database, under_way)
+        return None
     if addon.state == "provisioning":
         cancelled = await cancel_run(scope.db, addon.name)
         if cancelled is not None:
@@ -220,6 +225,24 @@ async def destroy_addon(scope: Scope, addon: Addon, *, force: bool = False) -> R
         scope, addon, "destroy", "free",
         server=database.server_name, leader_server=leader.server_name if leader else None,
     )  # fmt: skip
+
+
+async def _forget(scope: Scope, addon: Addon, database: Database, under_way: RunRow | None) -> None:
+    """An adopted database is no add-on any more. Its server is not even asked. Raises RunConflict."""
+    if under_way is not None:
+        raise RunConflict(
+            f"{addon.name} is busy.",
+            why=f"A run works on it: {under_way.kind}, step {under_way.step} (run {under_way.id}).",
+            fix="Wait for it (`changeover runs` shows how far it is), then repeat the command.",
+        )
+    await take_off_all(scope, addon)
+    await query.execute(scope.db, "addons.remove", id=addon.id)
+    await query.execute(scope.db, "databases.retire_server_if_unused", name=database.server_name)
+    await query.execute(scope.db, "databases.remove_server", name=database.server_name)
+    scope.warnings.append(
+        f"{addon.name} is forgotten here, and nothing else: the database at {database.address}:{database.port} "
+        "keeps its data and goes on running."
+    )
 
 
 async def _require_unused(scope: Scope, addon: Addon, *, within: App | None = None) -> None:

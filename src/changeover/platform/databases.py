@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from changeover.engines.engine import Behind, DatabaseFacts, Health, Server
+from changeover.engines.engine import Behind, DatabaseFacts, Health
 from changeover.errors import NotFound, ServerUnreachable
 from changeover.platform.catalogue import Plan
 from changeover.platform.environment import database_url
 from changeover.platform.pooling import pooling_status
 from changeover.platform.progress import run_under_way
+from changeover.platform.readings import reading_of
 from changeover.platform.resolving import find_addon
 from changeover.platform.scope import Scope
 from changeover.platform.servers import server_of
@@ -36,14 +37,15 @@ class Description:
     followers: Sequence[Database]
     credentials: int
     moved_to: str | None
-    """The database that took over from it in a changeover: nobody can enter this one any more."""
+    """The database that took over from it in a changeover: nobody may enter this one any more."""
+    is_fenced: bool
     pooling: str
 
     @property
     def status(self) -> str:
         """One word, and the reason when it isn't available."""
         if self.moved_to is not None:
-            return f"Fenced (moved to {self.moved_to})"
+            return f"{'Fenced' if self.is_fenced else 'NOT FENCED'} (moved to {self.moved_to})"
         if self.health.state == "available":
             return "Available"
         because = self.database.trouble or self.health.because
@@ -72,28 +74,20 @@ async def find_database(scope: Scope, key: str) -> tuple[Addon, Database]:
 
 async def describe(scope: Scope, addon: Addon, database: Database) -> Description:
     """Asks the running servers; one that doesn't answer is described all the same."""
-    engine = scope.parts.engine
-    server = await server_of(scope.db, database.server_name)
+    reading = await reading_of(scope.db, scope.parts, database)
     leader = await _leader_of(scope, database)
-    leader_server = await server_of(scope.db, leader.server_name) if leader else None
     followers = await query.rows(scope.db, Database, "databases.followers", addon_id=addon.id)
     credentials = await query.rows(scope.db, CredentialRow, "databases.credentials", addon_id=addon.id)
 
     async def facts() -> DatabaseFacts | None:
         try:
-            return await engine.facts(server, database.database_name)
+            return await reading.facts()
         except ServerUnreachable:
             return None
 
-    async def behind() -> Behind | None:
-        if leader_server is None:
-            return None
-        try:
-            return await engine.behind(server, leader_server)
-        except ServerUnreachable:
-            return None
-
-    seen_health, seen_facts, seen_behind = await asyncio.gather(engine.health(server), facts(), behind())
+    seen_health, seen_facts, seen_behind = await asyncio.gather(
+        reading.health(), facts(), _behind(scope, database, leader)
+    )
     return Description(
         addon=addon,
         database=database,
@@ -106,16 +100,36 @@ async def describe(scope: Scope, addon: Addon, database: Database) -> Descriptio
         behind=seen_behind,
         followers=followers,
         credentials=len(credentials),
-        moved_to=await _moved_to(scope, database, server),
+        moved_to=await _moved_to(scope, database),
+        is_fenced=await _is_fenced(scope, database),
         pooling=await pooling_status(scope.db, scope.parts, database),
     )
 
 
-async def _moved_to(scope: Scope, database: Database, server: Server) -> str | None:
-    if scope.parts.engine.fenced_by(server) is None:
+async def _behind(scope: Scope, database: Database, leader: Database | None) -> Behind | None:
+    if leader is None:
         return None
+    servers = await server_of(scope.db, database.server_name), await server_of(scope.db, leader.server_name)
+    try:
+        return await scope.parts.engine.behind(*servers)
+    except ServerUnreachable:
+        return None
+
+
+async def _moved_to(scope: Scope, database: Database) -> str | None:
+    """None as well once that one is gone and this one is open: then it is all that is left."""
     moved = await query.one(scope.db, ChangeoverRow, "changeovers.moved_from", source_id=database.addon_id)
-    return moved.target_name if moved else None
+    if moved is None:
+        return None
+    target = await query.one(scope.db, Addon, "addons.find", key=str(moved.target_id))
+    return moved.target_name if target is not None or await _is_fenced(scope, database) else None
+
+
+async def _is_fenced(scope: Scope, database: Database) -> bool:
+    """By what its files say: the proof is the business of who probes it."""
+    if database.is_external:
+        return False
+    return scope.parts.engine.fenced_by(await server_of(scope.db, database.server_name)) is not None
 
 
 async def waiting(scope: Scope, key: str) -> Waiting:
@@ -132,7 +146,7 @@ async def waiting(scope: Scope, key: str) -> Waiting:
         return Waiting(is_waiting=True, message=f"preparing ({share})", percent=run.percent, step=run.step)
     if run is not None and run.kind == "unfollow":
         return Waiting(is_waiting=True, message="unfollowing", step=run.step)
-    health = await scope.parts.engine.health(await server_of(scope.db, database.server_name))
+    health = await (await reading_of(scope.db, scope.parts, database)).health()
     if health.state == "available":
         return Waiting(is_waiting=False, message="available")
     return Waiting(is_waiting=True, message=database.trouble or health.because or health.state)
@@ -140,9 +154,7 @@ async def waiting(scope: Scope, key: str) -> Waiting:
 
 async def end_sessions(scope: Scope, database: Database) -> int:
     """End every client's session; how many there were. Raises ServerUnreachable."""
-    return await scope.parts.engine.end_sessions(
-        await server_of(scope.db, database.server_name), database.database_name
-    )
+    return await (await reading_of(scope.db, scope.parts, database)).end_sessions()
 
 
 async def credentials_of(scope: Scope, addon: Addon) -> Sequence[CredentialRow]:

@@ -54,6 +54,7 @@ async def database_url(db: Db, cipher: Cipher, database: Database, namespace: st
                 database.database_name,
                 credential.user_name,
                 cipher.decrypt(credential.password),
+                parameters=cipher.decrypt_map(database.parameters) if database.parameters else {},
             )
     raise NotFound(f"Couldn't find the credential {wanted} of {database.addon_name}.", resource="credential")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from changeover.errors import ChangeoverError, Forbidden, ForeignLeader, NotAvailable, NotFollowable, NotFound
+from changeover.errors.elsewhere import NotOurs
 from changeover.platform.apps import may_access
 from changeover.platform.catalogue import Plan
 from changeover.platform.resolving import resolve_addon
@@ -15,8 +16,10 @@ from changeover.store.rows import Addon, App, Database
 async def find_leader(scope: Scope, app: App, plan: Plan, named: str) -> Database:
     """The leader for a new follower of that plan: named by add-on, attachment, config var or URL.
 
-    Raises NotFound, Forbidden, ForeignLeader, NotFollowable, NotAvailable.
+    Raises NotFound, Forbidden, ForeignLeader, NotOurs, NotFollowable, NotAvailable.
     """
+    if plan.tier.is_external:
+        raise NotOurs("An adopted database can't be made a follower.", fix="Name a plan of the Standard tier or above.")
     if not plan.tier.can_follow:
         raise NotFollowable(
             f"A database of the plan {plan.full_name} can't be a follower.",
@@ -73,6 +76,8 @@ def _require_followable(scope: Scope, addon: Addon, database: Database) -> None:
 
 
 def _refusal(plan: Plan, addon: Addon, database: Database) -> ChangeoverError | None:
+    if plan.tier.is_external:
+        return NotOurs(f"{addon.name} can't be followed.", moving=addon.name)
     if not plan.tier.can_follow:
         return NotFollowable(
             f"{addon.name} can't be followed.",

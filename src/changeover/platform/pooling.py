@@ -17,6 +17,7 @@ from psycopg_pool import AsyncConnectionPool
 from changeover.engines.engine import Server
 from changeover.engines.pooler import Pooler, Route
 from changeover.errors import ChangeoverError, NotFound, PoolingUnavailable, ToolMissing
+from changeover.errors.elsewhere import NotOurs
 from changeover.platform.catalogue import Plan
 from changeover.platform.environment import POOLING_NAMESPACE
 from changeover.platform.names import new_pooler_name
@@ -65,7 +66,10 @@ def most_connections(plan: Plan) -> int:
 
 
 async def ensure_pooler(scope: Scope, addon: Addon) -> Pooler:
-    """The database's pooler, running. Raises PoolingUnavailable, ToolMissing, ServerUnreachable, ServerFailed, HostFull."""
+    """The database's pooler, running.
+
+    Raises PoolingUnavailable, NotOurs, ToolMissing, ServerUnreachable, ServerFailed, HostFull.
+    """
     parts = scope.parts
     database = await query.one(scope.db, Database, "databases.find", addon_id=addon.id)
     if database is None:
@@ -89,7 +93,13 @@ async def ensure_pooler(scope: Scope, addon: Addon) -> Pooler:
 
 
 def require_pooling(addon: Addon, plan: Plan) -> None:
-    """Raises PoolingUnavailable."""
+    """Raises PoolingUnavailable, NotOurs."""
+    if plan.tier.is_external:
+        raise NotOurs(
+            f"{addon.name} can't get a pooler of ours.",
+            fix="Many providers have a pooler of their own: put its URL into a config var. "
+            f"Or move it to a server of ours: `changeover migrate {addon.name} TARGET`.",
+        )
     if plan.tier.is_shared:
         raise PoolingUnavailable(
             "You can't perform this operation on Essential-tier databases.",
@@ -100,6 +110,8 @@ def require_pooling(addon: Addon, plan: Plan) -> None:
 
 async def pooling_status(db: Db, parts: Parts, database: Database) -> str:
     """As `pg:info` shows it."""
+    if database.is_external:
+        return "Unsupported"
     rows = await query.rows(db, PoolerRow, "poolers.of_addon", addon_id=database.addon_id)
     if rows and rows[0].trouble:
         return f"Unavailable ({rows[0].trouble})"

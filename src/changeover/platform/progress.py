@@ -28,6 +28,8 @@ class RunView:
     row: RunRow
     journal: Sequence[JournalRow]
     steps: tuple[Step, ...]
+    progress: dict[str, Any] | None
+    """Phase, things, bytes, rate, time left; None for kinds that don't count them."""
 
 
 async def list_runs(scope: Scope, app_key: str | None = None) -> Sequence[RunRow]:
@@ -43,7 +45,8 @@ async def find_run(scope: Scope, run_id: int, workflows: Mapping[str, Workflow])
     if row is None or not await _may_see(scope, row):
         raise NotFound("Couldn't find that run.", fix="`changeover runs` lists them.", resource="run")
     journal = await query.rows(scope.db, JournalRow, "runs.journal", id=run_id)
-    return RunView(row, journal, workflows[row.kind].steps)
+    [progress] = await query.values(scope.db, "runs.progress", id=run_id)
+    return RunView(row, journal, workflows[row.kind].steps, progress)
 
 
 async def run_under_way(scope: Scope, subject: str) -> RunRow | None:

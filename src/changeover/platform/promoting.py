@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from changeover.errors import AlreadyPromoted, NotAvailable, NotFound
+from changeover.errors.elsewhere import NotOurs
 from changeover.platform.attachments import POOL_SUFFIX, attach
 from changeover.platform.environment import POOLING_NAMESPACE, attachments_of
 from changeover.platform.pooling import ensure_pooler
+from changeover.platform.readings import reading_of
 from changeover.platform.resolving import find_addon, resolve_attachments
 from changeover.platform.scope import Scope
-from changeover.platform.servers import server_of
 from changeover.store import query
 from changeover.store.rows import App, Attachment, Database
 
@@ -33,7 +34,7 @@ class Promotion:
 
 
 async def promote(scope: Scope, app: App, key: str, *, name: str = DEFAULT, force: bool = False) -> Promotion:
-    """Point DATABASE_URL (or `name`) to the database. Raises NotFound, AlreadyPromoted, NotAvailable.
+    """Point DATABASE_URL (or `name`) to the database. Raises NotFound, AlreadyPromoted, NotAvailable, NotOurs.
 
     Waits for nothing: one that is still a follower becomes DATABASE all the same, and the CLI warns.
     """
@@ -49,6 +50,11 @@ async def promote(scope: Scope, app: App, key: str, *, name: str = DEFAULT, forc
         await _require_available(scope, target, database)
     addon = await find_addon(scope, str(target.addon_id))
     is_default_pooled = name == DEFAULT and former is not None and _pool_of(former, mine) is not None
+    if is_default_pooled and database.is_external:
+        raise NotOurs(
+            f"{addon.name} can't take over {POOL}, which goes through a pooler of ours.",
+            fix=f"Detach that first: `changeover addons:detach {POOL} -a {app.name}`.",
+        )
     if is_default_pooled:
         await ensure_pooler(scope, addon)  # before anything is locked that its makers wait for
     alias = await _keep_reachable(scope, app, former, list(mine)) if former else None
@@ -68,10 +74,10 @@ def _pool_of(former: Attachment, mine: Sequence[Attachment]) -> Attachment | Non
 
 
 async def _require_available(scope: Scope, target: Attachment, database: Database) -> None:
-    health = await scope.parts.engine.health(await server_of(scope.db, database.server_name))
     is_made = database.state == "provisioned"
-    if not is_made or health.state != "available":
-        state = (database.trouble or health.because or health.state) if is_made else database.state
+    health = await (await reading_of(scope.db, scope.parts, database)).health() if is_made else None
+    if health is None or health.state != "available":
+        state = (database.trouble or health.because or health.state) if health else database.state
         raise NotAvailable(
             f"Database cannot be promoted while in state: {state}",
             fix=f"Wait for it: `changeover pg:wait {target.addon_name} -a {target.app_name}`; --force does not wait.",

@@ -10,6 +10,7 @@ from changeover.engines.engine import Engine
 from changeover.engines.pooler import Poolers
 from changeover.platform.catalogue import Catalogue
 from changeover.platform.secrets import Cipher
+from changeover.platform.transfers.bucket import Bucket
 from changeover.runs.ticks import Ticks
 from changeover.runtime.router import Router
 from changeover.runtime.runtime import Dynos, Logs
@@ -33,6 +34,10 @@ class Parts:
     dynos: Dynos
     logs: Logs
     router: Router
+    bucket: Bucket
+    bucket_endpoint: str | None
+    installations: tuple[Path, ...]
+    """PostgreSQL installations beside those that are found without being told."""
 
     @property
     def router_port(self) -> int | None:

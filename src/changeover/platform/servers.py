@@ -14,6 +14,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from changeover.engines.engine import Server, Size
 from changeover.errors import ChangeoverError, HostFull
+from changeover.errors.elsewhere import NotOurs
 from changeover.platform.catalogue import Plan
 from changeover.platform.names import new_server_name
 from changeover.platform.scope import Parts, Scope
@@ -30,7 +31,11 @@ SHARED_SIZE = Size(max_connections=400)
 
 
 def as_server(row: ServerRow) -> Server:
-    """What the engine takes."""
+    """What an engine of ours takes. Raises NotOurs for somebody else's: nothing that we do to servers is done to it."""
+    if row.bin_directory is None or row.data_directory is None or row.socket_directory is None:
+        raise NotOurs(
+            f"{row.address}:{row.port} is no server of ours.", fix="Do it there, by the means of who runs it."
+        )
     return Server(
         name=row.name,
         engine=row.engine,
@@ -43,6 +48,7 @@ def as_server(row: ServerRow) -> Server:
 
 
 async def server_of(db: Db, name: str) -> Server:
+    """Raises NotOurs, as `as_server` does."""
     return as_server(await query.only(db, ServerRow, "databases.server", name=name))
 
 

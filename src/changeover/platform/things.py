@@ -21,8 +21,10 @@ from changeover.store.rows import (
     Space,
     Team,
 )
+from changeover.store.transfer_rows import TransferRow, TransferScheduleRow
 
 __all__ = [
     "SCHEDULER", "Account", "Addon", "App", "Attachment", "Authorization", "Behind", "Collaborator", "CredentialRow",
-    "Database", "Dyno", "Member", "Release", "RunRow", "ScheduledJob", "Scheduler", "Session", "Space", "Team", "Workflow",
+    "Database", "Dyno", "Member", "Release", "RunRow", "ScheduledJob", "Scheduler", "Session", "Space", "Team",
+    "TransferRow", "TransferScheduleRow", "Workflow",
 ]  # fmt: skip

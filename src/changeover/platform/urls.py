@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from urllib.parse import quote, unquote, urlsplit
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from changeover.errors import InvalidParams
 
 
 @dataclass(frozen=True)
 class DatabaseUrl:
-    """`user` and `password` are None in a URL for display."""
+    """`user` and `password` are None in a URL for display.
+
+    `parameters` say how else it is reached (TLS and so on); only somebody else's database has any.
+    """
 
     host: str
     port: int
     database: str
     user: str | None = None
     password: str | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        who = f"{quote(self.user or '', safe='')}:{quote(self.password or '', safe='')}@" if self.user else ""
-        return f"postgres://{who}{self.host}:{self.port}/{quote(self.database, safe='')}"
+        secret = f":{quote(self.password, safe='')}" if self.password else ""
+        who = f"{quote(self.user, safe='')}{secret}@" if self.user else ""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        query = f"?{urlencode(self.parameters, quote_via=quote)}" if self.parameters else ""
+        return f"postgres://{who}{host}:{self.port}/{quote(self.database, safe='')}{query}"
 
     @property
     def bare(self) -> str:

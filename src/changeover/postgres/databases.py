@@ -66,6 +66,17 @@ async def end_sessions(address: Address, database: str) -> int:
         return ended.rowcount
 
 
+async def end_own_sessions(connection: Connection) -> int:
+    """As `end_sessions`, without a superuser: those of the roles whose rights this one has."""
+    (ended,) = await fetch_row(
+        connection,
+        "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid() AND pg_has_role(usesysid, 'USAGE')"
+        " AND coalesce(backend_type, 'client backend') = 'client backend'",
+    )
+    return int(ended)
+
+
 async def _furnish(connection: Connection, owner: str, *, is_alone: bool) -> None:
     """What is inside from the beginning: schema public of the owner, ours, and the statistics of statements."""
     await connection.execute(_named("ALTER SCHEMA public OWNER TO {}", owner))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from changeover.postgres.configuration import SUPERUSER
-from changeover.postgres.connect import Address, connect, fetch_row
+from changeover.postgres.connect import Address, Connection, connect, fetch_row
 
 FACTS = """
 SELECT split_part(current_setting('server_version'), ' ', 1),
@@ -18,7 +18,8 @@ SELECT split_part(current_setting('server_version'), ' ', 1),
        count(a.backend_xid)
   FROM pg_database d
   LEFT JOIN pg_stat_activity a
-    ON a.datid = d.oid AND a.backend_type = 'client backend' AND a.usename <> %s
+    ON a.datid = d.oid AND coalesce(a.backend_type, 'client backend') = 'client backend' AND a.usename <> %s
+   AND NOT (a.usename = current_user AND a.application_name = 'changeover')
  WHERE d.datname = current_database()
 """
 
@@ -38,4 +39,12 @@ class Facts:
 async def read_facts(address: Address, database: str) -> Facts:
     """Reads once. Raises ServerUnreachable."""
     async with connect(address, database=database) as connection:
-        return Facts(*await fetch_row(connection, FACTS, [SUPERUSER]))
+        return await facts_of(connection, ours=SUPERUSER)
+
+
+async def facts_of(connection: Connection, *, ours: str = "") -> Facts:
+    """Of the database that it is connected to. `ours`: a role whose sessions all are ours.
+
+    Without the right to see others' sessions all of them are counted all the same, but nobody's writing but one's own.
+    """
+    return Facts(*await fetch_row(connection, FACTS, [ours]))

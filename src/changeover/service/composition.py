@@ -9,6 +9,9 @@ from psycopg import AsyncConnection
 from psycopg.conninfo import make_conninfo
 from psycopg_pool import AsyncConnectionPool
 
+from changeover.changeovers.migrating.comparing import Comparisons
+from changeover.changeovers.migrating.verifying import Verifying
+from changeover.changeovers.migrating.workflow import Migrating
 from changeover.changeovers.workflow import Changing
 from changeover.engines.local import CertificateAuthority, LocalEngine
 from changeover.engines.local.pgbouncer import LocalPoolers
@@ -16,6 +19,7 @@ from changeover.hosts.users import run_as_for_apps, run_as_for_router, run_as_fo
 from changeover.platform.catalogue import Catalogue
 from changeover.platform.scope import Parts
 from changeover.platform.secrets import Cipher
+from changeover.platform.transfers.bucket import Bucket
 from changeover.platform.workflows import workflows as platform_workflows
 from changeover.runs.run import Workflow
 from changeover.runs.ticks import Ticks
@@ -52,13 +56,21 @@ def make_parts(places: Places, settings: Settings, ticks: Ticks) -> Parts:
         logs=dynos.logs,
         router=CaddyRouter(router_places(places)),
         ca_certificate=authority.ensure(),
+        bucket=Bucket(settings.bucket or places.backups.as_uri(), endpoint=settings.bucket_endpoint),
+        bucket_endpoint=settings.bucket_endpoint,
+        installations=settings.installations,
     )
 
 
 def workflows(parts: Parts) -> dict[str, Workflow]:
     """Every kind of run that there is."""
-    changing = Changing(parts).workflow()
-    return {**platform_workflows(parts), changing.kind: changing}
+    comparisons = Comparisons(parts.installations)
+    product = (
+        Changing(parts).workflow(),
+        Migrating(parts, comparisons).workflow(),
+        Verifying(parts, comparisons).workflow(),
+    )
+    return {**platform_workflows(parts), **{one.kind: one for one in product}}
 
 
 def router_places(places: Places) -> RouterPlaces:

@@ -68,6 +68,11 @@ class Places:
         return self.home / "rendezvous"
 
     @property
+    def backups(self) -> Path:
+        """Of databases, where no bucket is configured."""
+        return self.home / "backups"
+
+    @property
     def dumps(self) -> Path:
         return self.home / "dumps"
 

@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 from psycopg_pool import AsyncConnectionPool
 
 from changeover.changeovers.in_flight import until_none_is_under_way
+from changeover.changeovers.probing import probe_old_sides
 from changeover.changeovers.retiring import destroy_old_sources
 from changeover.errors import ChangeoverError
 from changeover.platform.due_jobs import start_due_jobs
@@ -28,6 +29,7 @@ from changeover.platform.progress import has_unfinished_runs
 from changeover.platform.routing import Routing, WebDynoNames, has_code
 from changeover.platform.scope import Parts
 from changeover.platform.servers import keep_alive, tidy_servers
+from changeover.platform.transfers.keeping import begin_due_backups, tidy_transfers
 from changeover.runs.driver import Driver
 from changeover.runs.ticks import Ticks
 from changeover.runtime.router import follow_access_log
@@ -38,8 +40,9 @@ from changeover.settings import Settings
 
 log = logging.getLogger(__name__)
 
-SWEEP_S, KEEP_ALIVE_S, NAMES_S, HOURLY_S = 30.0, 1.0, 1.0, 3600.0
+SWEEP_S, PROBE_S, KEEP_ALIVE_S, NAMES_S, HOURLY_S = 30.0, 30.0, 1.0, 1.0, 3600.0
 PULSE_S = STATE_S = 0.5
+BACKUPS_S = 2.0
 DUMP_AGE = timedelta(days=1)
 
 
@@ -58,10 +61,12 @@ async def work(places: Places, settings: Settings, *, router_listen: str, until_
             _every(SWEEP_S, lambda: _sweep(pool, ticks)),
             _every(KEEP_ALIVE_S, lambda: keep_alive(parts, pool)),
             _every(KEEP_ALIVE_S, lambda: keep_poolers_alive(parts, pool)),
+            _every(PROBE_S, lambda: probe_old_sides(parts, pool)),
             _every(KEEP_ALIVE_S, lambda: _keep_apps_alive(parts, pool, routing, router_listen)),
             follow_access_log(router_places(places), parts.logs.append, names.of),
             _every(NAMES_S, lambda: names.look(pool)),
             _start_jobs(parts, pool),
+            _every(BACKUPS_S, lambda: begin_due_backups(parts, pool)),
             _every(HOURLY_S, lambda: _housekeeping(parts, pool, state)),
             _every(STATE_S, lambda: lock.execute("SELECT 1")),
             _every(PULSE_S, lambda: _beat(places)),
@@ -156,3 +161,4 @@ async def _housekeeping(parts: Parts, pool: AsyncConnectionPool[Any], state: Sta
     await tidy_servers(parts, pool)
     await tidy_poolers(parts, pool)
     await destroy_old_sources(parts, pool)
+    await tidy_transfers(parts, pool)

@@ -8,6 +8,8 @@ from typing import Any
 from uuid import UUID
 
 SCHEDULER = "scheduler"
+EXTERNAL = "external"
+"""The engine of servers that somebody else runs, and the name of the plan of their databases."""
 
 
 @dataclass(frozen=True)
@@ -257,20 +259,24 @@ class ScheduledJob:
 
 @dataclass(frozen=True)
 class ServerRow:
+    """`host` and the directories are None where somebody else runs it; `parameters` and its identifier, where we do."""
+
     name: str
-    host: str
+    host: str | None
     engine: str
     address: str
     port: int
-    bin_directory: str
-    data_directory: str
-    socket_directory: str
+    bin_directory: str | None
+    data_directory: str | None
+    socket_directory: str | None
     size: dict[str, Any]
     is_shared: bool
     is_wanted: bool
     is_retired: bool
     trouble: str | None
     created_at: datetime
+    parameters: bytes | None
+    system_identifier: str | None
 
 
 @dataclass(frozen=True)
@@ -290,6 +296,14 @@ class Database:
     port: int
     is_shared: bool
     trouble: str | None
+    engine: str
+    parameters: bytes | None
+    """What the address of somebody else's says besides (TLS and so on), encrypted; None for ours."""
+
+    @property
+    def is_external(self) -> bool:
+        """Somebody else runs its server: we know its address, and nothing of it is ours to change."""
+        return self.engine == EXTERNAL
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from changeover.platform.scope import Parts
+from changeover.platform.transfers.verifying import Verifying
+from changeover.platform.transfers.workflow import Transferring
 from changeover.platform.workflows.converging import Converging
 from changeover.platform.workflows.destroying import Destroying
 from changeover.platform.workflows.following import Following
@@ -19,5 +21,7 @@ def workflows(parts: Parts) -> dict[str, Workflow]:
         Unfollowing(parts).workflow(),
         Destroying(parts).workflow(),
         *Converging(parts).workflows(),
+        *Transferring(parts).workflows(),
+        Verifying(parts).workflow(),
     )
     return {table.kind: table for table in tables}

@@ -5,8 +5,6 @@ Repeatable from any point: each part looks for what is still there.
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from changeover.errors import ServerInHand
 from changeover.platform.releases import add_release
 from changeover.platform.scope import Parts
@@ -61,8 +59,7 @@ async def _take_off(db: Db, run: Run, parts: Parts) -> list[RunRow | None]:
     for attachment in await query.rows(db, Attachment, "attachments.of_addon", addon_id=run.input["addon_id"]):
         await query.execute(db, "attachments.remove", id=attachment.id)
         description = f"Detach {attachment.name} (@ref:{attachment.addon_name})"
-        account = UUID(run.input["account_id"])
-        started.append(await add_release(db, parts, attachment.app_id, account, description, is_by_user=False))
+        started.append(await add_release(db, parts, attachment.app_id, run.account_id, description, is_by_user=False))
     return started
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from changeover.engines.engine import Credential, Size
 from changeover.platform.releases import add_release
 from changeover.platform.scope import Parts
@@ -68,6 +66,5 @@ async def announce(run: Run, parts: Parts) -> None:
         await query.execute(db, "addons.set_state", id=addon.id, state="provisioned")
         for attachment in await query.rows(db, Attachment, "attachments.of_addon", addon_id=addon.id):
             text = f"@ref:{addon.name} completed provisioning, setting {attachment.config_var}."
-            account = UUID(run.input["account_id"])
-            started.append(await add_release(db, parts, attachment.app_id, account, text, is_by_user=False))
+            started.append(await add_release(db, parts, attachment.app_id, run.account_id, text, is_by_user=False))
     await parts.tick(started)

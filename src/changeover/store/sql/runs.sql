@@ -9,6 +9,11 @@ SELECT * FROM runs WHERE id = %(id)s;
 -- name: unfinished_of
 SELECT * FROM runs WHERE subject = %(subject)s AND finished_at IS NULL;
 
+-- name: progress
+-- How far it is, of the kinds that say so in bytes and things.
+SELECT coalesce((SELECT progress FROM migrations WHERE run_id = %(id)s),
+                (SELECT progress FROM verifications WHERE run_id = %(id)s));
+
 -- name: is_any_unfinished
 SELECT EXISTS (SELECT FROM runs WHERE finished_at IS NULL);
 
