@@ -36,7 +36,7 @@ class Migrating:
         return Workflow(
             "migrate",
             (
-                Step("check", self.check, "Check both sides; change nothing", deadline_s=900),
+                Step("check", self.check, "Check both sides; change nothing", undo=self.forget, deadline_s=900),
                 Step("hold", self.hold, "Hold the source's writers back, as asked", undo=self.let_go, deadline_s=DAYS_S),
                 Step("copy", self.copy, "Copy schema, data, indexes, constraints, rights", undo=self.remove,
                      deadline_s=30 * DAYS_S),
@@ -142,13 +142,19 @@ class Migrating:
         return Advance()
 
     async def tidy(self, run: Run) -> Outcome:
-        row, ends = await self._load(run)
-        await self._copies.tidy(run, row, ends)
-        async with run.transaction() as db:
-            await query.execute(db, "migrations.forget_secrets", run_id=run.id)
+        row = await self._row(run)
+        if row.source_url:  # else it was done, and the worker died before it could say so
+            row, ends = await self._load(run)
+            await self._copies.tidy(run, row, ends)
+            await self.forget(run)
         return Advance()
 
     # -- back
+
+    async def forget(self, run: Run) -> None:
+        """The addresses, whose passwords nobody needs any more."""
+        async with run.transaction() as db:
+            await query.execute(db, "migrations.forget_secrets", run_id=run.id)
 
     async def let_go(self, run: Run) -> None:
         row, ends = await self._load(run)
@@ -167,10 +173,13 @@ class Migrating:
     # -- parts
 
     async def _load(self, run: Run) -> tuple[MigrationRow, Ends]:
-        row = await query.only(run.db, MigrationRow, "migrations.find", run_id=run.id)
+        row = await self._row(run)
         cipher = self._parts.cipher
         source, target = (Location.parse(cipher.decrypt(url)) for url in (row.source_url, row.target_url))
         return row, Ends(run.id, source, target)
+
+    async def _row(self, run: Run) -> MigrationRow:
+        return await query.only(run.db, MigrationRow, "migrations.find", run_id=run.id)
 
     async def _report(self, run: Run, **parts: Any) -> None:
         async with run.transaction() as db:
