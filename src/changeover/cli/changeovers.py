@@ -9,11 +9,11 @@ import click
 
 from changeover.cli.changeover_views import show_changeover, show_plan, show_report
 from changeover.cli.resolve import Record
-from changeover.cli.session import Session, command, takes_app
-from changeover.cli.terminal import Column, action, is_interactive, mention, paint, say, table
+from changeover.cli.session import Session, ask_to_begin, command, takes_app
+from changeover.cli.terminal import Column, action, mention, paint, say, table
 from changeover.cli.waiting import progress
 from changeover.client import poll, segment
-from changeover.errors import ConfirmationRequired, Misused, Reported
+from changeover.errors import Misused, Reported
 
 PATH = "/changeover/v1/changeovers"
 
@@ -45,27 +45,14 @@ def changeover(
         return
     if not session.wants_json:
         show_plan(plan)
-    _ask(session, plan, yes=yes)
+    says = "; --plan shows what would happen"
+    ask_to_begin(f"{plan['source']} would be moved.", yes, session.wants_json, else_=says)
     wish |= {"at": _moment(at), "waits_for_word": waits_for_word, "ends_sessions": end_sessions}
     begun = session.client.post(PATH, wish | ({"keep_source_days": keep_source} if keep_source is not None else {}))
     if detach:
         session.tell(begun, lambda: say(f"Changeover {paint('name', begun['id'])} has begun."))
         return
     _follow(session, begun)
-
-
-def _ask(session: Session, plan: Record, *, yes: bool) -> None:
-    if yes:
-        return
-    if session.wants_json or not is_interactive():
-        raise ConfirmationRequired(
-            f"{plan['source']} would be moved.", why="There is nobody here to ask; nothing was changed.",
-            fix="Repeat the command with --yes; --plan shows what would happen.",
-        )  # fmt: skip
-    import questionary  # noqa: PLC0415 - only a question is worth its tenth of a second
-
-    if not questionary.confirm("Begin?", default=False).unsafe_ask():
-        raise Misused("Nothing was begun.", why="You said no.")
 
 
 def _follow(session: Session, begun: Record) -> None:

@@ -10,12 +10,12 @@ from changeover.cli.addresses import address
 from changeover.cli.migration_views import failures_of, show_migration, show_plan, show_verification
 from changeover.cli.private import a_plane
 from changeover.cli.resolve import Record
-from changeover.cli.session import Session, command, may_take_app
-from changeover.cli.terminal import is_interactive, mention, paint, say
+from changeover.cli.session import Session, ask_to_begin, command, may_take_app
+from changeover.cli.terminal import mention, paint, say
 from changeover.cli.waiting import wait_for_addon
 from changeover.cli.watching import watched
 from changeover.client import Client, segment
-from changeover.errors import ConfirmationRequired, Misused, Reported
+from changeover.errors import Misused, Reported
 
 PLANS = "heroku-postgresql:"
 MIGRATIONS, VERIFICATIONS = "/changeover/v1/migrations", "/changeover/v1/verifications"
@@ -93,15 +93,7 @@ def _ask(session: Session, client: Client, ends: Record, ignored: tuple[str, ...
         show_plan(checked)
     if failed := failures_of(checked, ignored):
         raise Reported(failed)
-    if session.wants_json or not is_interactive():
-        raise ConfirmationRequired(
-            f"{checked['source']['database']} would be copied.", why="There is nobody here to ask; nothing was changed.",
-            fix="Repeat the command with --yes.",
-        )  # fmt: skip
-    import questionary  # noqa: PLC0415 - only a question is worth its tenth of a second
-
-    if not questionary.confirm("Begin?", default=False).unsafe_ask():
-        raise Misused("Nothing was begun.", why="You said no.")
+    ask_to_begin(f"{checked['source']['database']} would be copied.", False, session.wants_json)
 
 
 def _aborted(session: Session, client: Client, begun: Record) -> Record:

@@ -125,6 +125,23 @@ def ask_to_confirm(name: str, given: str | None, warning: str | None = None) -> 
         raise ConfirmationWrong(given or "", name)
 
 
+def ask_to_begin(what: str, given: bool, wants_json: bool, *, else_: str = "") -> None:
+    """Go on only when that was said (`--yes`) or is said now; `what` would happen.
+
+    Raises ConfirmationRequired where there is nobody to ask, Misused for a no.
+    """
+    if given:
+        return
+    if wants_json or not terminal.is_interactive():
+        raise ConfirmationRequired(
+            what, why="There is nobody here to ask; nothing was changed.", fix=f"Repeat the command with --yes{else_}."
+        )
+    import questionary  # noqa: PLC0415 - only a question is worth its tenth of a second
+
+    if not questionary.confirm("Begin?", default=False).unsafe_ask():
+        raise Misused("Nothing was begun.", why="You said no.")
+
+
 def with_confirmation(app: str, given: str | None, request: Callable[[str | None], Any]) -> Any:
     """Call `request`; where the server wants the app's name first, ask for it and call again."""
     try:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from changeover.postgres.comparing.comparison import Part
-from changeover.postgres.comparing.dumps import Thing, pattern, things_in
+from changeover.postgres.comparing.dumps import Thing, things_in
 from changeover.postgres.comparing.schema import compare_things
 from changeover.postgres.comparing.sequences import Sequence, judge
+from changeover.postgres.running import exactly
 
 DUMP = r"""--
 -- PostgreSQL database dump
@@ -57,7 +58,7 @@ def test_a_dump_is_cut_into_its_objects_without_what_stands_between() -> None:
 
 
 def test_a_schema_is_left_out_by_its_name_and_not_as_a_pattern() -> None:
-    assert pattern('a*"b') == '"a*""b"'
+    assert exactly('a*"b') == '"a*""b"'
 
 
 QUALIFIED = "SELECT t.id, sum(t.a) FROM public.t WHERE (t.a > 1)"

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-from changeover.hosts.programs import last_lines
 from changeover.postgres.comparing.sides import Side
+from changeover.postgres.running import exactly, run_client
 
 HEADER = re.compile(
     r"^--\n-- Name: (?P<name>.*?); Type: (?P<type>[A-Z ]+); Schema: (?P<schema>.*?);"
@@ -37,45 +36,19 @@ class Thing:
         return f"{self.type.lower()} {place}{self.name}"
 
 
-class DumpFailed(Exception):
-    """pg_dump's own words; holds no secret, as it never sees one but in its environment."""
-
-
 def dump_arguments(program: Path, side: Side, *, skip_schemas: Iterable[str], compares_owners: bool) -> list[str]:
     """Where to, and as whom, is in the environment."""
     rights = [] if compares_owners else ["--no-owner", "--no-privileges"]
     encoding = [] if side.encoding == "SQL_ASCII" else ["--encoding=UTF8"]
-    skipped = [f"--exclude-schema={pattern(name)}" for name in skip_schemas]
+    skipped = [f"--exclude-schema={exactly(name)}" for name in skip_schemas]
     parts = ["--no-tablespaces", "--no-publications", "--no-subscriptions", "--no-security-labels"]
     asked = ["--schema-only", "--no-password", "--lock-wait-timeout=10s", f"--snapshot={side.snapshot}"]
     return [str(program), *asked, *parts, *rights, *encoding, *skipped]
 
 
-def pattern(name: str) -> str:
-    """One name, literally, as pg_dump's patterns want it."""
-    return '"' + name.replace('"', '""') + '"'
-
-
 async def dump_schema(arguments: list[str], side: Side) -> str:
-    """Its output. Raises DumpFailed. Ends the program when nobody waits for it any more."""
-    program = Path(arguments[0])
-    surroundings = {"LC_ALL": "C", "TZ": "UTC", "PATH": f"{program.parent}:/usr/bin:/bin"}
-    child = await asyncio.create_subprocess_exec(
-        *arguments,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=surroundings | side.location.environment(),
-    )
-    try:
-        output, said = await child.communicate()
-    finally:
-        if child.returncode is None:
-            child.kill()
-            await child.wait()
-    if child.returncode:
-        raise DumpFailed(last_lines(said.decode(errors="replace"), 2))
-    return output.decode("utf-8", errors="surrogateescape")
+    """Its output. Raises ClientFailed."""
+    return (await run_client(arguments, side.location)).decode("utf-8", errors="surrogateescape")
 
 
 def things_in(dump: str) -> dict[Thing, str]:

@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 from changeover.errors import NoInstallation
 from changeover.postgres.clients import Clients, clients_for, needs_tls
 from changeover.postgres.comparing.comparison import Difference, Part
-from changeover.postgres.comparing.dumps import DumpFailed, Thing, dump_arguments, dump_schema, things_in
+from changeover.postgres.comparing.dumps import Thing, dump_arguments, dump_schema, things_in
 from changeover.postgres.comparing.normalising import (
     belongs_to_the_server,
     normalised,
@@ -19,6 +19,7 @@ from changeover.postgres.comparing.normalising import (
 from changeover.postgres.comparing.sides import Side, together
 from changeover.postgres.comparing.triggers import compare_triggers
 from changeover.postgres.installations import Installation
+from changeover.postgres.running import ClientFailed
 
 SHOWN_CHARACTERS = 120
 
@@ -44,7 +45,7 @@ async def compare_schemas(
                 for side in (source, target)
             )
         )
-    except (NoInstallation, DumpFailed) as failed:
+    except (NoInstallation, ClientFailed) as failed:
         part.is_unknown("schema", str(failed))
         return part
     await compare_triggers(part, source, target, skip_schemas=skip_schemas)

@@ -6,9 +6,6 @@ once, so that no text inside the database can pass for an entry.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,9 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from changeover.errors.elsewhere import TransferFailed
-from changeover.hosts.programs import last_lines
 from changeover.postgres.clients import Clients
 from changeover.postgres.location import Location
+from changeover.postgres.running import ClientFailed, exactly, run_client
 
 HEADER: Final = re.compile(
     rb"^--\n-- TOC entry (\d+) \(class (\d+) OID (\d+)\)\n(?:-- Dependencies: [\d ]+\n)?"
@@ -71,7 +68,7 @@ class Entry:
         """It makes one of these extensions, or says something about it."""
         if self.kind == "EXTENSION":
             return self.name in names
-        return self.kind in ABOUT and any(self.name == f"EXTENSION {_exactly(name)}" for name in names)
+        return self.kind in ABOUT and any(self.name == f"EXTENSION {exactly(name)}" for name in names)
 
 
 @dataclass(frozen=True)
@@ -83,11 +80,11 @@ class Archive:
 
     async def entries(self, section: str, *, with_owners: bool) -> list[Entry]:
         """Of `pre-data` or `post-data`, in the order in which they can be made. Raises TransferFailed."""
-        listed = await run_client([self.clients.restore, "--list", f"--section={section}", self.file])
+        listed = await _run([self.clients.restore, "--list", f"--section={section}", self.file])
         wanted = [int(number) for number, _, _ in LISTED.findall(listed)]
         owners = [] if with_owners else ["--no-owner", "--no-acl"]
         plain = ["--no-tablespaces", *(["--no-table-access-method"] if self.clients.major >= 15 else [])]
-        written = await run_client(
+        written = await _run(
             [self.clients.restore, "--verbose", "--file=-", f"--section={section}", *plain, *owners, self.file]
         )
         return split(written, wanted)
@@ -123,8 +120,8 @@ async def dump_schema(
     clients: Clients, source: Location, *, snapshot: str, encoding: str, skip_schemas: Sequence[str], file: Path
 ) -> Archive:
     """Write the schema at `snapshot` into `file`. Raises TransferFailed with what pg_dump said."""
-    skipped = [f"--exclude-schema={_exactly(name)}" for name in ("_changeover", *skip_schemas)]
-    await run_client(
+    skipped = [f"--exclude-schema={exactly(name)}" for name in ("_changeover", *skip_schemas)]
+    await _run(
         [
             *(clients.dump, "--format=custom", "--schema-only", "--no-password", "--quote-all-identifiers"),
             *(f"--snapshot={snapshot}", f"--encoding={encoding}", "--lock-wait-timeout=60s"),
@@ -135,36 +132,13 @@ async def dump_schema(
     return Archive(file, clients)
 
 
-def _exactly(name: str) -> str:
-    """A pattern of pg_dump's that only this name matches."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-async def run_client(arguments: Sequence[str | Path], location: Location | None = None) -> bytes:
-    """Run one of PostgreSQL's programs to its end and return what it wrote. Raises TransferFailed with its last lines.
-
-    It is ended with us: it has no work of its own worth keeping.
-    """
-    program = Path(arguments[0])
-    environment = {"LC_ALL": "C", "TZ": "UTC", "PATH": f"{program.parent}:{os.defpath}"}
-    child = await asyncio.create_subprocess_exec(
-        *map(str, arguments),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=environment | (location.environment() if location else {}),
-    )
+async def _run(arguments: Sequence[str | Path], location: Location | None = None) -> bytes:
+    """What one of PostgreSQL's programs wrote. Raises TransferFailed with its last lines."""
     try:
-        written, said = await child.communicate()
-    except BaseException:
-        with contextlib.suppress(ProcessLookupError):
-            child.kill()
-        await child.wait()
-        raise
-    if child.returncode != 0:
+        return await run_client(arguments, location)
+    except ClientFailed as failed:
         raise TransferFailed(
-            f"{program.name} could not read the schema.",
-            why=last_lines(said.decode(errors="replace")),
+            f"{failed.program} could not read the schema.",
+            why=failed.said,
             fix="Mend what it names, then run the same again.",
-        )
-    return written
+        ) from failed
