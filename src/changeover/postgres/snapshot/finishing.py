@@ -36,6 +36,10 @@ SELECT setconfig FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_databas
 """
 
 
+HELD_BY: Final = "default_transaction_read_only"
+"""How a source is held, by us or by hand: never brought, for the target is to be written to."""
+
+
 class Rest:
     """The entries of post-data that are not built from rows, by when they are made."""
 
@@ -119,7 +123,7 @@ async def bring_database_settings(source: Connection, target: Connection, ledger
     for (settings,) in await (await source.execute(DATABASE_SETTINGS)).fetchall():
         for setting in settings:
             name = setting.partition("=")[0]
-            if ledger.has("setting", name):
+            if ledger.has("setting", name) or name == HELD_BY:
                 continue
             try:
                 async with target.transaction():
