@@ -14,7 +14,7 @@ from tests.changeovers.fix_orders import Shop
 
 LONGEST_S, SLEEP_S = 3.0, 1.0
 VICTIMS = ("worker", "control-plane", "state", "source", "target", "pooler")
-ORDINARY, ALL = 3, 20
+ORDINARY, ALL = 2, 20
 
 
 @pytest.mark.parametrize(

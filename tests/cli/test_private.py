@@ -48,6 +48,7 @@ def test_a_command_without_a_control_plane_starts_one_that_ends_by_itself(home: 
     assert not Places(private).endpoint.exists()
 
 
+@pytest.mark.long
 def test_a_private_control_plane_that_was_killed_is_in_nobodys_way(home: Path) -> None:
     private = home.with_name("data-private")
     verify(home)

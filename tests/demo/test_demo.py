@@ -59,6 +59,8 @@ def leftovers(folder: Path) -> list[str]:
     return [*map(str, folder.iterdir()), *processes]
 
 
+LONG = pytest.mark.long
+"""As a whole a minute and more: the demo is run six times besides, and by CI itself."""
 FORMS = pytest.mark.parametrize("form", [[], ["--database-only"]], ids=["app", "database-only"])
 
 
@@ -103,7 +105,9 @@ def figure(said: str, name: str) -> str:
     return found[1]
 
 
-@FORMS
+@pytest.mark.parametrize(
+    "form", [pytest.param([], id="app"), pytest.param(["--database-only"], id="database-only", marks=LONG)]
+)
 def test_the_demo_notices_a_single_lost_order(folder: Path, form: list[str]) -> None:
     demo = start("--break", "lose-one", *form, folder=folder)
     said = demo.communicate(timeout=DEMO_S)[0]
@@ -116,12 +120,12 @@ def test_the_demo_notices_a_single_lost_order(folder: Path, form: list[str]) -> 
 @pytest.mark.parametrize(
     ("form", "moment"),
     [
-        ([], "Deploying"),
+        pytest.param([], "Deploying", marks=LONG),
         ([], "the orders are held"),
-        ([], "orders flow"),
-        (["--database-only"], "ready at"),
+        pytest.param([], "orders flow", marks=LONG),
+        pytest.param(["--database-only"], "ready at", marks=LONG),
         (["--database-only"], "orders-new is being created"),
-        (["--database-only"], "the orders are held"),
+        pytest.param(["--database-only"], "the orders are held", marks=LONG),
     ],
 )
 def test_interrupting_the_demo_leaves_nothing(folder: Path, form: list[str], moment: str) -> None:
@@ -160,6 +164,7 @@ def reading(demo: subprocess.Popen[str], *, until: str) -> Iterator[None]:
     yield
 
 
+@LONG
 def test_a_terminal_shows_how_busy_the_shop_is(folder: Path) -> None:
     demo = pexpect.spawn(
         str(ROOT / "bin/changeover"), ["demo"], encoding="utf-8", timeout=DEMO_S, env=surroundings(folder)
