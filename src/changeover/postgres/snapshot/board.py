@@ -75,7 +75,7 @@ class Board:
             async with asyncio.TaskGroup() as group:
                 for pair in hands:
                     group.create_task(self._work(pair))
-        except* BaseException as failures:
+        except BaseExceptionGroup as failures:
             raise first_of(failures) from failures
         finally:
             for pair in hands:

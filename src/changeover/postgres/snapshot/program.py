@@ -72,7 +72,7 @@ async def _while_it_beats(migration: Migration) -> dict[str, Any]:
             beat = group.create_task(_beat(migration.holder))
             attempt = group.create_task(migration.attempt())
             attempt.add_done_callback(lambda _: beat.cancel())
-    except* BaseException as failures:
+    except BaseExceptionGroup as failures:
         raise first_of(failures) from None
     return attempt.result()
 
