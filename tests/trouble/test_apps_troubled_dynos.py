@@ -208,7 +208,9 @@ def deploying(app: App, phase: str) -> Iterator[set[int]]:
     """The processes of a release phase that runs; afterwards the deploy has failed."""
 
     def processes() -> set[int]:
-        return next((pids for name, pids in app.pids().items() if name.startswith("release.")), set())
+        """Once its command runs: what is killed before that is started again."""
+        pids = next((pids for name, pids in app.pids().items() if name.startswith("release.")), set())
+        return pids if any(name_of(pid) == "sleep" for pid in pids) else set()
 
     with ThreadPoolExecutor(1) as threads:
         deployed = threads.submit(app.deploy, f"{PROCFILE}release: {phase}\n")
@@ -216,6 +218,13 @@ def deploying(app: App, phase: str) -> Iterator[set[int]]:
         typed = deployed.result()
     assert typed.exit_code == 1, typed.everything
     assert "failed" in typed.stderr
+
+
+def name_of(pid: int) -> str:
+    try:
+        return str(psutil.Process(pid).name())
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def current(app: App) -> list[str]:
