@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
 from tests.fix_control_plane import ControlPlane, make_home, remove_home, url_of
 from tests.fix_things import Things
 
@@ -41,6 +42,7 @@ def test_a_dump_is_refused_where_its_keys_are_missing(own_plane: ControlPlane) -
     own_plane.start()
 
 
+@pytest.mark.long
 def test_a_database_whose_data_are_gone_with_the_former_home_can_be_replaced(
     own_plane: ControlPlane, tmp_path: Path
 ) -> None:

@@ -72,7 +72,7 @@ def test_after_the_parent_was_killed_the_next_start_adopts_all(app: App) -> None
     assert what_runs(plane, app_id) == before
 
 
-@pytest.mark.parametrize("is_governed", [True, False])
+@pytest.mark.parametrize("is_governed", [pytest.param(True, marks=pytest.mark.long), False])
 def test_stop_ends_everything_whether_or_not_a_control_plane_runs(app: App, is_governed: bool) -> None:
     plane, app_id = app.plane, app.record()["id"]
     if not is_governed:

@@ -22,6 +22,9 @@ def app() -> Iterator[App]:
         yield a_running_app(plane)
 
 
+LOADS = [QUIET, pytest.param(BUSY, marks=pytest.mark.long)]
+
+
 def state_pid(plane: ControlPlane) -> int:
     return int((plane.home / "state/data/postmaster.pid").read_text().split()[0])
 
@@ -43,7 +46,7 @@ def kill(plane: ControlPlane, part: str) -> float:
     return time.monotonic()
 
 
-@pytest.mark.parametrize("per_second", [QUIET, BUSY])
+@pytest.mark.parametrize("per_second", LOADS)
 def test_a_killed_router_costs_only_what_was_in_its_hands(app: App, per_second: int) -> None:
     """The worker that started it keeps its socket open: who comes meanwhile waits. (So this test comes before the next.)"""
     dynos = app.pids()
@@ -76,7 +79,7 @@ def test_a_killed_router_that_was_adopted_comes_back_at_the_same_address(app: Ap
     assert_all_is_well(app)
 
 
-@pytest.mark.parametrize("per_second", [QUIET, BUSY])
+@pytest.mark.parametrize("per_second", LOADS)
 @pytest.mark.parametrize("part", ["worker", "control-plane", "state"])
 def test_who_only_governs_is_not_missed_by_dynos_or_people(app: App, part: str, per_second: int) -> None:
     former, dynos = FINDS[part](app.plane), app.pids()
@@ -95,7 +98,7 @@ def test_who_only_governs_is_not_missed_by_dynos_or_people(app: App, part: str, 
     assert took_s < SOON_S
 
 
-@pytest.mark.parametrize("per_second", [QUIET, BUSY])
+@pytest.mark.parametrize("per_second", LOADS)
 def test_after_supervisord_was_killed_every_dyno_runs_once_and_answers(app: App, per_second: int) -> None:
     """Nobody could restart what a dead supervisord had started: so its successor replaces them."""
     before = app.pids()

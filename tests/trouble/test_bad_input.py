@@ -123,6 +123,7 @@ def test_the_message_says_what_why_and_what_to_do(ground: Ground) -> None:
     assert typed.stdout.count(app) <= 1
 
 
+@pytest.mark.long
 def test_a_full_host_takes_no_further_database() -> None:
     for plane in running_plane(CHANGEOVER_MAX_DATABASES="1"):
         with plane.client() as api:

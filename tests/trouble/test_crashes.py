@@ -79,7 +79,7 @@ def start_following(things: Things, app: str, leader: str) -> str:
     return name
 
 
-@pytest.mark.parametrize("victim", VICTIMS)
+@pytest.mark.parametrize("victim", ["worker", pytest.param("control-plane", marks=pytest.mark.long)])
 def test_killed_during_the_base_backup_the_follower_is_finished_all_the_same(
     own_plane: ControlPlane, ground: tuple[Things, str, str], victim: str
 ) -> None:
@@ -98,7 +98,7 @@ def test_killed_during_the_base_backup_the_follower_is_finished_all_the_same(
     assert take_inventory(own_plane).copies == 0
 
 
-@pytest.mark.parametrize("victim", VICTIMS)
+@pytest.mark.parametrize("victim", ["worker", pytest.param("control-plane", marks=pytest.mark.long)])
 def test_killed_during_the_promotion_the_follower_becomes_writable_all_the_same(
     own_plane: ControlPlane, ground: tuple[Things, str, str], victim: str
 ) -> None:
