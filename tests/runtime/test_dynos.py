@@ -57,7 +57,11 @@ async def test_a_command_is_a_line_of_shell_as_its_author_wrote_it(
     await home.dynos.apply(home.app, [home.dyno("worker.1", command)])
 
     await home.until_said(wanted or str(home.directory.resolve()).upper())
-    assert any(command in line for line in home.said(source="heroku"))
+
+    async def is_announced() -> bool:
+        return any(command in line for line in home.said(source="heroku"))
+
+    await until(is_announced)  # by another process than the one that writes what it says
 
 
 async def test_scaling_up_and_down_leaves_the_others_alone(home: Home) -> None:
