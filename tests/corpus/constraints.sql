@@ -1,4 +1,4 @@
--- G5, G22: constraints in every state, circles of them, triggers and rules that must neither fire nor stay behind, policies.
+-- Constraints in every state, circles of them, triggers and rules that must neither fire nor stay behind, policies.
 CREATE SCHEMA constraints;
 SET search_path = constraints, pg_catalog;
 CREATE TABLE a (id int PRIMARY KEY, b int, CONSTRAINT a_positive CHECK (id > 0));

@@ -1,4 +1,4 @@
--- G14: extensions in public, in a schema of their own, with comments of the user's, with types in tables, with tables of
+-- Extensions in public, in a schema of their own, with comments of the user's, with types in tables, with tables of
 -- settings. Each only where the server has it; what isn't on both servers is skipped by the tests.
 CREATE SCHEMA "ext's own";
 CREATE SCHEMA extended;

@@ -1,4 +1,4 @@
--- G12, G13: no primary key, other identities, duplicates; keys of every sort.
+-- No primary key, other identities, duplicates; keys of every sort.
 CREATE SCHEMA keys;
 SET search_path = keys, pg_catalog;
 CREATE TABLE keyless (a int, b text);

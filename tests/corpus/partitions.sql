@@ -1,4 +1,4 @@
--- G7: partitions of every kind, attached ones with another order of columns; classic inheritance with rows on each level.
+-- Partitions of every kind, attached ones with another order of columns; classic inheritance with rows on each level.
 CREATE SCHEMA partitions;
 SET search_path = partitions, pg_catalog;
 CREATE TABLE by_range (id int, at date NOT NULL, v text, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);

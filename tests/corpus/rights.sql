@@ -1,4 +1,4 @@
--- G15, G16: owners, rights of every kind, roles with and without passwords. Roles belong to the server: made where missing.
+-- Owners, rights of every kind, roles with and without passwords. Roles belong to the server: made where missing.
 DO $$ BEGIN
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'corpus owner') THEN
     CREATE ROLE "corpus owner" NOLOGIN;

@@ -1,4 +1,4 @@
--- G18: things that name others without their schema and work only while search_path finds them.
+-- Things that name others without their schema and work only while search_path finds them.
 CREATE SCHEMA paths;
 CREATE FUNCTION paths.normal(t text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT lower(t) $$;
 CREATE FUNCTION paths.found_by_path(t text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN normal(t) || '!'; END $$;

@@ -1,4 +1,4 @@
--- G6 and G11: sequences of every kind and where they stand; identity columns, also as the only column.
+-- Sequences of every kind and where they stand; identity columns, also as the only column.
 CREATE SCHEMA sequences;
 CREATE SCHEMA "Sequences Too";
 SET search_path = sequences, pg_catalog;

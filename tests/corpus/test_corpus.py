@@ -20,7 +20,7 @@ HAS_MULTIRANGES_SINCE, QUALIFIES_LESS_SINCE, NAMES_NOT_NULL_SINCE = 14, 16, 18
 IMPATIENT: dict[str, Any] = {
     "idle_in_transaction_session_timeout": "2s", "wal_sender_timeout": "5s", "password_encryption": "scram-sha-256",
 }  # fmt: skip
-"""G24: the sources end whoever is idle while he holds a snapshot. And their passwords are as the targets want them."""
+"""The sources end whoever is idle while he holds a snapshot. And their passwords are as the targets want them."""
 
 
 class Servers:
@@ -98,7 +98,7 @@ async def test_the_corpus_arrives_as_it_was(servers: Servers, older: int, newer:
 
 @pytest.mark.long
 async def test_a_hundred_thousand_large_objects_arrive(servers: Servers) -> None:
-    """G27."""
+    """Each with its number and its bytes."""
     source, target = servers.pair(15, 17)
     databases = source.database(), target.database()
     run_sql(databases[0], "SELECT lo_from_bytea(0, convert_to(g::text, 'UTF8')) FROM generate_series(1, 100000) g")
@@ -122,7 +122,7 @@ ENCODINGS = [("sql_ascii", "SQL_ASCII", "SQL_ASCII"), ("latin1", "LATIN1", "UTF8
 
 @pytest.mark.parametrize(("name", "here", "there"), ENCODINGS)
 async def test_encodings_arrive(servers: Servers, name: str, here: str, there: str) -> None:
-    """G19: bytes without an encoding stay as they are, letters stay letters."""
+    """Bytes without an encoding stay as they are, letters stay letters."""
     source, target = servers.pair(15, 17)
     databases = source.database(encoding=here), target.database(encoding=there)
     load(databases[0], f"encoding_{name}")

@@ -1,4 +1,4 @@
-"""G14: an extension's tables of settings: its own rows come with it, the user's rows come with the move."""
+"""An extension's tables of settings: its own rows come with it, the user's rows come with the move."""
 
 from __future__ import annotations
 

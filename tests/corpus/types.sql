@@ -1,4 +1,4 @@
--- G9: every built-in type at its extremes, what is empty beside what is NULL, and values that are stored out of line.
+-- Every built-in type at its extremes, what is empty beside what is NULL, and values that are stored out of line.
 CREATE SCHEMA types;
 SET search_path = types, pg_catalog;
 CREATE TYPE mood AS ENUM ('sad', 'ok', 'it''s "fine", really');

@@ -1,4 +1,4 @@
--- G9: xml, where both servers are built with libxml: documents, pieces of them, what is empty; with and without a key.
+-- Xml, where both servers are built with libxml: documents, pieces of them, what is empty; with and without a key.
 CREATE SCHEMA xml;
 SET search_path = xml, pg_catalog;
 CREATE TABLE documents (id int PRIMARY KEY, x xml, xs xml[]);

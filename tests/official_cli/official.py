@@ -82,3 +82,9 @@ def normal(text: str) -> str:
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
     kept = "".join(letter for letter in plain if unicodedata.category(letter) != "So" and letter not in "›»▸")
     return "\n".join(" ".join(row.split()) for row in kept.splitlines())
+
+
+def must(ended: Ended) -> Ended:
+    """Fails the test unless it succeeded."""
+    assert ended.code == 0, f"{ended.line}: {ended.text}"
+    return ended

@@ -6,22 +6,9 @@ import pytest
 from tests.fix_control_plane import ControlPlane, url_of
 from tests.fix_provider import Elsewhere
 from tests.fix_things import Things
-from tests.official_cli.official import Ended, OfficialCli, missing
+from tests.official_cli.official import OfficialCli, must
 
 pytestmark = pytest.mark.timeout(300)
-
-
-@pytest.fixture
-def heroku(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> OfficialCli:
-    if reason := missing():
-        pytest.skip(reason)
-    exports = control_plane.must("env", "--data-dir", str(control_plane.home), "--json").json
-    return OfficialCli(exports, tmp_path_factory.mktemp("home"))
-
-
-def must(ended: Ended) -> Ended:
-    assert ended.code == 0, f"{ended.line}: {ended.text}"
-    return ended
 
 
 def test_an_adopted_database_is_looked_at_entered_attached_promoted_and_forgotten(

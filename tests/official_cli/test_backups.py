@@ -1,4 +1,4 @@
-"""The official CLI, unmodified, backs up, restores, copies and schedules (MISSION D2)."""
+"""The official CLI, unmodified, backs up, restores, copies and schedules."""
 
 from __future__ import annotations
 
@@ -10,24 +10,11 @@ import pytest
 from tests.fix_bucket import BucketServer
 from tests.fix_control_plane import ControlPlane, connect, running_plane, url_of
 from tests.fix_things import ESSENTIAL, Things
-from tests.official_cli.official import Ended, OfficialCli, missing
+from tests.official_cli.official import OfficialCli, missing, must
 
 from changeover.engines.local import CertificateAuthority
 
 pytestmark = pytest.mark.timeout(300)
-
-
-@pytest.fixture
-def heroku(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> OfficialCli:
-    if reason := missing():
-        pytest.skip(reason)
-    exports = control_plane.must("env", "--data-dir", str(control_plane.home), "--json").json
-    return OfficialCli(exports, tmp_path_factory.mktemp("home"))
-
-
-def must(ended: Ended) -> Ended:
-    assert ended.code == 0, f"{ended.line}: {ended.text}"
-    return ended
 
 
 def orders(url: str) -> int | None:

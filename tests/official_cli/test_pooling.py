@@ -1,4 +1,4 @@
-"""The official CLI, unmodified, pools connections, and its promotion by hand takes the pool along (MISSION F13)."""
+"""The official CLI, unmodified, pools connections, and its promotion by hand takes the pool along."""
 
 from __future__ import annotations
 
@@ -8,24 +8,11 @@ from tests.changeovers.fix_orders import new_shop, ordering
 from tests.fix_control_plane import ControlPlane, connect, url_of
 from tests.fix_poolers import needs_pgbouncer
 from tests.fix_things import ESSENTIAL, Things
-from tests.official_cli.official import Ended, OfficialCli, missing
+from tests.official_cli.official import OfficialCli, must
 
 POOL = "DATABASE_CONNECTION_POOL"
 
 pytestmark = [needs_pgbouncer, pytest.mark.timeout(300)]
-
-
-@pytest.fixture
-def heroku(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> OfficialCli:
-    if reason := missing():
-        pytest.skip(reason)
-    exports = control_plane.must("env", "--data-dir", str(control_plane.home), "--json").json
-    return OfficialCli(exports, tmp_path_factory.mktemp("home"))
-
-
-def must(ended: Ended) -> Ended:
-    assert ended.code == 0, f"{ended.line}: {ended.text}"
-    return ended
 
 
 def is_pooled(url: str) -> bool:

@@ -1,4 +1,4 @@
-"""The official CLI, unmodified, runs an app of ours: maintenance, dynos, one-offs, logs, releases, phase (MISSION F6–F9)."""
+"""The official CLI, unmodified, runs an app of ours: maintenance, dynos, one-offs, logs, releases, phase."""
 
 from __future__ import annotations
 

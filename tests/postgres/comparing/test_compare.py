@@ -292,7 +292,7 @@ async def test_what_has_no_schema_reader_is_unknown(databases: Databases, newer:
 
 
 async def test_another_encoding_is_compared_by_its_letters(server: Server, newer: Server) -> None:
-    """G19: LATIN1 and UTF-8 have other bytes for the same words."""
+    """LATIN1 and UTF-8 have other bytes for the same words."""
     source, target = server.database(encoding="LATIN1"), newer.database()
     load(source, "encoding_latin1")
     script = program("pg_dump", "--encoding=UTF8", location=source, major=server.major)
@@ -308,7 +308,7 @@ async def test_another_encoding_is_compared_by_its_letters(server: Server, newer
 
 
 async def test_bytes_without_an_encoding_are_compared_as_they_are(server: Server, newer: Server) -> None:
-    """G19: SQL_ASCII holds what is no text in any encoding."""
+    """SQL_ASCII holds what is no text in any encoding."""
     source, target = server.database(encoding="SQL_ASCII"), newer.database(encoding="SQL_ASCII")
     for database in (source, target):
         load(database, "encoding_sql_ascii")
