@@ -42,6 +42,8 @@ class Settings:
     """AWS_ENDPOINT_URL: the S3 of the bucket, where it is not Amazon's."""
     max_databases: int
     """CHANGEOVER_MAX_DATABASES: how many servers this host runs at most before it calls itself full."""
+    frozen_after_s: int
+    """CHANGEOVER_FROZEN_AFTER: seconds without progress after which a process of ours is replaced."""
 
     @classmethod
     def read(cls) -> Settings:
@@ -65,6 +67,7 @@ class Settings:
             or env.get("AWS_ENDPOINT")
             or None,
             max_databases=_whole("CHANGEOVER_MAX_DATABASES", env.get("CHANGEOVER_MAX_DATABASES") or "100"),
+            frozen_after_s=_whole("CHANGEOVER_FROZEN_AFTER", env.get("CHANGEOVER_FROZEN_AFTER") or "60"),
         )
 
 

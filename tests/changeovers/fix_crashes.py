@@ -158,7 +158,7 @@ def postmaster_in(folder: Path) -> int:
 @pytest.fixture(scope="module")
 def ground() -> Iterator[Ground]:
     folder = make_home()
-    for plane in running_plane(PYTHONPATH=str(SABOTEUR), SABOTAGE=str(folder / "order")):
+    for plane in running_plane(PYTHONPATH=str(SABOTEUR), SABOTAGE=str(folder / "order"), CHANGEOVER_FROZEN_AFTER="4"):
         with plane.client() as api:
             yield Ground(plane, Things(plane, api), folder / "order")
     remove_home(folder)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import signal
 
 import pytest
 from tests.changeovers.fix_crashes import Ground, assert_people_went_on, cases, change_over_under
 from tests.changeovers.test_changeovers import PHASES
-from tests.fix_control_plane import wait_until
 
 VICTIMS = ("worker", "frozen worker", "control-plane", "state", "source", "target")
 EVERY_CASE = list(itertools.product(PHASES, VICTIMS))
@@ -23,11 +21,3 @@ def test_a_crash_loses_nothing_and_people_go_on(ground: Ground, phase: str, vict
     )
 
     assert_people_went_on(orders, struck_at, victim)
-
-
-def test_a_frozen_worker_is_ended_and_its_work_goes_on(ground: Ground) -> None:
-    worker = ground.plane.child("worker")
-    worker.send_signal(signal.SIGSTOP)
-
-    wait_until(lambda: not worker.is_running(), what="the end of the frozen worker", timeout_s=20)
-    wait_until(ground.plane.healthy, what="the next worker")

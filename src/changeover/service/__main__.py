@@ -6,7 +6,9 @@ import argparse
 import dataclasses
 import json
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 from changeover.errors import ChangeoverError
 from changeover.service.places import Places
@@ -27,6 +29,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--leave-running", action="store_true")
     parser.add_argument("--until-idle", action="store_true")
     parser.add_argument("--fd", type=int)
+    parser.add_argument("--beat", type=int)
     parser.add_argument("--json", action="store_true")
     return parser.parse_args(arguments)
 
@@ -48,7 +51,9 @@ def act(given: argparse.Namespace, places: Places, settings: Settings) -> int:
         from changeover.service.supervisor import Listen, Supervisor
 
         listen = Listen.parse(given.listen, given.tls_cert, given.tls_key)
-        return Supervisor(places, listen, given.router_listen, given.leave_running, given.until_idle).run()
+        return Supervisor(
+            places, listen, given.router_listen, given.leave_running, given.until_idle, settings.frozen_after_s
+        ).run()
     if given.what == "stop":
         from changeover.service.stopping import stop
 
@@ -91,15 +96,30 @@ def serve_child(given: argparse.Namespace, places: Places, settings: Settings) -
             if given.what == "worker":
                 from changeover.service.worker import work
 
-                runner.run(work(places, settings, router_listen=given.router_listen, until_idle=given.until_idle))
+                doing = work(places, settings, router_listen=given.router_listen, until_idle=given.until_idle)
             else:
                 from changeover.service.control_plane import serve
 
-                runner.run(serve(places, settings, listening=given.fd, tls_cert=given.tls_cert, tls_key=given.tls_key))
+                doing = serve(places, settings, listening=given.fd, tls_cert=given.tls_cert, tls_key=given.tls_key)
+            runner.run(while_beating(given.beat, doing))
     except Exception:
         logging.getLogger("changeover").exception("the %s dies", given.what)
         return 1
     return 0
+
+
+async def while_beating(mouth: int | None, doing: Coroutine[Any, Any, None]) -> None:
+    """Do it, and let the parent see that the event loop turns."""
+    import asyncio
+
+    from changeover.service.watching import keep_beating
+
+    beating = asyncio.ensure_future(keep_beating(mouth)) if mouth is not None else None
+    try:
+        await doing
+    finally:
+        if beating is not None:
+            beating.cancel()
 
 
 def tell(error: ChangeoverError, *, as_json: bool) -> None:

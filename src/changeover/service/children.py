@@ -9,16 +9,24 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import TextIO
 
 PR_SET_PDEATHSIG = 1
 LOG_BYTES, LOG_FILES = 5_000_000, 3
 
 
-def log_to(folder: Path, name: str) -> None:
-    """Everything at INFO and above into `folder/name.log`, bounded in size."""
-    handler = logging.handlers.RotatingFileHandler(folder / f"{name}.log", maxBytes=LOG_BYTES, backupCount=LOG_FILES)
+def log_to(folder: Path, name: str, *, also_to: TextIO | None = None) -> None:
+    """Everything at INFO and above into `folder/name.log`, bounded in size; what goes wrong also to `also_to`."""
+    handler: logging.Handler = logging.handlers.RotatingFileHandler(
+        folder / f"{name}.log", maxBytes=LOG_BYTES, backupCount=LOG_FILES
+    )
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    if also_to is not None:
+        people = logging.StreamHandler(also_to)
+        people.setLevel(logging.WARNING)
+        people.setFormatter(logging.Formatter("changeover: %(message)s"))
+        logging.getLogger().addHandler(people)
     for chatty in ("procrastinate", "uvicorn.access", "psycopg.pool"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 

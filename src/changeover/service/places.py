@@ -26,11 +26,6 @@ class Places:
         return self.home / "endpoint.json"
 
     @property
-    def pulse(self) -> Path:
-        """Touched by a job worker that lives, twice a second."""
-        return self.home / "worker.pulse"
-
-    @property
     def in_use(self) -> Path:
         """Locked, shared, by whoever needs a control plane that ends itself when nobody does."""
         return self.home / "in-use"

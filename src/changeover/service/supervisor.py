@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import http.client
 import json
+import logging
 import os
 import select
 import signal
@@ -23,16 +24,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from changeover.errors import AlreadyRunning, BadSetting, ChangeoverError, PortTaken, Reported, ServerFailed
+from changeover.service.child import Child
+from changeover.service.children import log_to
 from changeover.service.places import Places
 
 READY_S = 60.0
 STOP_S = 20.0
 TICK_MS = 500
-QUICK_DEATH_S = 2.0
-LONGEST_PAUSE_S = 5.0
 IDLE_S = 3.0
-FROZEN_S = 4.0
-"""A worker without a pulse for so long is ended: nobody else may drive its runs before it is dead."""
+REVIVE_PAUSE_S = 3.0
+log = logging.getLogger("changeover.parent")
 AS_A_USER = (
     "It runs as an ordinary user: every database and app does too, and can read the others' files. "
     "As root they get users of their own."
@@ -80,42 +81,6 @@ class Listen:
 
 
 @dataclass
-class Child:
-    """One of our processes: what to start, and when it may be started again."""
-
-    name: str
-    arguments: list[str]
-    keep: tuple[int, ...] = ()
-    process: subprocess.Popen[bytes] | None = None
-    pidfd: int = -1
-    began_at: float = 0
-    quick_deaths: int = 0
-    not_before: float = 0
-
-    def start(self, places: Places) -> None:
-        """Its own log goes to HOME/log; what it says besides (a crash of Python itself), to NAME.stderr there."""
-        with (places.logs / f"{self.name}.stderr").open("ab") as errors:
-            self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "changeover.service", *self.arguments],
-                stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, pass_fds=self.keep,
-            )  # fmt: skip
-        self.pidfd = os.pidfd_open(self.process.pid)
-        self.began_at = time.monotonic()
-
-    def reap(self) -> bool:
-        """Whether it has died; then says when it may come back."""
-        if self.process is None or self.process.poll() is None:
-            return False
-        os.close(self.pidfd)
-        self.process, self.pidfd = None, -1
-        was_quick = time.monotonic() - self.began_at < QUICK_DEATH_S
-        self.quick_deaths = self.quick_deaths + 1 if was_quick else 0
-        pause = min(LONGEST_PAUSE_S, 0.1 * 2**self.quick_deaths) if was_quick else 0.0
-        self.not_before = time.monotonic() + pause
-        return True
-
-
-@dataclass
 class Supervisor:
     """Runs until told to stop."""
 
@@ -124,13 +89,16 @@ class Supervisor:
     router_listen: str
     leave_running: bool
     until_idle: bool = False
+    frozen_after_s: float = 60.0
     told_to_stop: bool = False
+    revive_not_before: float = 0.0
     children: list[Child] = field(default_factory=list)
 
     def run(self) -> int:
         """The exit code. Raises AlreadyRunning, PortTaken, and what `prepare` met."""
         self.places.make()
         with self._alone(), self.listen.open() as listening:
+            log_to(self.places.logs, "parent", also_to=sys.stderr)
             self.places.endpoint.unlink(missing_ok=True)  # of one that was killed
             wake, woken = self._obey_signals()
             self._one_shot("prepare", f"--router-listen={self.router_listen}")
@@ -239,26 +207,27 @@ class Supervisor:
         with contextlib.suppress(BlockingIOError):
             while woken.recv(64):
                 pass
-        self._end_frozen_worker()
         for child in self.children:
+            child.end_if_frozen(self.frozen_after_s)
             child.reap()
         if self.told_to_stop:
             return
         if self._state_is_dead():
-            self._one_shot("prepare")
+            self._revive_state()
         for child in self.children:
             if child.process is None and time.monotonic() >= child.not_before:
-                child.start(self.places)
+                child.try_to_start(self.places)
 
-    def _end_frozen_worker(self) -> None:
-        """Stopped by a signal, or hung: a driver that wakes up late must find nobody who has gone on without it."""
-        worker = self.children[0]
-        if worker.process is None or not self.places.pulse.exists():
+    def _revive_state(self) -> None:
+        """What keeps it from starting (a full disk, say) may pass: it is said, and tried again."""
+        if time.monotonic() < self.revive_not_before:
             return
-        silent_s = time.time() - self.places.pulse.stat().st_mtime
-        if silent_s > FROZEN_S and time.monotonic() - worker.began_at > FROZEN_S:
-            self.places.pulse.unlink()  # its successor is not measured by it
-            worker.process.kill()
+        try:
+            self._one_shot("prepare")
+            log.warning("the state's PostgreSQL had ended; it was started again")
+        except ChangeoverError as error:
+            self.revive_not_before = time.monotonic() + REVIVE_PAUSE_S
+            log.error("the state's PostgreSQL does not start; trying again. %s", error.message)  # noqa: TRY400
 
     def _state_is_dead(self) -> bool:
         """Its pid file names a process that is gone. Who keeps the state elsewhere has no such file."""
@@ -279,8 +248,11 @@ class Supervisor:
             try:
                 child.process.wait(max(0.1, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
+                log.warning("the %s (process %d) did not end within %.0f seconds: it is killed",
+                            child.name, child.process.pid, STOP_S)  # fmt: skip
                 child.process.kill()
                 child.process.wait()
+            child.forget()
         if not self.leave_running:
             self._one_shot("teardown")
 

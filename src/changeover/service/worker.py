@@ -41,7 +41,7 @@ from changeover.settings import Settings
 log = logging.getLogger(__name__)
 
 SWEEP_S, PROBE_S, KEEP_ALIVE_S, NAMES_S, HOURLY_S = 30.0, 30.0, 1.0, 1.0, 3600.0
-PULSE_S = STATE_S = 0.5
+LOOK_S = STATE_S = 0.5
 BACKUPS_S = 2.0
 DUMP_AGE = timedelta(days=1)
 
@@ -69,7 +69,6 @@ async def work(places: Places, settings: Settings, *, router_listen: str, until_
             _every(BACKUPS_S, lambda: begin_due_backups(parts, pool)),
             _every(HOURLY_S, lambda: _housekeeping(parts, pool, state)),
             _every(STATE_S, lambda: lock.execute("SELECT 1")),
-            _every(PULSE_S, lambda: _beat(places)),
             *([_keep_in_use(places, pool)] if until_idle else []),
             ticks.obey(driver),
         )
@@ -135,10 +134,6 @@ async def _start_jobs(parts: Parts, pool: AsyncConnectionPool[Any]) -> None:
         await asyncio.sleep(wait_s)
 
 
-async def _beat(places: Places) -> None:
-    places.pulse.touch()
-
-
 async def _keep_in_use(places: Places, pool: AsyncConnectionPool[Any]) -> None:
     with places.in_use.open("a") as file:
         while True:  # runs are started by another process
@@ -146,7 +141,7 @@ async def _keep_in_use(places: Places, pool: AsyncConnectionPool[Any]) -> None:
                 is_busy = await has_unfinished_runs(db)
             with suppress(BlockingIOError):  # it is ending: the next one goes on
                 fcntl.flock(file, (fcntl.LOCK_SH | fcntl.LOCK_NB) if is_busy else fcntl.LOCK_UN)
-            await asyncio.sleep(PULSE_S)
+            await asyncio.sleep(LOOK_S)
 
 
 async def _sweep(pool: AsyncConnectionPool[Any], ticks: Ticks) -> None:
