@@ -6,6 +6,7 @@ of commands or of how things are printed.
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import time
@@ -110,12 +111,14 @@ class Client:
         sent = {"Content-Type": "application/json"} if content is not None else {}
         return self._judged(self._exchange(method, path, content, self._headers() | sent | (headers or {})))
 
-    def upload(self, path: str, content: IO[bytes], *, size_bytes: int, kind: str) -> Any:
+    def upload(self, path: str, content: IO[bytes], *, size_bytes: int, kind: str, sha256: bytes) -> Any:
         """POST what is left to read of `content`, which is never held in memory; `kind` is its media type.
 
-        A server that refuses before it has read everything is heard all the same.
+        The server compares `sha256`, the digest of it. A server that refuses before it has read everything is heard all the
+        same.
         """
         headers = self._headers() | {"Content-Type": kind, "Content-Length": str(size_bytes)}
+        headers["Content-Digest"] = f"sha-256=:{base64.b64encode(sha256).decode()}:"
         connection = _connection(self.endpoint, UPLOAD_S, self._trust)
         try:
             connection.connect()

@@ -6,6 +6,7 @@ A plain dataclass on purpose: the CLI reads it at every start, and a settings li
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,10 @@ class Settings:
     """CHANGEOVER_MAX_DATABASES: how many servers this host runs at most before it calls itself full."""
     frozen_after_s: int
     """CHANGEOVER_FROZEN_AFTER: seconds without progress after which a process of ours is replaced."""
+    deploy_packed_bytes: int
+    """CHANGEOVER_DEPLOY_PACKED_BYTES: how large the archive of a deploy may be."""
+    deploy_unpacked_bytes: int
+    """CHANGEOVER_DEPLOY_UNPACKED_BYTES: how large it may be once unpacked."""
 
     @classmethod
     def read(cls) -> Settings:
@@ -68,6 +73,8 @@ class Settings:
             or None,
             max_databases=_whole("CHANGEOVER_MAX_DATABASES", env.get("CHANGEOVER_MAX_DATABASES") or "100"),
             frozen_after_s=_whole("CHANGEOVER_FROZEN_AFTER", env.get("CHANGEOVER_FROZEN_AFTER") or "60"),
+            deploy_packed_bytes=_number(env, "CHANGEOVER_DEPLOY_PACKED_BYTES", 500_000_000),
+            deploy_unpacked_bytes=_number(env, "CHANGEOVER_DEPLOY_UNPACKED_BYTES", 500_000_000),
         )
 
 
@@ -81,6 +88,10 @@ def client_files() -> tuple[list[Path], Path]:
     folder = Path(os.environ.get("PGSYSCONFDIR") or "/etc/postgresql-common")
     own = Path(os.environ.get("PGSERVICEFILE") or Path.home() / ".pg_service.conf")
     return [own, folder / "pg_service.conf"], Path(os.environ.get("PGPASSFILE") or Path.home() / ".pgpass")
+
+
+def _number(env: Mapping[str, str], name: str, default: int) -> int:
+    return _whole(name, env.get(name) or str(default))
 
 
 def _whole(name: str, text: str) -> int:

@@ -201,7 +201,7 @@ def test_what_is_no_app_is_refused_and_leaves_nothing(
 
     answer = api.post(f"/changeover/v1/apps/{app}/deploys", content=archive)
 
-    assert answer.json()["id"] in ("bad_request", "bad_procfile")
+    assert answer.json()["id"] in ("bad_archive", "bad_procfile")
     assert [one["version"] for one in api.get(f"/apps/{app}/releases").json()] == [1]
     assert list((control_plane.home / "apps" / api.get(f"/apps/{app}").json()["id"]).glob("slugs/*")) == []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from pathlib import Path
 from urllib.parse import quote
@@ -58,11 +59,14 @@ def _send(session: Session, folder: Path, app: str, description: str | None) -> 
     ):
         packed = pack(folder, archive)
         archive.seek(0)
+        digest = hashlib.file_digest(archive, "sha256").digest()
+        archive.seek(0)
         answer: Record = session.client.upload(
             f"/changeover/v1/apps/{segment(app)}/deploys{query}",
             archive,
             size_bytes=packed.size_bytes,
             kind="application/gzip",
+            sha256=digest,
         )
         files = "1 file" if packed.files == 1 else f"{packed.files} files"
         doing.says = f"done, {files}, {packed.size_bytes} bytes packed"

@@ -9,7 +9,7 @@
     ├── servers       ServerFailed, ServerUnreachable, PortTaken, DiskFull, CopyFailed, LeaderGone, WalGone,
     │                 NoInstallation, InstallationGone
     ├── changeovers   FenceFailed, NotQuiet, PastReturn, WrongTarget, CanaryFailed
-    ├── apps          BadProcfile, RuntimeFailed, ReleaseFailed, RouterFailed, PageNotFetched
+    ├── apps          BadArchive, ArchiveTooLarge, BadProcfile, RuntimeFailed, ReleaseFailed, RouterFailed, PageNotFetched
     ├── runs          RunConflict, RunCancelled, StepDeadline, InternalError
     └── ourselves     StateUnavailable, AlreadyRunning, NotRunning, NoAnswer, ToolMissing, DemoFailed;
                       Reported: any of these, met by another process
@@ -235,6 +235,26 @@ class CanaryFailed(ChangeoverError):
 
 
 # -- apps
+
+
+class BadArchive(ChangeoverError):
+    """The archive of a deploy is damaged, or contains what an app may not bring."""
+
+    id, status = "bad_archive", 422
+
+    def __init__(
+        self, why: str, *, fix: str = "Pack the folder again and send it once more: `changeover deploy DIR`."
+    ) -> None:
+        super().__init__("The archive can't be unpacked. Nothing was released.", why=why, fix=fix)
+
+
+class ArchiveTooLarge(ChangeoverError):
+    """The archive of a deploy exceeds a limit of this host."""
+
+    id, status = "archive_too_large", 413
+
+    def __init__(self, why: str, *, fix: str = "Leave files out with a .slugignore.") -> None:
+        super().__init__("The archive is too large. Nothing was released.", why=why, fix=fix)
 
 
 class BadProcfile(ChangeoverError):

@@ -11,6 +11,7 @@ from changeover.engines.pooler import Poolers
 from changeover.platform.catalogue import Catalogue
 from changeover.platform.secrets import Cipher
 from changeover.platform.transfers.bucket import Bucket
+from changeover.platform.unpacking import ArchiveLimits
 from changeover.runs.ticks import Ticks
 from changeover.runtime.router import Router
 from changeover.runtime.runtime import Dynos, Logs
@@ -35,6 +36,7 @@ class Parts:
     logs: Logs
     router: Router
     bucket: Bucket
+    archive_limits: ArchiveLimits
     bucket_endpoint: str | None
     installations: tuple[Path, ...]
     """PostgreSQL installations beside those that are found without being told."""

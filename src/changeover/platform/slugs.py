@@ -5,45 +5,70 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import shutil
+import threading
+import time
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from backports import tarfile
 from psycopg.types.json import Jsonb
 
-from changeover.errors import BadRequest
+from changeover.errors import ArchiveTooLarge, BadArchive, BadProcfile
 from changeover.platform.formation import DEFAULT_SIZE
 from changeover.platform.releases import release
 from changeover.platform.scope import Parts, Scope
+from changeover.platform.unpacking import SPACE_ERRORS, ArchiveLimits, disk_is_full, unpack
 from changeover.runtime.procfile import parse_procfile
 from changeover.store import query
 from changeover.store.rows import App, FormationRow, RunRow, Slug
 
-LARGEST_BYTES = 2_000_000_000
+PROCFILE_BYTES = 1_000_000
+ABANDONED_S = 3600.0
 
 
-async def receive(parts: Parts, app: App, chunks: AsyncIterator[bytes]) -> Slug:
+async def receive(parts: Parts, app: App, chunks: AsyncIterator[bytes], *, sha256: bytes | None = None) -> Slug:
     """Unpack a tar.gz below HOME/apps; nothing is left of one that can't be used. Not in our state yet.
 
-    Raises BadRequest, BadProcfile.
+    `sha256`: what its sender says that it has. Raises BadArchive, ArchiveTooLarge, BadProcfile, DiskFull.
     """
     id_ = uuid.uuid4()
-    folder = parts.home / "apps" / str(app.id) / "slugs" / str(id_)
+    folder = slugs_folder(parts, app.id) / str(id_)
     folder.parent.mkdir(parents=True, exist_ok=True)
     archive = folder.with_suffix(".tar.gz")
     try:
-        checksum = await _save(chunks, archive)
-        await asyncio.to_thread(_unpack, archive, folder)
+        checksum = await _save(chunks, archive, parts.archive_limits)
+        _compare(checksum, sha256)
+        size = await _unpack(archive, folder, parts.archive_limits)
         types = parse_procfile(_read_procfile(folder))
-        size = await asyncio.to_thread(_open_to_dynos, folder)
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        discard(folder)
         raise
     finally:
         archive.unlink(missing_ok=True)
     pairs = [[type_, command] for type_, command in types.items()]
     return Slug(id_, app.id, pairs, str(folder), size, checksum, app.updated_at)
+
+
+def slugs_folder(parts: Parts, app_id: uuid.UUID) -> Path:
+    return parts.home / "apps" / str(app_id) / "slugs"
+
+
+def discard(folder: Path) -> None:
+    """Remove code that never became a release."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+async def clear_abandoned(scope: Scope, app: App) -> None:
+    """Remove what a control plane that was killed in the middle of a deploy has left."""
+    known = set(await query.values(scope.db, "slugs.directories", app_id=app.id))
+    folder = slugs_folder(scope.parts, app.id)
+    for path in folder.iterdir() if folder.exists() else ():
+        if str(path) in known or time.time() - path.lstat().st_mtime < ABANDONED_S:
+            continue
+        if path.is_dir():
+            discard(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 async def deploy(scope: Scope, app: App, received: Slug, description: str | None) -> RunRow | None:
@@ -63,46 +88,48 @@ async def deploy(scope: Scope, app: App, received: Slug, description: str | None
     return await release(scope, app.id, description or f"Deploy {slug.checksum[:8]}", slug=slug)
 
 
-async def _save(chunks: AsyncIterator[bytes], archive: Path) -> str:
+async def _save(chunks: AsyncIterator[bytes], archive: Path, limits: ArchiveLimits) -> str:
     seen, digest = 0, hashlib.sha256()
-    with archive.open("wb") as file:
-        async for chunk in chunks:
-            seen += len(chunk)
-            if seen > LARGEST_BYTES:
-                raise BadRequest("The archive is too large.", why=f"{LARGEST_BYTES} bytes are allowed.")
-            digest.update(chunk)
-            file.write(chunk)
+    try:
+        with archive.open("wb") as file:
+            async for chunk in chunks:
+                seen += len(chunk)
+                if seen > limits.packed_bytes:
+                    raise ArchiveTooLarge(
+                        f"It has more than {limits.packed_bytes} bytes.",
+                        fix="Leave files out with a .slugignore, or raise CHANGEOVER_DEPLOY_PACKED_BYTES on the server.",
+                    )
+                digest.update(chunk)
+                file.write(chunk)
+    except OSError as error:
+        if error.errno not in SPACE_ERRORS:
+            raise
+        raise disk_is_full(archive.parent) from None
     return digest.hexdigest()
 
 
-def _unpack(archive: Path, folder: Path) -> None:
+def _compare(checksum: str, sha256: bytes | None) -> None:
+    if sha256 is not None and checksum != sha256.hex():
+        raise BadArchive("It is not what its sender packed: the SHA-256 digest differs.")
+
+
+async def _unpack(archive: Path, folder: Path, limits: ArchiveLimits) -> int:
+    """In a thread, which has ended when this returns: nothing is written after a cancellation."""
+    given_up = threading.Event()
+    unpacking = asyncio.ensure_future(asyncio.to_thread(unpack, archive, folder, limits, given_up))
     try:
-        with tarfile.open(archive, "r:gz") as packed:
-            packed.extractall(folder, filter="data")
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise BadRequest("The archive can't be unpacked.", why=str(error), fix="Send a tar.gz of the folder.") from None
+        return await asyncio.shield(unpacking)
+    except asyncio.CancelledError:
+        given_up.set()
+        await asyncio.wait([unpacking])
+        raise
 
 
 def _read_procfile(folder: Path) -> str:
+    """Not through a link: we may read more than the app may."""
     file = folder / "Procfile"
-    if not file.is_file():
-        raise BadRequest(
-            "The code has no Procfile.", why="It says which processes an app has.",
-            fix="Write one, such as `web: python app.py`, into the folder that you deploy.",
-        )  # fmt: skip
+    if not file.is_file() or file.is_symlink():
+        raise BadProcfile(None, "The code has no Procfile, which says what processes the app has.")
+    if file.stat().st_size > PROCFILE_BYTES:
+        raise BadProcfile(None, f"It has more than {PROCFILE_BYTES} bytes.")
     return file.read_text(errors="replace")
-
-
-def _open_to_dynos(folder: Path) -> int:
-    """Readable by the user whom dynos run as; how many bytes it has."""
-    folder.chmod(0o755)
-    total = 0
-    for path in folder.rglob("*"):
-        if path.is_symlink():
-            continue
-        if path.is_dir():
-            path.chmod(0o755)
-        else:
-            total += path.stat().st_size
-            path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
-    return total

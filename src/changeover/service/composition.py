@@ -20,6 +20,7 @@ from changeover.platform.catalogue import Catalogue
 from changeover.platform.scope import Parts
 from changeover.platform.secrets import Cipher
 from changeover.platform.transfers.bucket import Bucket
+from changeover.platform.unpacking import ArchiveLimits
 from changeover.platform.workflows import workflows as platform_workflows
 from changeover.runs.run import Workflow
 from changeover.runs.ticks import Ticks
@@ -57,6 +58,7 @@ def make_parts(places: Places, settings: Settings, ticks: Ticks) -> Parts:
         router=CaddyRouter(router_places(places)),
         ca_certificate=authority.ensure(),
         bucket=Bucket(settings.bucket or places.backups.as_uri(), endpoint=settings.bucket_endpoint),
+        archive_limits=ArchiveLimits(settings.deploy_packed_bytes, settings.deploy_unpacked_bytes),
         bucket_endpoint=settings.bucket_endpoint,
         installations=settings.installations,
     )

@@ -14,3 +14,6 @@ SELECT slugs.* FROM releases JOIN slugs ON slugs.id = releases.slug_id
 
 -- name: any
 SELECT EXISTS (SELECT FROM slugs);
+
+-- name: directories
+SELECT directory FROM slugs WHERE app_id = %(app_id)s;
