@@ -17,13 +17,13 @@ from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from changeover.errors import BadSetting, NoAnswer, NotRunning, Reported, Unauthorized
+from changeover.loopback import is_loopback
 from changeover.settings import Settings
 
 if TYPE_CHECKING:
     import ssl
 
 ACCEPT = "application/vnd.heroku+json; version=3"
-LOOPBACK = ("localhost", "::1")
 IDLE_S = 2.0
 """Longer than this and the server may just be closing the connection: a new one is opened before anything is sent."""
 UPLOAD_S = 600.0
@@ -294,7 +294,7 @@ def _refuse_open_wire(url: str) -> None:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise BadSetting("CHANGEOVER_URL", url, wants="an address such as http://127.0.0.1:5000")
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK and not parts.hostname.startswith("127."):
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise BadSetting("CHANGEOVER_URL", url, wants="https for any host but this one, because it carries your token")
 
 

@@ -45,6 +45,8 @@ class Settings:
     """CHANGEOVER_MAX_DATABASES: how many servers this host runs at most before it calls itself full."""
     frozen_after_s: int
     """CHANGEOVER_FROZEN_AFTER: seconds without progress after which a process of ours is replaced."""
+    trusted_proxies: tuple[str, ...]
+    """CHANGEOVER_TRUSTED_PROXIES: addresses and networks of proxies in front of the router and the API, separated by ','."""
     deploy_packed_bytes: int
     """CHANGEOVER_DEPLOY_PACKED_BYTES: how large the archive of a deploy may be."""
     deploy_unpacked_bytes: int
@@ -73,6 +75,7 @@ class Settings:
             or None,
             max_databases=_whole("CHANGEOVER_MAX_DATABASES", env.get("CHANGEOVER_MAX_DATABASES") or "100"),
             frozen_after_s=_whole("CHANGEOVER_FROZEN_AFTER", env.get("CHANGEOVER_FROZEN_AFTER") or "60"),
+            trusted_proxies=_networks(env, "CHANGEOVER_TRUSTED_PROXIES"),
             deploy_packed_bytes=_number(env, "CHANGEOVER_DEPLOY_PACKED_BYTES", 500_000_000),
             deploy_unpacked_bytes=_number(env, "CHANGEOVER_DEPLOY_UNPACKED_BYTES", 500_000_000),
         )
@@ -88,6 +91,19 @@ def client_files() -> tuple[list[Path], Path]:
     folder = Path(os.environ.get("PGSYSCONFDIR") or "/etc/postgresql-common")
     own = Path(os.environ.get("PGSERVICEFILE") or Path.home() / ".pg_service.conf")
     return [own, folder / "pg_service.conf"], Path(os.environ.get("PGPASSFILE") or Path.home() / ".pgpass")
+
+
+def _networks(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """In the form that `ipaddress` writes; one address is a network of one."""
+    if not env.get(name):
+        return ()
+    import ipaddress  # noqa: PLC0415 - the CLI starts without it
+
+    words = [word for word in env[name].replace(",", " ").split() if word]
+    try:
+        return tuple(str(ipaddress.ip_network(word, strict=False)) for word in words)
+    except ValueError as error:
+        raise BadSetting(name, env[name], wants=f"addresses or networks such as 10.0.0.0/8 ({error})") from None
 
 
 def _number(env: Mapping[str, str], name: str, default: int) -> int:

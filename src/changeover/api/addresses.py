@@ -1,12 +1,59 @@
-"""Absolute addresses that answers carry, as their reader reaches us: also through a forwarder on his own machine."""
+"""Absolute addresses that answers carry, as their reader reaches us, and the address that a request came from."""
 
 from __future__ import annotations
 
+import ipaddress
+import re
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
 from fastapi import Request
+
+from changeover.api.desk import desk_of
+from changeover.loopback import is_loopback
+
+HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
 
 
 def absolute(request: Request, path: str) -> str:
-    """`path` has no leading slash. A forwarder says in X-Forwarded-Host and -Proto how it is reached itself."""
-    host = request.headers.get("x-forwarded-host") or request.headers.get("host") or request.url.netloc
-    scheme = request.headers.get("x-forwarded-proto") or request.url.scheme
-    return f"{scheme}://{host}/{path}"
+    """`path` has no leading slash.
+
+    X-Forwarded-Host and -Proto count when a trusted proxy sends them, or when they name the caller's own machine: there
+    `changeover proxy` forwards to us.
+    """
+    forwarded, scheme = request.headers.get("x-forwarded-host", ""), request.headers.get("x-forwarded-proto", "")
+    is_usable = HOST.fullmatch(forwarded) is not None and scheme in ("http", "https")
+    if is_usable and (_is_trusted(request, _peer(request)) or is_loopback(urlsplit(f"//{forwarded}").hostname or "")):
+        return f"{scheme}://{forwarded}/{path}"
+    host = request.headers.get("host", "")
+    return f"{request.url.scheme}://{host if HOST.fullmatch(host) else _served_at(request)}/{path}"
+
+
+def client_address(request: Request) -> str:
+    """Who asks: the peer, or the last address in X-Forwarded-For that no trusted proxy has."""
+    hops = [hop.strip() for value in request.headers.getlist("x-forwarded-for") for hop in value.split(",")]
+    address = _peer(request)
+    while hops and _is_trusted(request, address):
+        address = hops.pop()
+    return address
+
+
+def _peer(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+def _served_at(request: Request) -> str:
+    host, port = request.scope["server"]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _is_trusted(request: Request, address: str) -> bool:
+    return is_in(address, desk_of(request).parts.trusted_proxies)
+
+
+def is_in(address: str, networks: Sequence[str]) -> bool:
+    try:
+        known = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(known in ipaddress.ip_network(network) for network in networks)

@@ -18,6 +18,7 @@ from changeover.cli.official import exports
 from changeover.cli.session import Session, command
 from changeover.client import Client, Endpoint
 from changeover.errors import BadSetting, Misused
+from changeover.loopback import is_loopback
 
 
 @command()
@@ -58,7 +59,7 @@ def proxy(session: Session, *, url: str, listen: str, token: str | None, ca: str
 def loopback(listen: str) -> tuple[str, int]:
     """HOST and PORT. Raises BadSetting for any host but this machine: what arrives there is not encrypted."""
     host, _, port = listen.rpartition(":")
-    if not host.startswith("127.") or not port.isdigit() or int(port) > 65535:
+    if not is_loopback(host) or not port.isdigit() or int(port) > 65535:
         raise BadSetting("--listen", listen, wants="an address of this machine alone, such as 127.0.0.1:5000")
     return host, int(port)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 from uuid import UUID
 
 from changeover.errors import NotAvailable, NotFound
+from changeover.loopback import is_loopback
 from changeover.platform.scope import Parts
 from changeover.postgres.location import Location
 from changeover.store import query
@@ -57,10 +57,3 @@ def with_tls(host: str, parameters: dict[str, str]) -> dict[str, str]:
     if "sslmode" in parameters or is_loopback(host):
         return parameters
     return {**parameters, "sslmode": "require"}
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

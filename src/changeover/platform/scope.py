@@ -37,6 +37,8 @@ class Parts:
     router: Router
     bucket: Bucket
     archive_limits: ArchiveLimits
+    trusted_proxies: tuple[str, ...]
+    """Networks whose X-Forwarded headers count."""
     bucket_endpoint: str | None
     installations: tuple[Path, ...]
     """PostgreSQL installations beside those that are found without being told."""

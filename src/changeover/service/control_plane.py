@@ -39,6 +39,7 @@ async def serve(
             access_log=False,
             lifespan="off",
             server_header=False,
+            proxy_headers=False,  # it would believe every process of this host; see api/addresses.py
             timeout_graceful_shutdown=GRACE_S,
             h11_max_incomplete_event_size=64 * 1024,
             ssl_certfile=tls_cert,

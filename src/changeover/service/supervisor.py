@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from changeover.errors import AlreadyRunning, BadSetting, ChangeoverError, PortTaken, Reported, ServerFailed
+from changeover.loopback import is_loopback
 from changeover.service.child import Child
 from changeover.service.children import log_to
 from changeover.service.places import Places
@@ -55,7 +56,7 @@ class Listen:
         host, _, port = text.rpartition(":")
         if not host or not port.isdigit() or int(port) > 65535:
             raise BadSetting("--listen", text, wants="HOST:PORT, such as 127.0.0.1:5000 (port 0 picks a free one)")
-        if not (host == "localhost" or host.startswith("127.")) and not (tls_cert and tls_key):
+        if not is_loopback(host) and not (tls_cert and tls_key):
             raise BadSetting("--listen", text, wants="an address of loopback, or --tls-cert and --tls-key beside it")
         return cls("127.0.0.1" if host == "localhost" else host, int(port), tls_cert, tls_key)
 

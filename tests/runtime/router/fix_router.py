@@ -92,6 +92,11 @@ class RouterHome:
         finally:
             writer.close()
 
+    def trust(self, *networks: str) -> None:
+        """From the next `apply` on."""
+        self.router.leave()
+        self.router = CaddyRouter(self.places, trusted_proxies=networks)
+
     def new_control_plane(self) -> None:
         """The one that there was is gone; the next one has a router object of its own."""
         self.router.leave()

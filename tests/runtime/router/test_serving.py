@@ -9,7 +9,7 @@ import time
 from collections import Counter
 
 import pytest
-from tests.runtime.router.fix_router import RouterHome, others, read_answer, request, shop, unused_port
+from tests.runtime.router.fix_router import Answer, RouterHome, others, read_answer, request, shop, unused_port
 
 from changeover.runtime.router import Site
 
@@ -311,3 +311,106 @@ async def test_no_secret_of_a_request_is_logged(home: RouterHome) -> None:
         said += (home.places.logs / "caddy.log").read_text()
     assert json.loads(said.splitlines()[0])["app"] == "shop"
     assert "verysecret" not in said
+
+
+@pytest.mark.parametrize("host", ["SHOP.localhost", "shop.LocalHost:80", "shop.localhost.", "Shop.Localhost.:8080"])
+async def test_a_hostname_is_the_same_in_any_case_and_with_its_final_dot(home: RouterHome, host: str) -> None:
+    await home.router.apply((shop(await home.web_dyno("web.1")),))
+
+    heard = (await raw(home, f"GET / HTTP/1.1\r\nHost: {host}\r\nChangeover-Site-Host: other\r\n\r\n")).said["headers"]
+
+    assert heard["Host"] == host
+    assert "Changeover-Site-Host" not in heard
+
+
+@pytest.mark.parametrize(
+    "host", ["shop.localhost..", ".shop.localhost", "shop..localhost", "[::1]", "SHOP/../x", "xn--Shop"]
+)
+async def test_a_hostname_that_only_resembles_an_apps_is_refused(home: RouterHome, host: str) -> None:
+    await home.router.apply((shop(await home.web_dyno("web.1")),))
+
+    assert (await raw(home, f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")).status in (400, 404)
+
+
+async def test_two_host_headers_are_refused(home: RouterHome) -> None:
+    await home.router.apply((shop(await home.web_dyno("web.1")),))
+
+    assert (await raw(home, "GET / HTTP/1.1\r\nHost: shop.localhost\r\nHost: x.localhost\r\n\r\n")).status == 400
+
+
+async def test_an_absolute_request_goes_to_the_host_in_its_address(home: RouterHome) -> None:
+    await home.router.apply((shop(await home.web_dyno("web.1")),))
+
+    answer = await raw(home, "GET http://Shop.localhost/ HTTP/1.1\r\nHost: other.localhost\r\n\r\n")
+
+    assert answer.said["headers"]["Host"] == "Shop.localhost"
+
+
+CLAIMED = {
+    "X-Forwarded-For": "6.6.6.6", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "shop.example", "Forwarded": "for=6.6.6.6",
+    "X-Forwarded-Port": "444", "X-Real-Ip": "6.6.6.6", "X-Forwarded-Ssl": "on", "X_Forwarded_For": "6.6.6.6",
+}  # fmt: skip
+
+
+async def claims(home: RouterHome, host: str = "shop.localhost", **more: str) -> dict[str, str]:
+    """What the app hears when a client makes all these claims."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in (CLAIMED | more).items())
+    heard: dict[str, str] = (await raw(home, f"GET / HTTP/1.1\r\nHost: {host}\r\n{lines}\r\n")).said["headers"]
+    return heard
+
+
+@pytest.mark.parametrize("connection", ["close", "X-Forwarded-For, X-Forwarded-Port"])
+async def test_what_a_client_claims_about_itself_is_not_believed(home: RouterHome, connection: str) -> None:
+    await home.router.apply((shop(await home.web_dyno("web.1")),))
+
+    heard = await claims(home, Connection=connection)
+
+    assert heard["X-Forwarded-For"] == "127.0.0.1"
+    assert (heard["X-Forwarded-Proto"], heard["X-Forwarded-Host"]) == ("http", "shop.localhost")
+    assert heard["X-Forwarded-Port"] == str(home.address.port)
+    assert heard.keys() & {"Forwarded", "X-Real-Ip", "X-Forwarded-Ssl", "X_Forwarded_For", "X_forwarded_for"} == set()
+
+
+async def test_the_forwarded_port_is_the_one_that_the_client_used(home: RouterHome) -> None:
+    await home.router.apply((shop(await home.web_dyno("web.1")),))
+
+    assert (await claims(home, "shop.localhost:8080"))["X-Forwarded-Port"] == "8080"
+
+
+async def test_what_a_trusted_proxy_says_is_passed_on(home: RouterHome) -> None:
+    home.trust("127.0.0.0/8", "10.0.0.0/8")
+    await home.router.apply((shop(await home.web_dyno("web.1")),))
+
+    heard = await claims(home)
+    chain = await claims(home, **{"X-Forwarded-For": "6.6.6.6, 7.7.7.7, 10.1.1.1"})
+
+    assert heard["X-Forwarded-For"] == "6.6.6.6, 127.0.0.1"
+    assert (heard["X-Forwarded-Proto"], heard["X-Forwarded-Host"]) == ("https", "shop.example")
+    assert heard["X-Forwarded-Port"] == "444"
+    assert chain["X-Forwarded-For"] == "6.6.6.6, 7.7.7.7, 10.1.1.1, 127.0.0.1"
+
+
+async def test_another_proxy_than_the_trusted_one_is_not_believed(home: RouterHome) -> None:
+    home.trust("127.0.0.2/32")
+    await home.router.apply((shop(await home.web_dyno("web.1")),))
+
+    heard = await claims(home)
+
+    assert (heard["X-Forwarded-For"], heard["X-Forwarded-Port"]) == ("127.0.0.1", str(home.address.port))
+
+
+async def test_a_trusted_proxy_that_names_no_port_has_that_of_its_scheme(home: RouterHome) -> None:
+    home.trust("127.0.0.1/32")
+    await home.router.apply((shop(await home.web_dyno("web.1")),))
+
+    assert (await claims(home, **{"X-Forwarded-Port": ""}))["X-Forwarded-Port"] == "443"
+
+
+async def raw(home: RouterHome, head: str) -> Answer:
+    """A request as it is written, on a connection of its own."""
+    reader, writer = await asyncio.open_connection(home.address.host, home.address.port)
+    try:
+        writer.write(head.encode())
+        return await read_answer(reader)
+    finally:
+        writer.close()

@@ -20,6 +20,7 @@ from obstore.store import LocalStore, S3Store
 
 from changeover.errors import BadSetting, DiskFull
 from changeover.errors.transfers import BackupGone, BucketMissing, BucketRefused, BucketUnreachable
+from changeover.loopback import is_loopback
 
 PART_BYTES, MOST_PARTS = 8 * 2**20, 9_000
 READ_BYTES = 2**20
@@ -174,5 +175,4 @@ def said(failure: Exception) -> str:
 
 def _is_on_this_host(endpoint: str | None) -> bool:
     """Without TLS on loopback only: a dump is all that a database knows."""
-    host = urlsplit(endpoint or "").hostname or ""
-    return host == "localhost" or host.startswith("127.") or host == "::1"
+    return is_loopback(urlsplit(endpoint or "").hostname or "")

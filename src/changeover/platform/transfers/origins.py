@@ -20,6 +20,7 @@ from uuid import UUID
 
 from changeover.errors import InvalidParams
 from changeover.errors.transfers import BackupGone, BucketRefused, BucketUnreachable
+from changeover.loopback import is_loopback
 from changeover.platform.transfers.bucket import READ_BYTES, Bucket
 from changeover.platform.transfers.dumping import SourceFacts, dumping
 from changeover.postgres.location import Location
@@ -144,7 +145,7 @@ class FromDatabase:
 def _is_safe(url: str) -> bool:
     """A dump travels over https, or stays on this host."""
     parts = urlsplit(url)
-    return parts.scheme == "https" or (parts.scheme == "http" and (parts.hostname or "").startswith("127."))
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):

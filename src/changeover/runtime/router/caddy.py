@@ -33,8 +33,8 @@ ATTEMPTS = 5
 class CaddyRouter:
     """See `Router` for what each verb promises. One process of ours keeps it (`start`, `stop`); others may use the rest."""
 
-    def __init__(self, places: RouterPlaces) -> None:
-        self.places = places
+    def __init__(self, places: RouterPlaces, *, trusted_proxies: tuple[str, ...] = ()) -> None:
+        self.places, self._trusted_proxies = places, trusted_proxies
         self._admin = AdminApi(places.socket)
         self._turn = asyncio.Lock()
         self._lanes = Lanes(places)
@@ -60,7 +60,7 @@ class CaddyRouter:
                 return here
             await self._end()  # none runs, or it does not answer, or it listens elsewhere
             listener = self._listener_at(asked, here)
-            self._write(configuration(self._room(), self.places))
+            self._write(self._configuration(self._room()))
             program = await asyncio.to_thread(usable_caddy, self.places)
             await asyncio.to_thread(start_caddy, program, listener, self.places)
             await self._until_it_answers()
@@ -129,9 +129,12 @@ class CaddyRouter:
             lanes = self._lanes.settle(sites, slots=room.slots)
             return await self._bring_in_force(room.grown(apps=lanes, dynos=0))
 
+    def _configuration(self, room: Room) -> Json:
+        return configuration(room, self.places, self._trusted_proxies)
+
     async def _bring_in_force(self, room: Room) -> bool:
         """Hardly ever anything to do: when there is no room for another app, or another changeover configures otherwise."""
-        wanted = configuration(room, self.places)
+        wanted = self._configuration(room)
         for _ in range(ATTEMPTS):
             running = await self._admin.running()
             if running.config == wanted:

@@ -7,6 +7,7 @@ leads to (slots), maintenance, the pages. It looks at them for each request; a c
 
 from __future__ import annotations
 
+import string
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,12 @@ SERVER = "apps"
 KNOWN = "known-hosts"
 INHERITED = "fd/0"
 NO_DYNOS = "no web dynos"
+SITE_HOST = "Changeover-Site-Host"
+CLAIMS = (
+    "Forwarded", "X-Forwarded*", "X_Forwarded*", "X-Real-Ip", "X-Client-Ip", "X-Cluster-Client-Ip", "True-Client-Ip",
+    "X-Original-Host", "X-Url-Scheme", "Front-End-Https",
+)  # fmt: skip
+"""Headers in which a proxy says who asked, and how; of the ones with `_` some servers make the same variable."""
 PAGE_HEADERS = {
     "Content-Type": ["text/html; charset=utf-8"],
     "Cache-Control": ["no-store"],
@@ -47,8 +54,8 @@ class Room:
         return Room(lanes, slots)
 
 
-def configuration(room: Room, places: RouterPlaces) -> Json:
-    """The whole of it."""
+def configuration(room: Room, places: RouterPlaces, trusted_proxies: tuple[str, ...] = ()) -> Json:
+    """The whole of it. `trusted_proxies`: networks whose X-Forwarded headers count."""
     server = {
         "listen": [INHERITED],
         "protocols": ["h1"],
@@ -56,9 +63,12 @@ def configuration(room: Room, places: RouterPlaces) -> Json:
         "read_header_timeout": "30s",
         "max_header_bytes": 64 * 1024,
         "logs": {"default_logger_name": SERVER},
+        **_trust(trusted_proxies),
         "routes": [
             _draining_route(places),
             *_request_id_routes(),
+            *_forwarded_routes(trusted_proxies),
+            *_host_routes(),
             _known_host_route(room, places),
             _unknown_host_route(),
         ],
@@ -111,6 +121,62 @@ def _request_id_routes() -> list[Json]:
     ]
 
 
+def _trust(proxies: tuple[str, ...]) -> Json:
+    """Whose X-Forwarded-For is read, from the right; the first address that is not trusted is the client."""
+    source = {"source": "static", "ranges": list(proxies)}
+    return {"trusted_proxies": source, "trusted_proxies_strict": 1} if proxies else {}
+
+
+def _forwarded_routes(trusted_proxies: tuple[str, ...]) -> list[Json]:
+    """What a client claims about itself is removed, unless a trusted proxy says it.
+
+    The port is that of the Host header, else where the connection arrived; a trusted proxy's word comes first. Caddy sets
+    X-Forwarded-For, -Proto and -Host by the same rule.
+    """
+    is_trusted = {"remote_ip": {"ranges": list(trusted_proxies)}}
+    claims = {"handler": "headers", "request": {"delete": list(CLAIMS)}}
+    own = {"handler": "vars", "forwarded_port": "{http.request.local.port}"}
+    in_host = {"Host": {"name": "host_port", "pattern": ":[0-9]{1,5}$"}}
+    given = {"X-Forwarded-Port": {"name": "given_port", "pattern": "^[0-9]{1,5}$"}}
+    routes: list[Json] = [
+        {"match": [{"not": [is_trusted]}] if trusted_proxies else [{}], "handle": [claims]},
+        {"handle": [own]},
+        {"match": [{"header_regexp": in_host}], "handle": [_forwarded_port("{http.request.port}")]},
+    ]
+    if trusted_proxies:
+        https = {**is_trusted, "header": {"X-Forwarded-Proto": ["https"]}}
+        routes += [
+            {"match": [https], "handle": [_forwarded_port("443")]},
+            {
+                "match": [{**is_trusted, "header_regexp": given}],
+                "handle": [_forwarded_port("{http.request.header.X-Forwarded-Port}")],
+            },
+        ]
+    return routes
+
+
+def _forwarded_port(value: str) -> Json:
+    return {"handler": "vars", "forwarded_port": value}
+
+
+def _host_routes() -> list[Json]:
+    """The host that names the app: in lower case, and without the dot that may end it. The app sees it as it was sent.
+
+    Caddy has no function for this. It can replace in headers, so the name travels through one of ours.
+    """
+    plain = {"handler": "vars", "site_host": "{http.request.host}"}
+    unusual = {"Host": {"name": "unusual_host", "pattern": "[A-Z]|\\.(:[0-9]*)?$"}}
+    lower = [{"search": letter, "replace": letter.lower()} for letter in string.ascii_uppercase]
+    changes = {SITE_HOST: [*lower, {"search_regexp": "\\.$", "replace": ""}]}
+    normalized = [
+        {"handler": "headers", "request": {"set": {SITE_HOST: ["{http.request.host}"]}}},
+        {"handler": "headers", "request": {"replace": changes}},
+        {"handler": "vars", "site_host": f"{{http.request.header.{SITE_HOST}}}"},
+        {"handler": "headers", "request": {"delete": [SITE_HOST]}},
+    ]
+    return [{"handle": [plain]}, {"match": [{"header_regexp": unusual}], "handle": normalized}]
+
+
 def _unknown_host_route() -> Json:
     headers = {"Content-Type": PAGE_HEADERS["Content-Type"], "Cache-Control": ["no-store"]}
     answer = {"handler": "static_response", "status_code": 404, "headers": headers, "body": NO_SUCH_APP}
@@ -126,7 +192,7 @@ def _known_host_route(room: Room, places: RouterPlaces) -> Json:
     not_yet = {"handle": [{"handler": "error", "error": "no such lane", "status_code": "503"}]}
     return {
         "@id": KNOWN,
-        "match": [{"file": {"root": str(places.hosts), "try_files": ["/{http.request.host}/*"]}}],
+        "match": [{"file": {"root": str(places.hosts), "try_files": ["/{http.vars.site_host}/*"]}}],
         "terminal": True,
         "handle": [
             {"handler": "map", "source": source, "destinations": ["{lane_number}"], "mappings": [number]},
@@ -201,7 +267,7 @@ def _proxy(lane: Path, room: Room) -> Json:
                 "set": {
                     "X-Request-Id": ["{http.vars.request_id}"],
                     "X-Request-Start": ["{time.now.unix_ms}"],
-                    "X-Forwarded-Port": ["{http.request.port}"],
+                    "X-Forwarded-Port": ["{http.vars.forwarded_port}"],
                 }
             }
         },
