@@ -173,6 +173,7 @@ class ControlPlane:
             port=5432,
             user="changeover",
             dbname="changeover",
+            options="-c search_path=state,public",
             autocommit=True,
         )
 

@@ -19,6 +19,7 @@ from changeover.postgres.connect import connect
 from changeover.postgres.installations import Installation, find_installations, newest_with_tls
 from changeover.service.places import Places
 from changeover.settings import Settings
+from changeover.store.migrate import with_search_path
 
 DATABASE = "changeover"
 PORT = 5432
@@ -46,8 +47,9 @@ class State:
     def conninfo(self) -> dict[str, str]:
         if self._settings.state_url is not None:
             found = conninfo_to_dict(self._settings.state_url)
-            return {"dbname": DATABASE, **{key: str(value) for key, value in found.items()}}
-        return {"host": str(self._places.state_sockets), "port": str(PORT), "user": SUPERUSER, "dbname": DATABASE}
+            return with_search_path({"dbname": DATABASE, **{key: str(value) for key, value in found.items()}})
+        where = {"host": str(self._places.state_sockets), "port": str(PORT), "user": SUPERUSER, "dbname": DATABASE}
+        return with_search_path(where)
 
     def cluster(self) -> Cluster:
         """Raises InstallationGone when the PostgreSQL that made its data directory is no longer there."""

@@ -1,4 +1,8 @@
-"""Brings a state database to this version's schema: our numbered migrations, by yoyo."""
+"""Brings a state database to this version's schema: our numbered migrations, by yoyo.
+
+A table of ours lives in the schema `state`. What `public` has under the same name is a view for the previous version,
+with the columns that it knows; migrations leave those views alone. yoyo's own tables stay in `public`, where both find them.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,31 @@ from importlib import resources
 from urllib.parse import quote
 
 import yoyo
+from yoyo.backends import DatabaseBackend
+from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
+from yoyo.connections import parse_uri
+
+SEARCH_PATH = "state,public"
+
+
+def with_search_path(conninfo: dict[str, str]) -> dict[str, str]:
+    """What a connection to the state needs in order to find this version's tables."""
+    return {**conninfo, "options": f"{conninfo.get('options', '')} -c search_path={SEARCH_PATH}".strip()}
+
+
+class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo is untyped
+    def copy(self) -> DatabaseBackend:
+        """The connection that runs one migration: new tables go into `state`, and old names mean tables."""
+        own: DatabaseBackend = super().copy()
+        own.execute(f"SET search_path = {SEARCH_PATH}")
+        return own
 
 
 def migrate(conninfo: dict[str, str]) -> None:
     """Apply what is missing; repeatable, and exclusive by yoyo's own lock. Synchronous: it runs before anything serves."""
     with resources.as_file(resources.files("changeover.store") / "migrations") as folder:
-        backend = yoyo.get_backend(_yoyo_url(conninfo))
+        backend = _Backend(parse_uri(_yoyo_url(conninfo)), "_yoyo_migration")
+        backend.init_database()
         try:
             migrations = yoyo.read_migrations(str(folder))
             with backend.lock():
@@ -21,6 +44,6 @@ def migrate(conninfo: dict[str, str]) -> None:
 
 
 def _yoyo_url(conninfo: dict[str, str]) -> str:
-    where = {k: v for k, v in conninfo.items() if k != "dbname"}
+    where = {k: v for k, v in conninfo.items() if k not in ("dbname", "options")}
     query = "&".join(f"{k}={quote(str(v), safe='')}" for k, v in where.items())
     return f"postgresql+psycopg:///{quote(conninfo['dbname'])}?{query}"

@@ -1,10 +1,14 @@
 """Runs the named statements of `sql/`; each value is a parameter, each row becomes a dataclass.
 
 A file `sql/apps.sql` holds statements headed `-- name: find`; here they are called `apps.find`.
+
+No statement says `*`: a later version may add columns that this one has no field for. `{columns}` stands for the fields of
+the row class, `{apps.columns}` for the same qualified by a table, `{teams.columns but role}` for all except those named.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import re
 from collections.abc import Sequence
@@ -16,6 +20,8 @@ from psycopg.rows import class_row, scalar_row
 
 Row = TypeVar("Row")
 Db = AsyncConnection[Any]
+
+_COLUMNS = re.compile(r"\{(?:(?P<table>\w+)\.)?columns(?: but (?P<others>[\w, ]+))?\}")
 
 
 @functools.cache
@@ -32,10 +38,25 @@ def statement(name: str) -> LiteralString:
     return _statements(file)[wanted]
 
 
+def reading(cls: type[Any], name: str) -> LiteralString:
+    """The text of a statement that reads exactly the fields of `cls`."""
+    return _reading(tuple(field.name for field in dataclasses.fields(cls)), name)
+
+
+@functools.cache
+def _reading(fields: tuple[str, ...], name: str) -> LiteralString:
+    def columns(marker: re.Match[str]) -> str:
+        others = re.findall(r"\w+", marker["others"] or "")
+        prefix = f"{marker['table']}." if marker["table"] else ""
+        return ", ".join(f'{prefix}"{field}"' for field in fields if field not in others)
+
+    return _COLUMNS.sub(columns, statement(name))
+
+
 async def one(db: Db, cls: type[Row], name: str, /, **values: Any) -> Row | None:
     """The first row, or None."""
     async with db.cursor(row_factory=class_row(cls)) as cursor:
-        await cursor.execute(statement(name), values)
+        await cursor.execute(reading(cls, name), values)
         return await cursor.fetchone()
 
 
@@ -50,7 +71,7 @@ async def only(db: Db, cls: type[Row], name: str, /, **values: Any) -> Row:
 async def rows(db: Db, cls: type[Row], name: str, /, **values: Any) -> Sequence[Row]:
     """All rows."""
     async with db.cursor(row_factory=class_row(cls)) as cursor:
-        await cursor.execute(statement(name), values)
+        await cursor.execute(reading(cls, name), values)
         return await cursor.fetchall()
 
 

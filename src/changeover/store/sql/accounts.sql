@@ -1,40 +1,40 @@
 -- name: add
-INSERT INTO accounts (email, is_operator) VALUES (%(email)s, %(is_operator)s) RETURNING *;
+INSERT INTO accounts (email, is_operator) VALUES (%(email)s, %(is_operator)s) RETURNING {columns};
 
 -- name: find
-SELECT * FROM accounts WHERE lower(email) = lower(%(key)s) OR id::text = %(key)s;
+SELECT {columns} FROM accounts WHERE lower(email) = lower(%(key)s) OR id::text = %(key)s;
 
 -- name: operator
-SELECT * FROM accounts WHERE is_operator;
+SELECT {columns} FROM accounts WHERE is_operator;
 
 -- name: by_token
-SELECT accounts.* FROM authorizations JOIN accounts ON accounts.id = authorizations.account_id
+SELECT {accounts.columns} FROM authorizations JOIN accounts ON accounts.id = authorizations.account_id
  WHERE token_hash = %(token_hash)s AND (expires_at IS NULL OR expires_at > now());
 
 -- name: by_authorization
-SELECT authorizations.* FROM authorizations WHERE token_hash = %(token_hash)s;
+SELECT {authorizations.columns} FROM authorizations WHERE token_hash = %(token_hash)s;
 
 -- name: authorizations
-SELECT * FROM authorizations WHERE account_id = %(account_id)s ORDER BY created_at, id;
+SELECT {columns} FROM authorizations WHERE account_id = %(account_id)s ORDER BY created_at, id;
 
 -- name: authorization
-SELECT * FROM authorizations WHERE id = %(id)s AND (account_id = %(account_id)s OR %(is_operator)s);
+SELECT {columns} FROM authorizations WHERE id = %(id)s AND (account_id = %(account_id)s OR %(is_operator)s);
 
 -- name: authorize
 INSERT INTO authorizations (account_id, description, scope, token_hash, token_hint, is_operator, expires_at)
 VALUES (%(account_id)s, %(description)s, %(scope)s, %(token_hash)s, %(token_hint)s, %(is_operator)s,
         now() + make_interval(secs => %(expires_in_s)s))
-RETURNING *;
+RETURNING {columns};
 
 -- name: renew_token
 UPDATE authorizations SET token_hash = %(token_hash)s, token_hint = %(token_hint)s, updated_at = now()
- WHERE id = %(id)s RETURNING *;
+ WHERE id = %(id)s RETURNING {columns};
 
 -- name: describe
-UPDATE authorizations SET description = %(description)s, updated_at = now() WHERE id = %(id)s RETURNING *;
+UPDATE authorizations SET description = %(description)s, updated_at = now() WHERE id = %(id)s RETURNING {columns};
 
 -- name: revoke
 DELETE FROM authorizations WHERE id = %(id)s;
 
 -- name: operator_authorization
-SELECT * FROM authorizations WHERE is_operator;
+SELECT {columns} FROM authorizations WHERE is_operator;

@@ -14,6 +14,6 @@ UPDATE servers SET address = %(address)s, port = %(port)s, parameters = %(parame
 UPDATE credentials SET user_name = %(user_name)s, password = %(password)s WHERE addon_id = %(addon_id)s AND name = 'default';
 
 -- name: of_identifier
-SELECT databases_seen.* FROM databases_seen JOIN servers ON servers.name = databases_seen.server_name
+SELECT {databases_seen.columns} FROM databases_seen JOIN servers ON servers.name = databases_seen.server_name
  WHERE servers.engine = 'external' AND servers.system_identifier = %(system_identifier)s AND database_name = %(database_name)s
  ORDER BY databases_seen.created_at;

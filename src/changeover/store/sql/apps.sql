@@ -1,5 +1,5 @@
 -- name: find
-SELECT * FROM apps_seen WHERE name = lower(%(key)s) OR id::text = %(key)s;
+SELECT {columns} FROM apps_seen WHERE name = lower(%(key)s) OR id::text = %(key)s;
 
 -- name: is_accessible
 -- The owner, a collaborator, or a member of the app's team.
@@ -9,7 +9,7 @@ SELECT EXISTS (SELECT FROM apps WHERE id = %(id)s AND owner_id = %(caller)s)
                 WHERE apps.id = %(id)s AND account_id = %(caller)s AND role IN ('admin', 'member'));
 
 -- name: visible
-SELECT * FROM apps_seen
+SELECT {columns} FROM apps_seen
  WHERE owner_id = %(caller)s
     OR id IN (SELECT app_id FROM collaborators WHERE account_id = %(caller)s)
     OR team_id IN (SELECT team_id FROM team_members WHERE account_id = %(caller)s AND role IN ('admin', 'member'))
@@ -17,10 +17,10 @@ SELECT * FROM apps_seen
  ORDER BY name;
 
 -- name: of_team
-SELECT * FROM apps_seen WHERE team_id = %(team_id)s ORDER BY name;
+SELECT {columns} FROM apps_seen WHERE team_id = %(team_id)s ORDER BY name;
 
 -- name: of_space
-SELECT * FROM apps_seen WHERE space_id = %(space_id)s ORDER BY name;
+SELECT {columns} FROM apps_seen WHERE space_id = %(space_id)s ORDER BY name;
 
 -- name: add
 INSERT INTO apps (name, owner_id, team_id, space_id, region, stack, is_locked, is_internally_routed)

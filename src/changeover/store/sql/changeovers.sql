@@ -5,11 +5,11 @@ VALUES (%(run_id)s, %(source_id)s, %(source_name)s, %(target_id)s, %(target_name
         %(go_at)s, %(keep_source_days)s, %(ends_sessions)s, %(prediction)s);
 
 -- name: find
-SELECT * FROM changeovers WHERE run_id = %(run_id)s;
+SELECT {columns} FROM changeovers WHERE run_id = %(run_id)s;
 
 -- name: recent
 -- The newest first; of those in `apps`, or all when it is null.
-SELECT changeovers.* FROM changeovers JOIN runs ON runs.id = run_id
+SELECT {changeovers.columns} FROM changeovers JOIN runs ON runs.id = run_id
  WHERE %(apps)s::text[] IS NULL OR runs.app = ANY (%(apps)s)
  ORDER BY run_id DESC LIMIT %(most)s;
 
@@ -26,7 +26,7 @@ UPDATE changeovers SET go_at = now(), first_attempt_at = NULL, remark = NULL,
 UPDATE changeovers SET go_at = NULL, first_attempt_at = NULL, remark = %(remark)s WHERE run_id = %(run_id)s;
 
 -- name: hold
-UPDATE changeovers SET held = %(held)s, held_at = now() WHERE run_id = %(run_id)s RETURNING *;
+UPDATE changeovers SET held = %(held)s, held_at = now() WHERE run_id = %(run_id)s RETURNING {columns};
 
 -- name: let_go
 UPDATE changeovers SET held = NULL WHERE run_id = %(run_id)s;
@@ -34,7 +34,7 @@ UPDATE changeovers SET held = NULL WHERE run_id = %(run_id)s;
 -- name: attempt
 UPDATE changeovers SET attempts = attempts + 1, first_attempt_at = coalesce(first_attempt_at, now())
  WHERE run_id = %(run_id)s
-RETURNING *;
+RETURNING {columns};
 
 -- name: arm
 UPDATE changeovers SET armed_mark = %(mark)s WHERE run_id = %(run_id)s;
@@ -56,10 +56,10 @@ UPDATE changeovers SET report = %(report)s WHERE run_id = %(run_id)s;
 
 -- name: moved_from
 -- The newest changeover that left this database behind.
-SELECT * FROM changeovers WHERE source_id = %(source_id)s AND switched_at IS NOT NULL ORDER BY run_id DESC LIMIT 1;
+SELECT {columns} FROM changeovers WHERE source_id = %(source_id)s AND switched_at IS NOT NULL ORDER BY run_id DESC LIMIT 1;
 
 -- name: sources_to_destroy
-SELECT changeovers.* FROM changeovers JOIN addons ON addons.id = source_id
+SELECT {changeovers.columns} FROM changeovers JOIN addons ON addons.id = source_id
  WHERE released_at + make_interval(days => keep_source_days) < now() AND addons.state = 'provisioned';
 
 -- name: latest_switches

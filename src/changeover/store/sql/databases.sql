@@ -3,13 +3,13 @@ INSERT INTO databases (addon_id, server_name, database_name, leader_id)
 VALUES (%(addon_id)s, %(server_name)s, %(database_name)s, %(leader_id)s);
 
 -- name: find
-SELECT * FROM databases_seen WHERE addon_id = %(addon_id)s;
+SELECT {columns} FROM databases_seen WHERE addon_id = %(addon_id)s;
 
 -- name: followers
-SELECT * FROM databases_seen WHERE leader_id = %(addon_id)s ORDER BY created_at, addon_name;
+SELECT {columns} FROM databases_seen WHERE leader_id = %(addon_id)s ORDER BY created_at, addon_name;
 
 -- name: at_address
-SELECT * FROM databases_seen WHERE address = %(address)s AND port = %(port)s AND database_name = %(database_name)s;
+SELECT {columns} FROM databases_seen WHERE address = %(address)s AND port = %(port)s AND database_name = %(database_name)s;
 
 -- name: stand_alone
 UPDATE databases SET leader_id = NULL, forked_from = %(forked_from)s WHERE addon_id = %(addon_id)s;
@@ -24,19 +24,19 @@ INSERT INTO credentials (addon_id, name, user_name, password, state)
 SELECT %(addon_id)s, name, user_name, password, state FROM credentials WHERE addon_id = %(leader_id)s;
 
 -- name: credentials
-SELECT * FROM credentials WHERE addon_id = %(addon_id)s ORDER BY name <> 'default', name;
+SELECT {columns} FROM credentials WHERE addon_id = %(addon_id)s ORDER BY name <> 'default', name;
 
 -- name: lock_servers
 LOCK TABLE servers IN SHARE ROW EXCLUSIVE MODE;
 
 -- name: servers
-SELECT * FROM servers WHERE host = %(host)s ORDER BY created_at, name;
+SELECT {columns} FROM servers WHERE host = %(host)s ORDER BY created_at, name;
 
 -- name: server
-SELECT * FROM servers WHERE name = %(name)s;
+SELECT {columns} FROM servers WHERE name = %(name)s;
 
 -- name: shared_with_room
-SELECT servers.* FROM servers
+SELECT {servers.columns} FROM servers
  WHERE host = %(host)s AND is_shared AND NOT is_retired AND address = %(address)s
    AND (SELECT count(*) FROM databases WHERE server_name = servers.name) < %(most)s
  ORDER BY created_at LIMIT 1;

@@ -1,5 +1,5 @@
 -- name: of_app
-SELECT * FROM formation WHERE app_id = %(app_id)s ORDER BY type <> 'web', type;
+SELECT {columns} FROM formation WHERE app_id = %(app_id)s ORDER BY type <> 'web', type;
 
 -- name: set
 INSERT INTO formation (app_id, type, quantity, size) VALUES (%(app_id)s, %(type)s, %(quantity)s, %(size)s)
@@ -12,13 +12,13 @@ UPDATE apps SET ports = %(ports)s WHERE id = %(app_id)s;
 SELECT unnest(ports) FROM apps UNION SELECT port FROM servers;
 
 -- name: all_apps
-SELECT * FROM apps_seen ORDER BY name;
+SELECT {columns} FROM apps_seen ORDER BY name;
 
 -- name: next_number
 SELECT nextval('dyno_runs');
 
 -- name: dynos
-SELECT * FROM dynos WHERE app_id = %(app_id)s ORDER BY name;
+SELECT {columns} FROM dynos WHERE app_id = %(app_id)s ORDER BY name;
 
 -- name: put_dyno
 INSERT INTO dynos (app_id, name, type, port, release, restarts, is_stopped)
@@ -46,7 +46,7 @@ SELECT pg_try_advisory_lock(hashtext('changeover.dynos'), hashtext(%(app_id)s ||
 SELECT pg_advisory_unlock(hashtext('changeover.dynos'), hashtext(%(app_id)s || %(group)s));
 
 -- name: web_dynos
-SELECT * FROM dynos WHERE port IS NOT NULL;
+SELECT {columns} FROM dynos WHERE port IS NOT NULL;
 
 -- name: runs_under_way
 -- Whatever starts or stops dynos of these apps just now.

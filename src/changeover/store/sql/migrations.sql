@@ -3,16 +3,16 @@ INSERT INTO migrations (run_id, mark, source_url, target_url, source_name, targe
 VALUES (%(run_id)s, %(mark)s, %(source_url)s, %(target_url)s, %(source_name)s, %(target_name)s, %(wish)s, %(hooks)s);
 
 -- name: find
-SELECT * FROM migrations WHERE run_id = %(run_id)s;
+SELECT {columns} FROM migrations WHERE run_id = %(run_id)s;
 
 -- name: unfinished
 -- Between those two databases, if there is one.
-SELECT migrations.* FROM migrations JOIN runs ON runs.id = run_id
+SELECT {migrations.columns} FROM migrations JOIN runs ON runs.id = run_id
  WHERE mark = %(mark)s AND runs.finished_at IS NULL;
 
 -- name: recent
 -- The newest first; those of one account, or all when it is null.
-SELECT migrations.* FROM migrations JOIN runs ON runs.id = run_id
+SELECT {migrations.columns} FROM migrations JOIN runs ON runs.id = run_id
  WHERE %(account_id)s::text IS NULL OR runs.input->>'account_id' = %(account_id)s
  ORDER BY run_id DESC LIMIT %(most)s;
 

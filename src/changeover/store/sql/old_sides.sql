@@ -1,6 +1,6 @@
 -- name: to_probe
 -- Changeovers whose source is there still, on this host, switched off.
-SELECT changeovers.* FROM changeovers
+SELECT {changeovers.columns} FROM changeovers
   JOIN addons ON addons.id = source_id AND addons.state = 'provisioned'
   JOIN databases ON databases.addon_id = source_id
   JOIN servers ON servers.name = databases.server_name
@@ -8,7 +8,7 @@ SELECT changeovers.* FROM changeovers
  ORDER BY run_id;
 
 -- name: find
-SELECT * FROM old_sides WHERE run_id = %(run_id)s;
+SELECT {columns} FROM old_sides WHERE run_id = %(run_id)s;
 
 -- name: put
 INSERT INTO old_sides (run_id, probed_at, finding, fenced_at, breach, breaches, read_until)

@@ -1,9 +1,9 @@
 -- name: of_addon
 -- First the one whose URL is given out.
-SELECT * FROM poolers WHERE addon_id = %(addon_id)s ORDER BY leads_since DESC, name;
+SELECT {columns} FROM poolers WHERE addon_id = %(addon_id)s ORDER BY leads_since DESC, name;
 
 -- name: of_host
-SELECT * FROM poolers WHERE host = %(host)s ORDER BY name;
+SELECT {columns} FROM poolers WHERE host = %(host)s ORDER BY name;
 
 -- name: is_in_a_pause
 -- A changeover has it in its hands, and starts it itself when it dies.

@@ -11,7 +11,7 @@ RETURNING id, version, (SELECT name FROM apps WHERE apps.id = app_id) AS app_nam
 UPDATE apps SET released_at = now(), updated_at = now() WHERE id = %(app_id)s;
 
 -- name: of_app
-SELECT releases.*, apps.name AS app_name, accounts.email,
+SELECT {releases.columns but app_name, email, is_current}, apps.name AS app_name, accounts.email,
        version = max(version) FILTER (WHERE status = 'succeeded') OVER () AS is_current
   FROM releases
   JOIN apps ON apps.id = releases.app_id
@@ -20,8 +20,8 @@ SELECT releases.*, apps.name AS app_name, accounts.email,
  ORDER BY version;
 
 -- name: find
-SELECT * FROM (
-    SELECT releases.*, apps.name AS app_name, accounts.email,
+SELECT {columns} FROM (
+    SELECT {releases.columns but app_name, email, is_current}, apps.name AS app_name, accounts.email,
            version = max(version) FILTER (WHERE status = 'succeeded') OVER () AS is_current
       FROM releases
       JOIN apps ON apps.id = releases.app_id
@@ -31,7 +31,7 @@ SELECT * FROM (
 
 -- name: current
 -- What dynos run: the newest that succeeded.
-SELECT releases.*, apps.name AS app_name, accounts.email, true AS is_current
+SELECT {releases.columns but app_name, email, is_current}, apps.name AS app_name, accounts.email, true AS is_current
   FROM releases
   JOIN apps ON apps.id = releases.app_id
   JOIN accounts ON accounts.id = releases.account_id
@@ -42,14 +42,14 @@ SELECT releases.*, apps.name AS app_name, accounts.email, true AS is_current
 UPDATE releases SET status = %(status)s, updated_at = now() WHERE id = %(id)s;
 
 -- name: by_output_key
-SELECT releases.*, apps.name AS app_name, accounts.email, false AS is_current
+SELECT {releases.columns but app_name, email, is_current}, apps.name AS app_name, accounts.email, false AS is_current
   FROM releases
   JOIN apps ON apps.id = releases.app_id
   JOIN accounts ON accounts.id = releases.account_id
  WHERE output_key = %(key)s;
 
 -- name: by_id
-SELECT releases.*, apps.name AS app_name, accounts.email, false AS is_current
+SELECT {releases.columns but app_name, email, is_current}, apps.name AS app_name, accounts.email, false AS is_current
   FROM releases
   JOIN apps ON apps.id = releases.app_id
   JOIN accounts ON accounts.id = releases.account_id
@@ -57,7 +57,7 @@ SELECT releases.*, apps.name AS app_name, accounts.email, false AS is_current
 
 -- name: reaching_dynos
 -- Runs that bring a release to an app's dynos; not those whose release phase has not ended, which may never get there.
-SELECT runs.* FROM runs JOIN releases ON releases.id::text = runs.input->>'release_id'
+SELECT {runs.columns} FROM runs JOIN releases ON releases.id::text = runs.input->>'release_id'
  WHERE runs.kind = 'release' AND runs.finished_at IS NULL
    AND releases.app_id = %(app_id)s AND releases.status = 'succeeded'
  ORDER BY runs.id;

@@ -1,13 +1,13 @@
 -- name: add
 INSERT INTO runs (kind, subject, app, host, input, status, step)
 VALUES (%(kind)s, %(subject)s, %(app)s, %(host)s, %(input)s, 'running', %(step)s)
-RETURNING *;
+RETURNING {columns};
 
 -- name: find
-SELECT * FROM runs WHERE id = %(id)s;
+SELECT {columns} FROM runs WHERE id = %(id)s;
 
 -- name: unfinished_of
-SELECT * FROM runs WHERE subject = %(subject)s AND finished_at IS NULL;
+SELECT {columns} FROM runs WHERE subject = %(subject)s AND finished_at IS NULL;
 
 -- name: progress
 -- How far it is, of the kinds that say so in bytes and things.
@@ -19,16 +19,16 @@ SELECT EXISTS (SELECT FROM runs WHERE finished_at IS NULL);
 
 -- name: latest_of
 -- By the name of its add-on, or by the id, which is all that who polls for one has.
-SELECT * FROM runs WHERE %(subject)s IN (subject, input->>'addon_id') ORDER BY id DESC LIMIT 1;
+SELECT {columns} FROM runs WHERE %(subject)s IN (subject, input->>'addon_id') ORDER BY id DESC LIMIT 1;
 
 -- name: recent
 -- The newest first; of one app, or of those in `apps`, or all when both are null.
-SELECT * FROM runs
+SELECT {columns} FROM runs
  WHERE (%(app)s::text IS NULL OR app = %(app)s) AND (%(apps)s::text[] IS NULL OR app = ANY (%(apps)s))
  ORDER BY id DESC LIMIT %(most)s;
 
 -- name: journal
-SELECT * FROM run_journal WHERE run_id = %(id)s ORDER BY id;
+SELECT {columns} FROM run_journal WHERE run_id = %(id)s ORDER BY id;
 
 -- name: try_lock
 -- One driver at a time; the lock dies with the connection, and so with its process.
@@ -49,11 +49,11 @@ SELECT runs.id FROM runs
 -- Raise the epoch: whoever drove this run before can't write any more.
 UPDATE runs SET epoch = epoch + 1, updated_at = now()
  WHERE id = %(id)s AND finished_at IS NULL
-RETURNING *;
+RETURNING {columns};
 
 -- name: hold
 -- Fences a transaction of a step: no row when somebody else has taken the run over.
-SELECT * FROM runs WHERE id = %(id)s AND epoch = %(epoch)s AND finished_at IS NULL FOR UPDATE;
+SELECT {columns} FROM runs WHERE id = %(id)s AND epoch = %(epoch)s AND finished_at IS NULL FOR UPDATE;
 
 -- name: is_cancelled
 SELECT is_cancelled FROM runs WHERE id = %(id)s;
@@ -63,35 +63,35 @@ SELECT is_cancelled FROM runs WHERE id = %(id)s;
 UPDATE runs SET step = %(step)s, status = %(status)s, waits_because = NULL, percent = NULL,
                 step_began_at = now(), updated_at = now()
  WHERE id = %(id)s AND epoch = %(epoch)s AND finished_at IS NULL
-RETURNING *;
+RETURNING {columns};
 
 -- name: wait
 UPDATE runs SET waits_because = %(because)s, percent = %(percent)s, updated_at = now(),
                 status = CASE status WHEN 'undoing' THEN status ELSE 'waiting' END
  WHERE id = %(id)s AND epoch = %(epoch)s AND finished_at IS NULL
-RETURNING *;
+RETURNING {columns};
 
 -- name: turn_back
 UPDATE runs SET status = 'undoing', error = %(error)s, waits_because = NULL, percent = NULL, updated_at = now()
  WHERE id = %(id)s AND epoch = %(epoch)s AND finished_at IS NULL
-RETURNING *;
+RETURNING {columns};
 
 -- name: finish
 UPDATE runs SET status = %(status)s, waits_because = NULL, percent = NULL, updated_at = now(), finished_at = now()
  WHERE id = %(id)s AND epoch = %(epoch)s AND finished_at IS NULL
-RETURNING *;
+RETURNING {columns};
 
 -- name: cancel
 -- No row for one that can't turn back any more.
 UPDATE runs SET is_cancelled = true, updated_at = now()
  WHERE subject = %(subject)s AND finished_at IS NULL AND NOT is_past_return
-RETURNING *;
+RETURNING {columns};
 
 -- name: pass_point_of_no_return
 -- No row for one that was taken over or cancelled: it must not pass.
 UPDATE runs SET is_past_return = true, updated_at = now()
  WHERE id = %(id)s AND epoch = %(epoch)s AND finished_at IS NULL AND NOT is_cancelled
-RETURNING *;
+RETURNING {columns};
 
 -- name: note
 INSERT INTO run_journal (run_id, epoch, step, event, detail)

@@ -2,21 +2,21 @@
 INSERT INTO schedulers (app_id, addon_id) SELECT app_id, id FROM addons WHERE id = %(addon_id)s;
 
 -- name: of_app
-SELECT * FROM schedulers WHERE app_id = %(app_id)s;
+SELECT {columns} FROM schedulers WHERE app_id = %(app_id)s;
 
 -- name: set_held
 UPDATE schedulers SET held_by = %(held_by)s WHERE app_id = %(app_id)s;
 
 -- name: jobs
-SELECT * FROM scheduled_jobs WHERE app_id = %(app_id)s ORDER BY id;
+SELECT {columns} FROM scheduled_jobs WHERE app_id = %(app_id)s ORDER BY id;
 
 -- name: job
-SELECT * FROM scheduled_jobs WHERE app_id = %(app_id)s AND id::text = %(key)s;
+SELECT {columns} FROM scheduled_jobs WHERE app_id = %(app_id)s AND id::text = %(key)s;
 
 -- name: add_job
 INSERT INTO scheduled_jobs (app_id, command, cron, size, next_at)
 VALUES (%(app_id)s, %(command)s, %(cron)s, %(size)s, %(next_at)s)
-RETURNING *;
+RETURNING {columns};
 
 -- name: remove_job
 DELETE FROM scheduled_jobs WHERE id = %(id)s;
@@ -28,7 +28,7 @@ UPDATE scheduled_jobs SET next_at = %(next_at)s WHERE id = %(id)s;
 UPDATE scheduled_jobs SET last_at = now(), last_dyno = %(dyno)s WHERE id = %(id)s;
 
 -- name: due
-SELECT scheduled_jobs.* FROM scheduled_jobs JOIN schedulers USING (app_id)
+SELECT {scheduled_jobs.columns} FROM scheduled_jobs JOIN schedulers USING (app_id)
  WHERE next_at <= now() AND held_by IS NULL
  ORDER BY next_at, id;
 
@@ -37,7 +37,7 @@ SELECT scheduled_jobs.* FROM scheduled_jobs JOIN schedulers USING (app_id)
 UPDATE scheduled_jobs SET next_at = %(next_at)s
  WHERE id = %(id)s AND next_at = %(due_at)s
    AND EXISTS (SELECT FROM schedulers WHERE app_id = scheduled_jobs.app_id AND held_by IS NULL)
-RETURNING *;
+RETURNING {columns};
 
 -- name: seconds_until_next
 SELECT extract(epoch FROM min(next_at) - clock_timestamp())::float

@@ -1,14 +1,14 @@
 -- name: add
 INSERT INTO slugs (id, app_id, process_types, directory, bytes, checksum)
 VALUES (%(id)s, %(app_id)s, %(process_types)s, %(directory)s, %(bytes)s, %(checksum)s)
-RETURNING *;
+RETURNING {columns};
 
 -- name: find
-SELECT * FROM slugs WHERE id = %(id)s;
+SELECT {columns} FROM slugs WHERE id = %(id)s;
 
 -- name: current
 -- The code of the newest release, whether that one has succeeded yet or not.
-SELECT slugs.* FROM releases JOIN slugs ON slugs.id = releases.slug_id
+SELECT {slugs.columns} FROM releases JOIN slugs ON slugs.id = releases.slug_id
  WHERE releases.app_id = %(app_id)s AND releases.status IN ('succeeded', 'pending')
  ORDER BY version DESC LIMIT 1;
 

@@ -1,8 +1,8 @@
 -- name: find
-SELECT * FROM spaces_seen WHERE name = %(key)s OR id::text = %(key)s;
+SELECT {columns} FROM spaces_seen WHERE name = %(key)s OR id::text = %(key)s;
 
 -- name: visible
-SELECT * FROM spaces_seen
+SELECT {columns} FROM spaces_seen
  WHERE %(is_operator)s OR team_id IN (SELECT team_id FROM team_members WHERE account_id = %(caller)s)
  ORDER BY name;
 

@@ -1,10 +1,10 @@
 -- name: find
-SELECT teams.*, team_members.role FROM teams
+SELECT {teams.columns but role}, team_members.role FROM teams
   LEFT JOIN team_members ON team_members.team_id = teams.id AND team_members.account_id = %(caller)s
  WHERE teams.name = %(key)s OR teams.id::text = %(key)s;
 
 -- name: of_account
-SELECT teams.*, team_members.role FROM teams
+SELECT {teams.columns but role}, team_members.role FROM teams
   JOIN team_members ON team_members.team_id = teams.id AND team_members.account_id = %(caller)s
  ORDER BY teams.name;
 

@@ -7,31 +7,31 @@ RETURNING last;
 INSERT INTO transfers (app_id, number, kind, addon_id, schedule_id, from_name, to_name, from_url, to_url, extensions, object_key)
 VALUES (%(app_id)s, %(number)s, %(kind)s, %(addon_id)s, %(schedule_id)s, %(from_name)s, %(to_name)s, %(from_url)s,
         %(to_url)s, %(extensions)s, %(object_key)s)
-RETURNING *;
+RETURNING {columns};
 
 -- name: of_app
-SELECT * FROM transfers WHERE app_id = %(app_id)s ORDER BY number DESC;
+SELECT {columns} FROM transfers WHERE app_id = %(app_id)s ORDER BY number DESC;
 
 -- name: find
-SELECT * FROM transfers WHERE id = %(id)s;
+SELECT {columns} FROM transfers WHERE id = %(id)s;
 
 -- name: find_in_app
 -- By number or by id, as both are in paths.
-SELECT * FROM transfers WHERE app_id = %(app_id)s AND %(key)s IN (number::text, id::text);
+SELECT {columns} FROM transfers WHERE app_id = %(app_id)s AND %(key)s IN (number::text, id::text);
 
 -- name: log
-SELECT * FROM transfer_log WHERE transfer_id = %(id)s ORDER BY id;
+SELECT {columns} FROM transfer_log WHERE transfer_id = %(id)s ORDER BY id;
 
 -- name: say
 INSERT INTO transfer_log (transfer_id, level, message) SELECT id, %(level)s, %(message)s FROM transfers WHERE id = %(id)s;
 
 -- name: set_run
-UPDATE transfers SET run_id = %(run_id)s, updated_at = now() WHERE id = %(id)s RETURNING *;
+UPDATE transfers SET run_id = %(run_id)s, updated_at = now() WHERE id = %(id)s RETURNING {columns};
 
 -- name: begin
 UPDATE transfers SET started_at = coalesce(started_at, now()), source_bytes = %(source_bytes)s, processed_bytes = 0,
                      updated_at = now()
- WHERE id = %(id)s RETURNING *;
+ WHERE id = %(id)s RETURNING {columns};
 
 -- name: show
 UPDATE transfers SET processed_bytes = %(processed_bytes)s, progress = %(progress)s, updated_at = now() WHERE id = %(id)s;
@@ -39,10 +39,10 @@ UPDATE transfers SET processed_bytes = %(processed_bytes)s, progress = %(progres
 -- name: finish
 UPDATE transfers SET finished_at = now(), updated_at = now(), is_succeeded = %(is_succeeded)s, warnings = %(warnings)s,
                      processed_bytes = coalesce(%(processed_bytes)s, processed_bytes), progress = NULL
- WHERE id = %(id)s AND finished_at IS NULL RETURNING *;
+ WHERE id = %(id)s AND finished_at IS NULL RETURNING {columns};
 
 -- name: cancel
-UPDATE transfers SET cancelled_at = now(), updated_at = now() WHERE id = %(id)s AND finished_at IS NULL RETURNING *;
+UPDATE transfers SET cancelled_at = now(), updated_at = now() WHERE id = %(id)s AND finished_at IS NULL RETURNING {columns};
 
 -- name: set_verified
 UPDATE transfers SET verified = %(verified)s, updated_at = now() WHERE id = %(id)s;
@@ -55,7 +55,7 @@ SELECT count(*) FROM transfers JOIN runs ON runs.id = run_id
  WHERE transfers.kind = 'backup' AND transfers.finished_at IS NULL AND runs.finished_at IS NULL;
 
 -- name: waiting_backups
-SELECT * FROM transfers WHERE kind = 'backup' AND run_id IS NULL AND finished_at IS NULL ORDER BY created_at LIMIT %(most)s;
+SELECT {columns} FROM transfers WHERE kind = 'backup' AND run_id IS NULL AND finished_at IS NULL ORDER BY created_at LIMIT %(most)s;
 
 -- name: lock_starting
 -- One at a time decides which backups begin.
@@ -63,7 +63,7 @@ SELECT pg_advisory_xact_lock(hashtext('changeover.transfers'), 0);
 
 -- name: kept_backups
 -- The newest first, of the database of one backup: those by hand, or those by schedule.
-SELECT * FROM transfers
+SELECT {columns} FROM transfers
  WHERE app_id = %(app_id)s AND kind = 'backup' AND is_succeeded AND (schedule_id IS NOT NULL) = %(is_scheduled)s
    AND (schedule_id = %(schedule_id)s OR (schedule_id IS NULL AND addon_id = %(addon_id)s))
  ORDER BY created_at DESC;
@@ -73,34 +73,34 @@ SELECT object_key FROM transfers WHERE finished_at IS NULL AND object_key IS NOT
 
 -- name: old_restores
 -- What says only that something was done once, long ago, and backups that came to nothing.
-SELECT * FROM transfers
+SELECT {columns} FROM transfers
  WHERE finished_at < now() - make_interval(days => %(days)s) AND (kind <> 'backup' OR is_succeeded IS NOT true);
 
 -- name: of_no_app
-SELECT * FROM transfers WHERE app_id IS NULL AND finished_at IS NOT NULL;
+SELECT {columns} FROM transfers WHERE app_id IS NULL AND finished_at IS NOT NULL;
 
 -- name: schedule
 INSERT INTO transfer_schedules (app_id, attachment, hour, timezone, next_at, verify_at)
 VALUES (%(app_id)s, %(attachment)s, %(hour)s, %(timezone)s, %(next_at)s, now())
 ON CONFLICT (app_id, attachment) DO UPDATE SET hour = excluded.hour, timezone = excluded.timezone, next_at = excluded.next_at
-RETURNING *;
+RETURNING {columns};
 
 -- name: schedules
-SELECT * FROM transfer_schedules WHERE app_id = %(app_id)s ORDER BY attachment;
+SELECT {columns} FROM transfer_schedules WHERE app_id = %(app_id)s ORDER BY attachment;
 
 -- name: schedule_in_app
-SELECT * FROM transfer_schedules WHERE app_id = %(app_id)s AND id::text = %(key)s;
+SELECT {columns} FROM transfer_schedules WHERE app_id = %(app_id)s AND id::text = %(key)s;
 
 -- name: unschedule
 DELETE FROM transfer_schedules WHERE id = %(id)s;
 
 -- name: due_schedules
-SELECT * FROM transfer_schedules WHERE next_at <= now() ORDER BY next_at, id;
+SELECT {columns} FROM transfer_schedules WHERE next_at <= now() ORDER BY next_at, id;
 
 -- name: claim_schedule
 -- This due time is now ours: no row when somebody else has it.
-UPDATE transfer_schedules SET next_at = %(next_at)s WHERE id = %(id)s AND next_at = %(due_at)s RETURNING *;
+UPDATE transfer_schedules SET next_at = %(next_at)s WHERE id = %(id)s AND next_at = %(due_at)s RETURNING {columns};
 
 -- name: claim_verification
 -- Once a week; no row when it isn't due.
-UPDATE transfer_schedules SET verify_at = now() + interval '7 days' WHERE id = %(id)s AND verify_at <= now() RETURNING *;
+UPDATE transfer_schedules SET verify_at = now() + interval '7 days' WHERE id = %(id)s AND verify_at <= now() RETURNING {columns};
