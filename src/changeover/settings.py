@@ -51,6 +51,10 @@ class Settings:
     """CHANGEOVER_DEPLOY_PACKED_BYTES: how large the archive of a deploy may be."""
     deploy_unpacked_bytes: int
     """CHANGEOVER_DEPLOY_UNPACKED_BYTES: how large it may be once unpacked."""
+    max_connections: int
+    """CHANGEOVER_MAX_CONNECTIONS: how many HTTP connections the control plane holds at most."""
+    max_connections_per_client: int
+    """CHANGEOVER_MAX_CONNECTIONS_PER_CLIENT: how many of them one address may have."""
 
     @classmethod
     def read(cls) -> Settings:
@@ -78,6 +82,10 @@ class Settings:
             trusted_proxies=_networks(env, "CHANGEOVER_TRUSTED_PROXIES"),
             deploy_packed_bytes=_number(env, "CHANGEOVER_DEPLOY_PACKED_BYTES", 500_000_000),
             deploy_unpacked_bytes=_number(env, "CHANGEOVER_DEPLOY_UNPACKED_BYTES", 500_000_000),
+            max_connections=_whole("CHANGEOVER_MAX_CONNECTIONS", env.get("CHANGEOVER_MAX_CONNECTIONS") or "512"),
+            max_connections_per_client=_whole(
+                "CHANGEOVER_MAX_CONNECTIONS_PER_CLIENT", env.get("CHANGEOVER_MAX_CONNECTIONS_PER_CLIENT") or "256"
+            ),
         )
 
 
@@ -111,6 +119,6 @@ def _number(env: Mapping[str, str], name: str, default: int) -> int:
 
 
 def _whole(name: str, text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
+    if not text.isascii() or not text.isdecimal() or len(text) > 15 or int(text) < 1:
         raise BadSetting(name, text, wants="a whole number of at least 1")
     return int(text)

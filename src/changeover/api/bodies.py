@@ -1,29 +1,22 @@
-"""Reading request bodies leniently, as Heroku does: a thing is named by a string, `{id}` or `{name}`."""
+"""Reads request bodies. Names are read leniently, as Heroku does: a string, `{id}` or `{name}`."""
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
-from changeover.errors import BadRequest, InvalidParams
+from changeover.api.strict_json import parse_object
+from changeover.errors import InvalidParams
 
 Fields = dict[str, Any]
+LONGEST_TEXT = 20_000
+LARGEST_WHOLE = 2**31 - 1
 
 
 async def read_fields(request: Request) -> Fields:
-    """The body as an object; an empty body is an empty object. Raises BadRequest."""
-    raw = await request.body()
-    if not raw.strip():
-        return {}
-    try:
-        found = json.loads(raw)
-    except ValueError as error:
-        raise BadRequest("The request body is no JSON.", why=str(error)) from None
-    if not isinstance(found, dict):
-        raise BadRequest("The request body must be a JSON object.")
-    return found
+    """The body as an object; an empty body is an empty object. Raises BadRequest, and what reading it raises."""
+    return parse_object(await request.body())
 
 
 Body = Annotated[Fields, Depends(read_fields)]
@@ -46,11 +39,15 @@ def required(fields: Fields, key: str) -> str:
 
 
 def text(key: str, value: Any) -> str | None:
-    """Raises InvalidParams for what is neither a string nor absent."""
-    if value is None or (isinstance(value, str) and value == ""):
+    """None for an empty or absent one. Raises InvalidParams for what is not a text, or a very long one."""
+    if value is None or value == "":
         return None
     if not isinstance(value, str):
         raise InvalidParams(f"{key} must be a text.")
+    if len(value) > LONGEST_TEXT:
+        raise InvalidParams(
+            f"{key} is too long.", why=f"It has {len(value):,} characters, of {LONGEST_TEXT:,} allowed."
+        )
     return value
 
 
@@ -64,13 +61,13 @@ def flag(fields: Fields, key: str) -> bool | None:
     raise InvalidParams(f"{key} must be true or false.")
 
 
-def whole(fields: Fields, key: str) -> int | None:
+def whole(fields: Fields, key: str, *, most: int = LARGEST_WHOLE) -> int | None:
     """A number, also given as a text (`expires_in` arrives so). Raises InvalidParams."""
     value = fields.get(key)
     if value is None:
         return None
-    if isinstance(value, str) and value.isdigit():
-        return int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= len(str(most)):
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most:
         return value
-    raise InvalidParams(f"{key} must be a whole number.")
+    raise InvalidParams(f"{key} must be a whole number, at most {most}.")

@@ -11,6 +11,7 @@ from changeover.api.bodies import Body, Fields, flag, required, text, whole
 from changeover.api.desk import desk_of, opened
 from changeover.api.moments import iso, maybe_iso
 from changeover.api.ours import run_view
+from changeover.api.parameters import RunNumber
 from changeover.api.views import Json
 from changeover.changeovers import people
 from changeover.changeovers.planning import plan_changeover
@@ -74,7 +75,7 @@ async def index(request: Request) -> list[Json]:
 
 
 @router.get("/{number}")
-async def show(request: Request, number: int) -> Json:
+async def show(request: Request, number: RunNumber) -> Json:
     """Live: with who is in the way just now, and who still tries to enter the source."""
     async with opened(request) as scope:
         seen = await people.find_changeover(scope, number)
@@ -87,13 +88,13 @@ async def show(request: Request, number: int) -> Json:
 
 
 @router.post("/{number}/actions/cut-over")
-async def cut_over(request: Request, number: int, body: Body) -> Json:
+async def cut_over(request: Request, number: RunNumber, body: Body) -> Json:
     async with opened(request) as scope:
         return view(request, await people.go(scope, number, ends_sessions=bool(flag(body, "ends_sessions"))))
 
 
 @router.post("/{number}/actions/abort")
-async def abort(request: Request, number: int) -> Json:
+async def abort(request: Request, number: RunNumber) -> Json:
     async with opened(request) as scope:
         return view(request, await people.abort(scope, number))
 

@@ -15,6 +15,9 @@ from changeover.platform.releases import config_at, find_release
 
 router = APIRouter()
 
+LONGEST_VALUE = 100_000
+"""Linux takes at most 128 KB as one variable of a process."""
+
 
 @router.get("/apps/{app}/config-vars")
 async def show(request: Request, app: str) -> dict[str, str]:
@@ -41,5 +44,9 @@ async def at_release(request: Request, app: str, release: str) -> dict[str, str]
 def _values(body: dict[str, Any]) -> dict[str, str | None]:
     for name, value in body.items():
         if value is not None and not isinstance(value, str):
-            raise InvalidParams(f"The value of {name} must be a text.")
+            raise InvalidParams(f"The value of {name[:100]} must be a text.")
+        if value is not None and len(value.encode()) > LONGEST_VALUE:
+            raise InvalidParams(
+                f"The value of {name[:100]} is too long.", why=f"A config var holds at most {LONGEST_VALUE:,} bytes."
+            )
     return body

@@ -28,8 +28,12 @@ async def opened(request: Request) -> AsyncIterator[Scope]:
 
 
 def token_of(request: Request) -> str:
+    return token_in(request.headers.get("authorization", ""))
+
+
+def token_in(authorization: str) -> str:
     """From `Bearer TOKEN`, or the password of Basic (the official CLI sends credentials requests so)."""
-    scheme, _, rest = request.headers.get("authorization", "").partition(" ")
+    scheme, _, rest = authorization.partition(" ")
     if scheme.lower() == "bearer" and rest:
         return rest.strip()
     if scheme.lower() == "basic":

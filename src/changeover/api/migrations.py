@@ -8,6 +8,7 @@ from changeover.api.bodies import Body, Fields, flag, required, text, whole
 from changeover.api.desk import desk_of, opened
 from changeover.api.moments import iso, maybe_iso
 from changeover.api.ours import run_view
+from changeover.api.parameters import RunNumber
 from changeover.api.views import Json
 from changeover.changeovers.migrating import people
 from changeover.changeovers.migrating.wish import Hooks, Wish
@@ -78,7 +79,7 @@ async def find(request: Request, body: Body) -> Json:
 
 
 @router.get("/migrations/{number}")
-async def show(request: Request, number: int) -> Json:
+async def show(request: Request, number: RunNumber) -> Json:
     async with opened(request) as scope:
         return view(request, await people.find_migration(scope, number))
 
@@ -91,7 +92,7 @@ async def abort(request: Request, body: Body) -> Json:
 
 
 @router.post("/migrations/{number}/actions/abort")
-async def abort_by_number(request: Request, number: int) -> Json:
+async def abort_by_number(request: Request, number: RunNumber) -> Json:
     async with opened(request) as scope:
         return view(request, await people.abort(scope, number))
 
@@ -106,7 +107,7 @@ async def verify(request: Request, body: Body) -> Json:
 
 
 @router.get("/verifications/{number}")
-async def show_verification(request: Request, number: int) -> Json:
+async def show_verification(request: Request, number: RunNumber) -> Json:
     async with opened(request) as scope:
         return verification_view(request, await people.find_verification(scope, number))
 

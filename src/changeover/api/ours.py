@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 from changeover.api.bodies import Body, flag, text
 from changeover.api.desk import desk_of, opened
 from changeover.api.moments import iso, maybe_iso
+from changeover.api.parameters import RunNumber
 from changeover.api.views import Json, attachment_view, release_view
 from changeover.platform.apps import find_app
 from changeover.platform.progress import RunView, find_run, list_runs
@@ -70,7 +71,7 @@ async def index(request: Request, app: str | None = None) -> list[Json]:
 
 
 @router.get("/runs/{run_id}")
-async def show(request: Request, run_id: int) -> Json:
+async def show(request: Request, run_id: RunNumber) -> Json:
     async with opened(request) as scope:
         found = await find_run(scope, run_id, desk_of(request).workflows)
         return run_detail(found, desk_of(request).workflows[found.row.kind])

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 GREETING = b"rendezvous\r\n"
 END_OF_INPUT = b"\x04"
 PATIENCE_S = 60.0
+GREETED_WITHIN_S = 10.0
+MOST_STRANGERS = 64
 GREETING_PAUSE_S = 0.05
 CHUNK = 65536
 
@@ -47,9 +49,13 @@ class Rendezvous:
     port: int = 0
     _expected: dict[str, Expected] = field(default_factory=dict)
     _server: asyncio.Server | None = None
+    _strangers: int = 0
+    """Connections that have not sent a secret yet."""
 
     async def start(self, tls: ssl.SSLContext) -> None:
-        self._server = await asyncio.start_server(self._meet, self.host, self.port, ssl=tls)
+        self._server = await asyncio.start_server(
+            self._meet, self.host, self.port, ssl=tls, limit=CHUNK, ssl_handshake_timeout=GREETED_WITHIN_S
+        )
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
@@ -66,11 +72,15 @@ class Rendezvous:
         return f"rendezvous://{self.host}:{self.port}/{secret}"
 
     async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._strangers >= MOST_STRANGERS:
+            writer.transport.abort()
+            return
         try:
-            async with asyncio.timeout(PATIENCE_S):
-                secret = (await reader.readline()).decode(errors="replace").strip()
-            expected = self._expected.pop(secret, None)
-            if expected is not None and expected.until > time.monotonic():
+            expected = await self._expected_by(reader)
+            if expected is None:
+                writer.transport.abort()
+                return
+            if expected.until > time.monotonic():
                 writer.write(GREETING)
                 await writer.drain()
                 # The client drops its first chunk, whole: nothing else may travel in it.
@@ -80,6 +90,18 @@ class Rendezvous:
             log.info("a rendezvous ended: %s", gone)
         finally:
             writer.close()
+
+    async def _expected_by(self, reader: asyncio.StreamReader) -> Expected | None:
+        """The dyno whose secret the client sends first. Raises TimeoutError."""
+        self._strangers += 1
+        try:
+            async with asyncio.timeout(GREETED_WITHIN_S):
+                secret = await reader.readuntil(b"\n")
+        except (asyncio.LimitOverrunError, asyncio.IncompleteReadError):
+            return None
+        finally:
+            self._strangers -= 1
+        return self._expected.pop(secret.decode(errors="replace").strip(), None)
 
     async def _attach(self, expected: Expected, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         window = expected.dyno.environment

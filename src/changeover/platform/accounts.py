@@ -47,8 +47,8 @@ async def ensure_account(db: Db, email: str) -> Account:
     found = await query.one(db, Account, "accounts.find", key=email)
     if found is not None:
         return found
-    if "@" not in email.strip("@") or any(c.isspace() for c in email):
-        raise InvalidParams(f"{email!r} is no e-mail address.")
+    if "@" not in email.strip("@") or any(c.isspace() for c in email) or len(email) > 254:
+        raise InvalidParams(f"Invalid e-mail address: {email[:100]!r}.")
     return await query.only(db, Account, "accounts.add", email=email, is_operator=False)
 
 

@@ -38,6 +38,11 @@ class Desk:
             yield scope
         await self.parts.tick(scope.started)
 
+    async def check_token(self, token: str) -> None:
+        """Raises Unauthorized. For what must be known before a request is read; `open` looks again."""
+        async with self.pool.connection() as db:
+            await account_of_token(db, token)
+
     async def has_worker(self) -> bool:
         """Whether a job worker lives. Raises psycopg's errors when the state can't be asked."""
         async with self.pool.connection(timeout=LOOK_S) as db:

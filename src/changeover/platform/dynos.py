@@ -6,6 +6,7 @@ Which dynos should run on which ports is decided purely (`plan`); bringing that 
 from __future__ import annotations
 
 import itertools
+import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +14,8 @@ from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
-from changeover.errors import BadRequest, NotAvailable, RuntimeFailed
+from changeover.errors import BadRequest, InvalidParams, NotAvailable, RuntimeFailed
+from changeover.platform.names import VAR_NAME
 from changeover.platform.scope import Parts, Scope
 from changeover.runtime.ports import PortPool
 from changeover.runtime.runtime import Dyno, DynoState
@@ -22,6 +24,9 @@ from changeover.store.query import Db
 from changeover.store.rows import App, DynoRow, FormationRow, Release, Slug
 
 WEB = "web"
+
+
+TYPE = re.compile(r"[A-Za-z0-9_-]{1,60}")
 
 
 @dataclass(frozen=True)
@@ -159,6 +164,7 @@ async def one_off(
     """A process to run once, with the app's code and config. Raises NotAvailable before the first deploy, BadRequest."""
     if not command.strip():
         raise BadRequest("There is nothing to run.", fix="Give a command, such as `python manage.py shell`.")
+    _check_process(type_, extra)
     code = await current_code(db, app.id)
     if code is None:
         raise NotAvailable(
@@ -171,6 +177,15 @@ async def one_off(
         directory=Path(code.slug.directory), environment={**environment_of_release(parts, code.release), **extra},
         release=code.release.version, size=size or "Basic",
     )  # fmt: skip
+
+
+def _check_process(type_: str, extra: Mapping[str, str]) -> None:
+    """Raises InvalidParams."""
+    if not TYPE.fullmatch(type_):
+        raise InvalidParams(f"Invalid process type: {type_[:40]!r}.", why="It may have letters, digits, '-' and '_'.")
+    for name in extra:
+        if not VAR_NAME.fullmatch(name):
+            raise InvalidParams(f"Invalid name of an environment variable: {name[:40]!r}.")
 
 
 def _free_name(parts: Parts, app: App, type_: str) -> str:

@@ -108,9 +108,9 @@ def no_dyno(which: str) -> NotFound:
 def _quantity(change: Change, now: int) -> int:
     if change.quantity is None:
         return now
-    form = re.fullmatch(r"([+-]?)(\d+)", change.quantity.strip())
+    form = re.fullmatch(r"([+-]?)([0-9]{1,6})", change.quantity.strip())
     if form is None:
-        raise InvalidParams(f"{change.quantity!r} is no number of dynos.", fix="Write it as 2, +1 or -1.")
+        raise InvalidParams(f"Invalid number of dynos: {change.quantity[:40]!r}.", fix="Write it as 2, +1 or -1.")
     amount = int(form[2])
     wanted = {"+": now + amount, "-": now - amount, "": amount}[form[1]]
     most = MOST_WEB if change.type == "web" else MOST_DYNOS

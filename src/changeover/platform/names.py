@@ -24,8 +24,8 @@ PLACES = "bay brook cliff cove delta dune field fjord forest glade grove hill is
 
 APP_NAME = re.compile(r"[a-z][a-z0-9-]{1,28}[a-z0-9]")
 ADDON_NAME = re.compile(r"[a-z][a-z0-9-]{2,61}")
-VAR_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-SPACE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9]|-(?!-))+[a-z0-9]")
+VAR_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
+SPACE_NAME = re.compile(r"(?=.{3,60}\Z)[a-z0-9](?:[a-z0-9]|-(?!-))+[a-z0-9]")
 
 
 def new_app_name() -> str:

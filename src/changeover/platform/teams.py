@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from changeover.errors import Forbidden, NotFound
+from changeover.errors import Forbidden, InvalidParams, NotFound
 from changeover.platform.accounts import ensure_account, find_account
 from changeover.platform.scope import Scope
 from changeover.store import query
 from changeover.store.rows import Member, Team
+
+LONGEST_NAME = 60
 
 
 async def list_teams(scope: Scope) -> Sequence[Team]:
@@ -26,7 +28,9 @@ async def find_team(scope: Scope, key: str) -> Team:
 
 
 async def ensure_team(scope: Scope, name: str) -> Team:
-    """The team, made with the caller as admin where there is none of that name. Raises Forbidden."""
+    """The team, made with the caller as admin where there is none of that name. Raises Forbidden, InvalidParams."""
+    if len(name) > LONGEST_NAME:
+        raise InvalidParams("The name of the team is too long.", why=f"It may have {LONGEST_NAME} characters.")
     if await query.execute(scope.db, "teams.add", name=name):
         made = await query.only(scope.db, Team, "teams.find", key=name, caller=scope.caller.id)
         await query.execute(scope.db, "teams.join", team_id=made.id, account_id=scope.caller.id, role="admin")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 import ssl
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import uvicorn
 
 from changeover.api.app import create_app
+from changeover.api.connections import MOST_HEAD_BYTES, HttpConnection, OpenConnections
 from changeover.api.rendezvous import Rendezvous
 from changeover.engines.local import CertificateAuthority
 from changeover.platform.desk import Desk
@@ -27,6 +29,7 @@ async def serve(
 ) -> None:
     """Until SIGTERM. `listening` is the file descriptor of the open socket."""
     state = State(places, settings)
+    _allow_files(settings.max_connections)
     ticks = Ticks(state.conninfo, host=settings.host_name)
     parts = make_parts(places, settings, ticks)
     rendezvous = Rendezvous(parts, RENDEZVOUS_HOST)
@@ -41,12 +44,23 @@ async def serve(
             server_header=False,
             proxy_headers=False,  # it would believe every process of this host; see api/addresses.py
             timeout_graceful_shutdown=GRACE_S,
-            h11_max_incomplete_event_size=64 * 1024,
+            http=HttpConnection.counted_by(
+                OpenConnections(settings.max_connections, settings.max_connections_per_client)
+            ),
+            h11_max_incomplete_event_size=MOST_HEAD_BYTES,
             ssl_certfile=tls_cert,
             ssl_keyfile=tls_key,
         )
         await uvicorn.Server(config).serve(sockets=[socket.socket(fileno=listening)])
         await rendezvous.stop()
+
+
+def _allow_files(connections: int) -> None:
+    """A connection is an open file; the usual limit of 1024 is meant for programs without clients."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 4 * connections + 1024
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
 
 
 def _rendezvous_tls(places: Places) -> ssl.SSLContext:

@@ -16,7 +16,7 @@ from changeover.runtime.dynos.ending import Ending
 from changeover.runtime.dynos.log_store import LogStore
 from changeover.runtime.dynos.looking import Looking
 from changeover.runtime.dynos.one_offs import OneOffs
-from changeover.runtime.dynos.places import Places, parts_of
+from changeover.runtime.dynos.places import SAFE_NAME, Places, parts_of
 from changeover.runtime.dynos.plan import plan
 from changeover.runtime.dynos.programs import key_of, once_key
 from changeover.runtime.dynos.rpc import Supervisor
@@ -94,7 +94,7 @@ class LocalDynos:
         return await self._one_offs.run(dyno, output)
 
     def one_off(self, app: str, name: str) -> OneOff | None:
-        return self._one_offs.find(once_key(app, name))
+        return self._one_offs.find(once_key(app, name)) if SAFE_NAME.fullmatch(name) else None
 
     def one_offs(self, app: str | None = None) -> list[OneOff]:
         return self._one_offs.all(app)

@@ -18,7 +18,7 @@ SELECT {authorizations.columns} FROM authorizations WHERE token_hash = %(token_h
 SELECT {columns} FROM authorizations WHERE account_id = %(account_id)s ORDER BY created_at, id;
 
 -- name: authorization
-SELECT {columns} FROM authorizations WHERE id = %(id)s AND (account_id = %(account_id)s OR %(is_operator)s);
+SELECT {columns} FROM authorizations WHERE id::text = lower(%(id)s) AND (account_id = %(account_id)s OR %(is_operator)s);
 
 -- name: authorize
 INSERT INTO authorizations (account_id, description, scope, token_hash, token_hint, is_operator, expires_at)
