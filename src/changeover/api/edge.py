@@ -11,7 +11,7 @@ from typing import Any
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from changeover.api.failures import failure_of
+from changeover.api.failures import failure_of, home_of
 from changeover.api.responses import error_response
 
 log = logging.getLogger(__name__)
@@ -44,5 +44,5 @@ class Edge:
         except Exception as error:
             if has_started:
                 raise
-            failure = failure_of(error, f"{scope['method']} {scope['path']}")
+            failure = failure_of(error, f"{scope['method']} {scope['path']}", home_of(scope))
             await error_response(failure)(scope, receive, send_with_warnings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from http import HTTPStatus
+from pathlib import Path
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
@@ -12,10 +13,12 @@ from psycopg import DataError, OperationalError
 from psycopg.errors import ProgramLimitExceeded
 from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from changeover.api.responses import error_response
 from changeover.errors import BadRequest, ChangeoverError, InternalError, InvalidParams, NotFound, StateUnavailable
 from changeover.errors.requests import MethodNotAllowed
+from changeover.hosts.disks import disk_full, full_disk_behind, is_nearly_full
 
 log = logging.getLogger(__name__)
 
@@ -24,10 +27,16 @@ EXPECTED = (ChangeoverError, HTTPException, RequestValidationError, OperationalE
 
 
 async def failure_response(request: Request, error: Exception) -> Response:
-    return error_response(failure_of(error, f"{request.method} {request.url.path}"))
+    return error_response(failure_of(error, f"{request.method} {request.url.path}", home_of(request.scope)))
 
 
-def failure_of(error: Exception, what: str) -> ChangeoverError:
+def home_of(scope: Scope) -> Path:
+    """Where the state lies: a full disk there explains much."""
+    home: Path = scope["app"].state.desk.parts.home
+    return home
+
+
+def failure_of(error: Exception, what: str, home: Path) -> ChangeoverError:
     """`what` is the method and path of the request. Logs whatever an operator should see."""
     match error:
         case ChangeoverError():
@@ -42,13 +51,21 @@ def failure_of(error: Exception, what: str) -> ChangeoverError:
             return BadRequest("The request holds a value that can't be stored.", why=str(error).splitlines()[0])
         case OperationalError() | PoolTimeout():
             log.error("state is not reachable: %s", error)
-            return StateUnavailable(
-                "changeover can't reach its own state.",
-                why="The PostgreSQL that keeps it does not answer.",
-                fix="It is restarted by itself; try again in a few seconds.",
-            )
+            return _of_state(error, home)
     log.error("%s failed", what, exc_info=error)
-    return InternalError(what)
+    return full_disk_behind(error, f"A disk is full: {what} was not done.") or InternalError(what)
+
+
+def _of_state(error: Exception, home: Path) -> ChangeoverError:
+    if full := full_disk_behind(error, "The disk of changeover's own state is full: nothing was saved.", where=home):
+        return full
+    if is_nearly_full(home):
+        return disk_full("changeover's own state can't run: its disk is full.", home)
+    return StateUnavailable(
+        "changeover can't reach its own state.",
+        why="The PostgreSQL that keeps it does not answer.",
+        fix="It is restarted by itself; try again in a few seconds.",
+    )
 
 
 def _of_http(error: HTTPException, what: str) -> ChangeoverError:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, TypedDict
 
 from changeover.errors import ServerFailed
+from changeover.hosts.disks import full_disk_in
 from changeover.hosts.processes import look_at
 
 ROOM_FOR_OUTPUT = 32 * 1024
@@ -94,11 +95,14 @@ async def run_program(
 
 
 async def run_or_fail(arguments: Sequence[str | Path], *, run_as: str | None = None, timeout_s: float = 120) -> str:
-    """Like `run_program`, and raises ServerFailed with the last lines when the exit code isn't 0."""
+    """Like `run_program`, and raises DiskFull, or ServerFailed with the last lines, when the exit code isn't 0."""
     done = await run_program(arguments, run_as=run_as, timeout_s=timeout_s)
     if done.code != 0:
+        what = f"{Path(arguments[0]).name} failed with exit code {done.code}."
+        if full := full_disk_in(done.output, what):
+            raise full
         raise ServerFailed(
-            f"{Path(arguments[0]).name} failed with exit code {done.code}.",
+            what,
             why=last_lines(done.output),
             fix="The lines above are its own; mend what they name and try again.",
         )

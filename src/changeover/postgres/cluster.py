@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from changeover.errors import DiskFull, PortTaken, ServerFailed, ServerUnreachable
+from changeover.hosts.disks import full_disk_in, naming
 from changeover.hosts.processes import Process, end_all, end_process, everything_running, look_at, wait_until_gone
 from changeover.hosts.programs import last_lines, owner_ids, run_or_fail, run_program
 from changeover.postgres.configuration import SUPERUSER, SettingValue, access_file, identity_file, settings_file
@@ -219,8 +220,8 @@ class Cluster:
                 why=f"Another program uses port {self.port}: {said}",
                 fix=f"End the program that listens on port {self.port} (`ss -ltnp`), or give this server another port.",
             )
-        if "No space left on device" in said:
-            return disk_full(what, self.data_directory)
+        if full := full_disk_in(said, what, where=self.data_directory):
+            return full
         return ServerFailed(
             what, why=said, fix=f"The log in {self.log_directory} says more; mend what it names and try again."
         )
@@ -271,7 +272,7 @@ def write_file(path: Path, content: bytes, *, run_as: str | None, mode: int = 0o
         return
     new = path.with_name(path.name + ".new")
     new.unlink(missing_ok=True)
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+    with naming(path), open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         if run_as is not None:
             os.fchown(file.fileno(), *owner_ids(run_as))
         file.write(content)
@@ -295,17 +296,6 @@ def tail_of(path: Path, count: int = 4096) -> str:
         file.seek(max(0, path.stat().st_size - count))
         return file.read().decode(errors="replace")
     return ""
-
-
-def disk_full(what: str, where: Path) -> DiskFull:
-    """The error for a disk that was full, with how much is free on it now that the failed program has cleaned up."""
-    place = next(folder for folder in (where, *where.parents) if folder.exists())
-    free = shutil.disk_usage(place).free
-    return DiskFull(
-        what,
-        why=f"No space was left for {where}; {free} bytes are free on its disk now.",
-        fix="Free some space there, or choose a place with more, then try again.",
-    )
 
 
 @asynccontextmanager

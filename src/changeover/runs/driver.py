@@ -16,6 +16,7 @@ from psycopg import OperationalError
 from psycopg.types.json import Jsonb
 
 from changeover.errors import ChangeoverError, InternalError, RunCancelled, ServerUnreachable, StepDeadline
+from changeover.hosts.disks import full_disk_behind
 from changeover.runs.run import Advance, Outcome, Run, Step, TakenOver, Wait, Workflow, add_note
 from changeover.store import query
 from changeover.store.query import Db
@@ -74,14 +75,17 @@ class Driver:
             except OperationalError as lost:
                 if run.db.closed:
                     raise
-                failures = await self._failed(run, step, _unreachable(lost), failures)
-            except ChangeoverError as error:
+                error: ChangeoverError = full_disk_behind(lost, _without_room(run, step)) or _unreachable(lost)
                 failures = await self._failed(run, step, error, failures)
+            except ChangeoverError as refused:
+                failures = await self._failed(run, step, refused, failures)
             except TakenOver:
                 raise
-            except Exception:
+            except Exception as failure:
                 log.exception("run %s failed in step %s", run.id, step.name)
-                failures = await self._failed(run, step, InternalError(f"step {step.name} of run {run.id}"), failures)
+                bug = InternalError(f"step {step.name} of run {run.id}")
+                error = full_disk_behind(failure, _without_room(run, step)) or bug
+                failures = await self._failed(run, step, error, failures)
 
     async def _act(self, run: Run, workflow: Workflow, step: Step) -> None:
         await _raise_if_cancelled(run)
@@ -159,6 +163,10 @@ def _raise_if_late(run: Run, step: Step, because: str) -> None:
             why=f"It was waiting: {because}.",
             fix="Mend what it waited for, then ask for the same again.",
         )
+
+
+def _without_room(run: Run, step: Step) -> str:
+    return f"A disk is full: “{step.says}” could not go on for {run.row.subject}."
 
 
 def _unreachable(lost: OperationalError) -> ChangeoverError:

@@ -44,6 +44,9 @@ def main() -> int:
     except ChangeoverError as error:
         tell(error, as_json=given.json)
         return 1
+    except OSError as error:
+        tell(refusal(given.what, error), as_json=given.json)
+        return 1
 
 
 def act(given: argparse.Namespace, places: Places, settings: Settings) -> int:
@@ -52,7 +55,13 @@ def act(given: argparse.Namespace, places: Places, settings: Settings) -> int:
 
         listen = Listen.parse(given.listen, given.tls_cert, given.tls_key)
         return Supervisor(
-            places, listen, given.router_listen, given.leave_running, given.until_idle, settings.frozen_after_s
+            places,
+            listen,
+            given.router_listen,
+            given.leave_running,
+            given.until_idle,
+            frozen_after_s=settings.frozen_after_s,
+            keeps_state=settings.state_url is None,
         ).run()
     if given.what == "stop":
         from changeover.service.stopping import stop
@@ -106,6 +115,17 @@ def serve_child(given: argparse.Namespace, places: Places, settings: Settings) -
         logging.getLogger("changeover").exception("the %s dies", given.what)
         return 1
     return 0
+
+
+def refusal(what: str, error: OSError) -> ChangeoverError:
+    """What this host did not let us do."""
+    from changeover.errors import ServerFailed
+    from changeover.hosts.disks import full_disk_behind
+
+    said = f"changeover {what} failed."
+    return full_disk_behind(error, f"{said} A disk is full.") or ServerFailed(
+        said, why=str(error), fix="Correct what the line above names, then try again."
+    )
 
 
 async def while_beating(mouth: int | None, doing: Coroutine[Any, Any, None]) -> None:

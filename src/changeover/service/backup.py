@@ -13,6 +13,7 @@ from pathlib import Path
 from backports import tarfile  # Python 3.11.2, Debian 12's, has no extraction filters yet
 
 from changeover.errors import AlreadyRunning, BadRequest
+from changeover.hosts.disks import naming
 from changeover.service.composition import connect_state
 from changeover.service.places import Places
 from changeover.service.state import State
@@ -37,7 +38,7 @@ async def backup(places: Places, settings: Settings, file: Path | None) -> None:
     try:
         with tempfile.TemporaryDirectory() as folder:
             dump = await state.dump(Path(folder) / DUMP)
-            with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as raw:
+            with naming(target), os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as raw:
                 with tarfile.open(fileobj=raw, mode="w:gz") as archive:
                     archive.add(dump, DUMP)
                     for path in _kept(places):

@@ -91,6 +91,8 @@ class Supervisor:
     leave_running: bool
     until_idle: bool = False
     frozen_after_s: float = 60.0
+    keeps_state: bool = True
+    """False: the state is on a server of somebody else's."""
     told_to_stop: bool = False
     revive_not_before: float = 0.0
     children: list[Child] = field(default_factory=list)
@@ -231,10 +233,14 @@ class Supervisor:
             log.error("the state's PostgreSQL does not start; trying again. %s", error.message)  # noqa: TRY400
 
     def _state_is_dead(self) -> bool:
-        """Its pid file names a process that is gone. Who keeps the state elsewhere has no such file."""
+        """Its pid file is missing, or names a process that is gone."""
+        if not self.keeps_state or not (self.places.state_data / "PG_VERSION").exists():
+            return False
         try:
             pid = int((self.places.state_data / "postmaster.pid").read_text().split()[0])
-        except (FileNotFoundError, NotADirectoryError, ValueError, IndexError, PermissionError):
+        except FileNotFoundError:
+            return True
+        except (ValueError, IndexError, PermissionError):
             return False
         return not _is_alive(pid)
 

@@ -22,6 +22,7 @@ from changeover.changeovers.in_flight import until_none_is_under_way
 from changeover.changeovers.probing import probe_old_sides
 from changeover.changeovers.retiring import destroy_old_sources
 from changeover.errors import ChangeoverError
+from changeover.hosts.disks import full_disk_behind
 from changeover.platform.due_jobs import start_due_jobs
 from changeover.platform.liveness import hold_worker_lock
 from changeover.platform.pooling import keep_poolers_alive, tidy_poolers
@@ -43,6 +44,7 @@ log = logging.getLogger(__name__)
 SWEEP_S, PROBE_S, KEEP_ALIVE_S, NAMES_S, HOURLY_S = 30.0, 30.0, 1.0, 1.0, 3600.0
 LOOK_S = STATE_S = 0.5
 BACKUPS_S = 2.0
+FULL_DISK_PAUSE_S = 2.0
 DUMP_AGE = timedelta(days=1)
 
 
@@ -63,7 +65,7 @@ async def work(places: Places, settings: Settings, *, router_listen: str, until_
             _every(KEEP_ALIVE_S, lambda: keep_poolers_alive(parts, pool)),
             _every(PROBE_S, lambda: probe_old_sides(parts, pool)),
             _every(KEEP_ALIVE_S, lambda: _keep_apps_alive(parts, pool, routing, router_listen)),
-            follow_access_log(router_places(places), parts.logs.append, names.of),
+            _outlasting_full_disks(lambda: follow_access_log(router_places(places), parts.logs.append, names.of)),
             _every(NAMES_S, lambda: names.look(pool)),
             _start_jobs(parts, pool),
             _every(BACKUPS_S, lambda: begin_due_backups(parts, pool)),
@@ -124,8 +126,26 @@ def _die(reasons: list[BaseException | None]) -> NoReturn:
 
 async def _every(seconds: float, act: Callable[[], Awaitable[Any]]) -> None:
     while True:
-        await act()
+        await _outlasting_full_disks(act)
         await asyncio.sleep(seconds)
+
+
+async def _outlasting_full_disks(act: Callable[[], Awaitable[Any]]) -> None:
+    """Until it returns. A full disk is no reason to die: it is said once, and tried again until there is room."""
+    said = ""
+    while True:
+        try:
+            await act()
+        except Exception as failure:
+            full = full_disk_behind(failure, "The job worker can't go on with a part of its work: a disk is full.")
+            if full is None:
+                raise
+            if full.what != said:
+                log.error("%s", full.message)  # noqa: TRY400 - not a bug
+            said = full.what
+            await asyncio.sleep(FULL_DISK_PAUSE_S)
+        else:
+            return
 
 
 async def _start_jobs(parts: Parts, pool: AsyncConnectionPool[Any]) -> None:

@@ -15,9 +15,10 @@ from changeover.engines.engine import CopyProgress, Server
 from changeover.engines.local.places import Places
 from changeover.engines.local.settings import conninfo
 from changeover.errors import ChangeoverError, CopyFailed, DiskFull, LeaderGone, ServerUnreachable
+from changeover.hosts.disks import full_disk_in
 from changeover.hosts.processes import Process, end_all, everything_running
 from changeover.hosts.programs import last_lines, said_in, start_detached
-from changeover.postgres.cluster import disk_full, make_folder, write_file
+from changeover.postgres.cluster import make_folder, write_file
 from changeover.postgres.configuration import SUPERUSER, SettingValue
 from changeover.postgres.connect import Address, connect
 from changeover.postgres.installations import require_program
@@ -190,8 +191,8 @@ class Copying:
     def _why_it_died(self, *, leader_answers: bool) -> ChangeoverError:
         said = said_in(self._places.copy_log(self._follower))
         what = f"The copy for follower {self._follower.name} ended before it was whole."
-        if "No space left on device" in said:
-            return disk_full(what, self._data)
+        if full := full_disk_in(said, what, where=self._data):
+            return full
         why = last_lines(said, 3)
         if not leader_answers or any(sign in said for sign in LOST_ITS_LEADER):
             return LeaderGone(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from changeover.hosts.disks import naming
+
 
 def write_whole(path: Path, text: str) -> None:
     """Who reads it meanwhile gets the old content or the new one."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
     handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with open(handle, "w", encoding="utf-8") as file:
+    with naming(path), open(handle, "w", encoding="utf-8") as file:
         file.write(text)
     fresh.replace(path)
