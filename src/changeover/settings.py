@@ -45,6 +45,8 @@ class Settings:
     """CHANGEOVER_MAX_DATABASES: how many servers this host runs at most before it calls itself full."""
     frozen_after_s: int
     """CHANGEOVER_FROZEN_AFTER: seconds without progress after which a process of ours is replaced."""
+    boot_timeout_s: int
+    """CHANGEOVER_BOOT_TIMEOUT: seconds within which a web dyno must listen."""
     trusted_proxies: tuple[str, ...]
     """CHANGEOVER_TRUSTED_PROXIES: addresses and networks of proxies in front of the router and the API, separated by ','."""
     deploy_packed_bytes: int
@@ -79,6 +81,7 @@ class Settings:
             or None,
             max_databases=_whole("CHANGEOVER_MAX_DATABASES", env.get("CHANGEOVER_MAX_DATABASES") or "100"),
             frozen_after_s=_whole("CHANGEOVER_FROZEN_AFTER", env.get("CHANGEOVER_FROZEN_AFTER") or "60"),
+            boot_timeout_s=_number(env, "CHANGEOVER_BOOT_TIMEOUT", 60),
             trusted_proxies=_networks(env, "CHANGEOVER_TRUSTED_PROXIES"),
             deploy_packed_bytes=_number(env, "CHANGEOVER_DEPLOY_PACKED_BYTES", 500_000_000),
             deploy_unpacked_bytes=_number(env, "CHANGEOVER_DEPLOY_UNPACKED_BYTES", 500_000_000),

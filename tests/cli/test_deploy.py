@@ -40,6 +40,7 @@ def accepts(plane: Plane) -> Plane:
     answer = {"release": release, "process_types": {"web": "python app.py"}, "bytes": 500, "run": 7}
     plane.answers[DEPLOYS] = Reply(answer, 201)
     plane.answers["GET /output/13"] = Reply(b"migrating\n")
+    plane.answers["GET /changeover/v1/runs/7"] = {"id": 7, "status": "done", "finished_at": "2026-01-01T00:00:00Z"}
     plane.answers[RELEASE] = Turns([running, {**running, "status": "succeeded"}])
     return plane
 
@@ -103,7 +104,9 @@ def test_a_deploy_says_what_it_sent_and_shows_the_release_phase(typed: Keyboard,
     [sent] = accepts.sent(DEPLOYS)
 
     assert ended.exit_code == 0
-    assert ended.stderr == f"Deploying {folder} to shop... done, 7 files, {len(sent)} bytes packed\n"
+    assert ended.stderr == (
+        f"Deploying {folder} to shop... done, 7 files, {len(sent)} bytes packed\nStarting dynos of shop... done\n"
+    )
     assert ended.stdout == "web: python app.py\nReleased v13\nRunning release command...\nmigrating\n"
     assert "Procfile" in unpacked(sent)
 

@@ -31,7 +31,9 @@ async def switch(run: Run, parts: Parts, row: ChangeoverRow, *, restarts: bool) 
             names = ", ".join(one.name for one in moved if one.app_id == app_id)
             text = f"Changeover {run.id}: {names} (@ref:{row.target_name})"
             started.append(
-                await add_release(db, parts, app_id, run.account_id, text, is_by_user=False, reaches_dynos=restarts)
+                await add_release(
+                    db, parts, app_id, run.account_id, text, is_by_user=False, is_required=True, reaches_dynos=restarts
+                )
             )
     await parts.tick(started)
 

@@ -9,15 +9,18 @@ from urllib.parse import quote
 
 import click
 
+from changeover.cli.logs import show_last_lines
 from changeover.cli.packing import IGNORED, members, pack
 from changeover.cli.release_phase import LONGEST_S, copy_output, looks
 from changeover.cli.resolve import Record
 from changeover.cli.session import Session, command, takes_app
 from changeover.cli.terminal import action, paint, print_json, rows, say, warn
-from changeover.client import segment
-from changeover.errors import Misused, NoAnswer, ReleaseFailed
+from changeover.client import poll, segment
+from changeover.errors import Misused, NoAnswer, ReleaseFailed, Reported
 
 IN_MEMORY_BYTES = 8 << 20
+LOOK_EVERY_S = 0.3
+LAST_LINES = 20
 
 
 @command()
@@ -35,6 +38,7 @@ def deploy(session: Session, *, folder: Path, app: str, description: str | None)
     release = _await_end(session, app, sent["release"])
     if release["status"] != "succeeded":
         raise _failure(app, release, next((each for each in former if each.get("current")), None))
+    release = _await_dynos(session, app, sent, release)
     if session.wants_json:
         print_json({**sent, "release": release})
 
@@ -89,6 +93,22 @@ def _await_end(session: Session, app: str, made: Record) -> Record:
             fix=f"See `changeover releases --app {app}`.",
         )
     return release
+
+
+def _await_dynos(session: Session, app: str, sent: Record, release: Record) -> Record:
+    """The release once its dynos have started. Raises what kept them from it, below the last lines that they said."""
+    if not sent["run"]:
+        return release
+    with action(f"Starting dynos of {paint('app', app)}") as doing:
+        for run in poll(lambda: session.client.get(f"/changeover/v1/runs/{sent['run']}"), every_s=LOOK_EVERY_S):
+            if run["finished_at"]:
+                break
+        doing.says = "done" if run["status"] == "done" else "failed"
+    if run["status"] != "done":
+        show_last_lines(session, app, LAST_LINES)
+        raise Reported(run["error"] or {"what": f"Release v{release['version']} of {app} failed."})
+    fresh: Record = session.client.get(f"/apps/{segment(app)}/releases/{release['version']}")
+    return fresh
 
 
 def _show_output(url: str) -> bool:

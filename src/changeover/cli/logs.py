@@ -12,7 +12,7 @@ import click
 from changeover.cli.logstream import lines_of
 from changeover.cli.resolve import Record
 from changeover.cli.session import Session, command, takes_app
-from changeover.cli.terminal import is_colourful
+from changeover.cli.terminal import is_colourful, mention
 from changeover.client import segment
 from changeover.errors import Misused
 
@@ -56,6 +56,13 @@ def show_logs(
         _print(lines_of(opened["logplex_url"], follows=tail), as_json=session.wants_json)
     except KeyboardInterrupt:
         return
+
+
+def show_last_lines(session: Session, app: str, count: int) -> None:
+    """What the app's web dynos, and the platform about them, said last; on stderr, for a command that fails."""
+    opened = session.client.post(f"/apps/{segment(app)}/log-sessions", {"dyno": "web", "lines": count})
+    for line in lines_of(opened["logplex_url"], follows=False):
+        mention(line)
 
 
 def _print(lines: Iterable[str], *, as_json: bool) -> None:

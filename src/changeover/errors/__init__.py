@@ -9,7 +9,8 @@
     ├── servers       ServerFailed, ServerUnreachable, PortTaken, DiskFull, CopyFailed, LeaderGone, WalGone,
     │                 NoInstallation, InstallationGone
     ├── changeovers   FenceFailed, NotQuiet, PastReturn, WrongTarget, CanaryFailed
-    ├── apps          BadArchive, ArchiveTooLarge, BadProcfile, RuntimeFailed, ReleaseFailed, RouterFailed, PageNotFetched
+    ├── apps          BadArchive, ArchiveTooLarge, BadProcfile, RuntimeFailed, ReleaseFailed, BootFailed, RouterFailed,
+    │                 PageNotFetched
     ├── runs          RunConflict, RunCancelled, StepDeadline, InternalError
     └── ourselves     StateUnavailable, AlreadyRunning, NotRunning, NoAnswer, ToolMissing, DemoFailed;
                       Reported: any of these, met by another process
@@ -280,6 +281,12 @@ class ReleaseFailed(ChangeoverError):
     """A release phase that ended unsuccessfully: the former release runs on."""
 
     id, status = "release_failed", 422
+
+
+class BootFailed(ChangeoverError):
+    """Web dynos that don't listen in time after a deploy, a config change or a restart: the former ones keep serving."""
+
+    id, status = "boot_failed", 422
 
 
 class RouterFailed(ChangeoverError):

@@ -31,13 +31,15 @@ async def add_release(
     is_by_user: bool = True,
     is_superseded: bool = False,
     reaches_dynos: bool = True,
+    is_required: bool = False,
 ) -> RunRow | None:
     """A new release, in the caller's transaction; the run that brings it to the app's dynos, where there is code.
 
     `slug` None: the code stays what it is. The release phase runs for what a user did, not for an add-on's own changes. One
     that is superseded in the same transaction (the detach of a replaced attachment) never reaches a dyno; one without
-    `reaches_dynos` waits until they start for another reason. Takes the app's row lock, so that numbers have no gaps and no
-    doubles. Whoever commits gives the run its tick.
+    `reaches_dynos` waits until they start for another reason. With `is_required` dynos take it even when web dynos don't
+    listen then: a database has moved or is gone. Takes the app's row lock, so that numbers have no gaps and no doubles.
+    Whoever commits gives the run its tick.
     """
     await query.values(db, "apps.lock", id=app_id)
     code = slug or await query.one(db, Slug, "slugs.current", app_id=app_id)
@@ -49,6 +51,8 @@ async def add_release(
         config=parts.cipher.encrypt_map(await own_config(db, parts.cipher, app_id)),
         environment=parts.cipher.encrypt_map(await environment_of(db, parts.cipher, app_id)),
     )  # fmt: skip
+    if is_required:
+        await query.execute(db, "boots.require", release_id=made.id)
     await query.execute(db, "releases.touch_app", app_id=app_id)
     if code is None or is_superseded or not reaches_dynos:
         return None

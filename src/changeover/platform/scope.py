@@ -37,6 +37,7 @@ class Parts:
     router: Router
     bucket: Bucket
     archive_limits: ArchiveLimits
+    boot_timeout_s: int
     trusted_proxies: tuple[str, ...]
     """Networks whose X-Forwarded headers count."""
     bucket_endpoint: str | None

@@ -69,6 +69,8 @@ class Applied:
     stopped: tuple[str, ...] = ()
     not_ready: tuple[str, ...] = ()
     """Started, but crashed or not listening within its time; it is tried again and again."""
+    is_undone: bool = False
+    """Because of `not_ready` the former ones were kept, and the new ones ended."""
 
 
 @dataclass(frozen=True)
@@ -132,13 +134,15 @@ class Dynos(Protocol):
         group: Group | None = None,
         when_ready: Callable[[Dyno], Awaitable[None]] | None = None,
         ready_timeout_s: float = 60,
+        keeps_former: bool = False,
     ) -> Applied:
         """Exactly these run afterwards; who is unchanged keeps its pid; none at all removes the app.
 
         With a `group`: exactly these of that group, and the other one is left alone.
 
         A successor on another port starts first; once it listens (and `when_ready` has returned) its predecessor is told
-        to go. Others end before their successors start. Raises RuntimeFailed.
+        to go. Others end before their successors start. With `keeps_former` no predecessor goes before all successors
+        listen; when one does not come up in time, the successors are ended instead. Raises RuntimeFailed.
         """
 
     async def states(self, app: str | None = None) -> list[DynoState]:

@@ -58,6 +58,7 @@ def make_parts(places: Places, settings: Settings, ticks: Ticks) -> Parts:
         router=CaddyRouter(router_places(places), trusted_proxies=settings.trusted_proxies),
         ca_certificate=authority.ensure(),
         bucket=Bucket(settings.bucket or places.backups.as_uri(), endpoint=settings.bucket_endpoint),
+        boot_timeout_s=settings.boot_timeout_s,
         trusted_proxies=settings.trusted_proxies,
         archive_limits=ArchiveLimits(settings.deploy_packed_bytes, settings.deploy_unpacked_bytes),
         bucket_endpoint=settings.bucket_endpoint,

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from changeover.errors import ReleaseFailed
+from changeover.errors import BootFailed, ReleaseFailed
+from changeover.platform.booting import boot_failure, fail_release, forget_former, go_back, may_keep, remember_former
 from changeover.platform.dynos import as_dynos, current_code, environment_of_release, plan, settle_ports
 from changeover.platform.routing import Handover
 from changeover.platform.scope import Parts
@@ -19,7 +20,7 @@ from changeover.store import query
 from changeover.store.rows import App, DynoRow, FormationRow, Release, Slug
 
 PHASE_S = 3600.0
-BOOT_S = 60.0
+LOOK_AGAIN_S = 0.2
 Row = TypeVar("Row", FormationRow, DynoRow)
 
 
@@ -30,6 +31,10 @@ class Decided:
     dynos: Sequence[Dyno]
     before: Mapping[str, int]
     after: Mapping[str, int]
+    release: Release
+    former: int | None = None
+    """The version of the web dynos that serve so far."""
+    keeps_former: bool = False
 
 
 class Converging:
@@ -80,7 +85,10 @@ class Converging:
         self._parts.logs.append(str(release.app_id), "heroku", "release", f"Release v{release.version} failed")
 
     async def apply(self, run: Run) -> Outcome:
-        """Web dynos and the others side by side: a worker that is to start does not wait for who boots slowly."""
+        """Web dynos and the others side by side: a worker that is to start does not wait for web dynos that boot slowly.
+
+        When web dynos don't come up, a second look brings the others back to what serves. Raises BootFailed.
+        """
         app = await query.one(run.db, App, "apps.find", key=run.input["app_id"])
         if app is None:
             return Advance("the app is gone")
@@ -90,7 +98,13 @@ class Converging:
             if isinstance(failure, BaseException):
                 raise failure
         applied = [one for one in ended if isinstance(one, Applied)]
-        return Advance(_told(applied)) if len(applied) == len(GROUPS) else Wait(0.2, "another run changes its dynos")
+        if len(applied) < len(GROUPS):
+            return Wait(LOOK_AGAIN_S, "another run changes its dynos")
+        if any(one.is_undone for one in applied):
+            while await self._change(run, app, "others", turn) is None:  # noqa: ASYNC110 - another process has them
+                await asyncio.sleep(LOOK_AGAIN_S)
+        await _raise_if_failed(run, app, applied)
+        return Advance(_told(applied))
 
     async def _change(self, run: Run, app: App, group: Group, turn: asyncio.Lock) -> Applied | None:
         """None while another run changes these."""
@@ -102,7 +116,13 @@ class Converging:
         try:
             async with turn:
                 decided = await self._decide(run, app, group)
-            return await self._bring_about(app, group, decided) if decided else Applied()
+            if decided is None:
+                return Applied()
+            applied = await self._bring_about(app, group, decided)
+            if group == "web":
+                async with turn:
+                    await self._conclude(run, app, decided, applied)
+            return applied
         finally:
             async with turn:
                 if not run.db.closed:
@@ -114,11 +134,29 @@ class Converging:
         if is_routed:
             handover.begin()
         applied = await self._parts.dynos.apply(
-            str(app.id), decided.dynos, group=group, when_ready=handover.ready, ready_timeout_s=BOOT_S
-        )
+            str(app.id), decided.dynos, group=group, when_ready=handover.ready,
+            ready_timeout_s=self._parts.boot_timeout_s, keeps_former=decided.keeps_former,
+        )  # fmt: skip
         if is_routed:
-            handover.end(decided.after)
+            handover.end(decided.before if applied.is_undone else decided.after)
         return applied
+
+    async def _conclude(self, run: Run, app: App, decided: Decided, applied: Applied) -> None:
+        """The former dynos are forgotten, or wanted again; a release that does not boot has failed."""
+        has_failed = bool(applied.not_ready) and (
+            decided.release.version != decided.former if applied.is_undone else _is_first(run, decided)
+        )
+        serving = decided.former if applied.is_undone else None
+        failure = boot_failure(self._parts, app, applied.not_ready, decided.release, serving)
+        async with run.transaction() as db:
+            if applied.is_undone:
+                await go_back(db, app.id)
+            else:
+                await forget_former(db, app.id)
+            if has_failed:
+                await fail_release(db, decided.release, failure)
+        if has_failed or applied.is_undone:
+            self._parts.logs.append(str(app.id), "heroku", "release", failure.what + " " + failure.why)
 
     async def _decide(self, run: Run, app: App, group: Group) -> Decided | None:
         """What the group should be by now, and remember it; None before the first deploy, and when the app is gone."""
@@ -129,7 +167,9 @@ class Converging:
             formation = _of(group, await query.rows(db, FormationRow, "formation.of_app", app_id=app.id))
             known = _of(group, await query.rows(db, DynoRow, "formation.dynos", app_id=app.id))
             pool = PortPool(tuple(now.ports))
+            former: list[DynoRow] = []
             if group == "web":
+                former = await remember_former(db, app.id, known, code.release)
                 pool = await settle_ports(db, self._parts, now, sum(row.quantity for row in formation))
             rows = plan(known, formation, code, lambda count, in_use: pool.pick(count, in_use=in_use))
             for row in rows:
@@ -140,8 +180,31 @@ class Converging:
                 )  # fmt: skip
             gone = {row.name for row in known} - {row.name for row in rows}
             await query.execute(db, "formation.remove_dynos", app_id=app.id, gone=list(gone))
-        sizes = {row.type: row.size for row in formation}
-        return Decided(as_dynos(self._parts, app, rows, sizes, code), _web(known), _web(rows))
+            sizes = {row.type: row.size for row in formation}
+            serving = [row for row in former if not row.is_stopped]
+            return Decided(
+                as_dynos(self._parts, app, rows, sizes, code), _web(serving), _web(rows), code.release,
+                former=max((row.release for row in serving), default=None),
+                keeps_former=group == "web" and await may_keep(db, app.id, former),
+            )  # fmt: skip
+
+
+def _is_first(run: Run, decided: Decided) -> bool:
+    """Whether the run brings a first release: nothing served before it."""
+    return run.input.get("release_id") == str(decided.release.id) and decided.former is None
+
+
+async def _raise_if_failed(run: Run, app: App, applied: Sequence[Applied]) -> None:
+    """What the run was for did not come up, now or in an attempt that was interrupted."""
+    said = await query.values(run.db, "boots.failure", release_id=run.input.get("release_id"))
+    undone = [name for one in applied if one.is_undone for name in one.not_ready]
+    if said or undone:
+        what = said[0] if said else f"{', '.join(undone)} of {app.name} did not start. The former dynos keep serving."
+        raise BootFailed(
+            what.splitlines()[0],
+            why="\n".join(what.splitlines()[1:]),
+            fix="" if said else f"See what it said with `changeover logs -a {app.name} -p web`.",
+        )
 
 
 def _of(group: Group, rows: Sequence[Row]) -> list[Row]:

@@ -59,7 +59,11 @@ async def _take_off(db: Db, run: Run, parts: Parts) -> list[RunRow | None]:
     for attachment in await query.rows(db, Attachment, "attachments.of_addon", addon_id=run.input["addon_id"]):
         await query.execute(db, "attachments.remove", id=attachment.id)
         description = f"Detach {attachment.name} (@ref:{attachment.addon_name})"
-        started.append(await add_release(db, parts, attachment.app_id, run.account_id, description, is_by_user=False))
+        started.append(
+            await add_release(
+                db, parts, attachment.app_id, run.account_id, description, is_by_user=False, is_required=True
+            )
+        )
     return started
 
 

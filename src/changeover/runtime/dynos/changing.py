@@ -19,38 +19,57 @@ from changeover.runtime.runtime import Applied, Dyno
 
 LOOK_AGAIN_S = 0.03
 LOADING_S = 30.0
+ATTEMPTS = 3
 WhenReady = Callable[[Dyno], Awaitable[None]]
 
 
 @dataclass
 class Changing:
-    """`dynos` are the wanted ones, by key."""
+    """`dynos` are the wanted ones, by key. `keeps_former`: nothing that serves goes unless all successors listen."""
 
     ending: Ending
     dynos: Mapping[str, Dyno]
     when_ready: WhenReady | None
     ready_timeout_s: float
+    keeps_former: bool = False
     not_ready: list[str] = field(default_factory=list)
+    _started: set[str] = field(default_factory=set)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def carry_out(self, plan: Plan) -> Applied:
         """Raises RuntimeFailed; then some of it is done, and the same again does the rest."""
+        is_revocable = self.keeps_former and bool(plan.overlapping or plan.gone)
+        if is_revocable and not await self._all_come_up(plan):
+            return Applied(kept=_names(plan.kept), not_ready=tuple(sorted(self.not_ready)), is_undone=True)
         await side_by_side(
-            self._overlap(plan.overlapping),
+            self._overlap(plan),
             *(self._exchange(new, old) for new, old in plan.exchanged),
             *(self._add(key) for key in plan.added),
             *(self.ending.end(key) for key in plan.gone),
         )
-        started = (*(new for new, _ in plan.overlapping), *(new for new, _ in plan.exchanged), *plan.added)
+        successors = tuple(new for new, _ in plan.overlapping if new not in plan.kept)
+        started = (*successors, *(new for new, _ in plan.exchanged), *plan.added)
         stopped = (*(old for _, old in plan.overlapping), *(old for _, old in plan.exchanged), *plan.gone)
         return Applied(_names(plan.kept), _names(started), _names(stopped), tuple(sorted(self.not_ready)))
 
-    async def _overlap(self, pairs: tuple[tuple[str, str], ...]) -> None:
+    async def _all_come_up(self, plan: Plan) -> bool:
+        """Start successors and additional dynos, one after another; end them again where one does not come up."""
+        fresh = [*(new for new, _ in plan.overlapping), *plan.added]
+        for key in fresh:
+            if key not in plan.kept:
+                await self._start(key)
+            if not await self._is_up(key):
+                self.not_ready.append(self.dynos[key].name)
+                await side_by_side(*(self.ending.end(one) for one in fresh))
+                return False
+        return True
+
+    async def _overlap(self, plan: Plan) -> None:
         """One after another: the successor listens, then its predecessor is told to go; its end is not waited for."""
         ends: list[asyncio.Task[None]] = []
         try:
-            for new, old in pairs:
-                await self._add(new)
+            for new, old in plan.overlapping:
+                await self._add(new, is_started=new in plan.kept)
                 ends.append(asyncio.create_task(self.ending.end(old)))
         finally:
             await side_by_side(*ends)
@@ -59,16 +78,19 @@ class Changing:
         await self.ending.end(old)
         await self._add(new)
 
-    async def _add(self, key: str) -> None:
-        """Start it; who has a port is waited for."""
-        await self._start(key)
+    async def _add(self, key: str, *, is_started: bool = False) -> None:
+        """Start it unless that was done before; one that has a port is waited for."""
+        if not is_started and key not in self._started:
+            await self._start(key)
         dyno = self.dynos[key]
-        if dyno.port is None:
-            return
-        if not await self._comes_up(key, dyno.port):
+        if not await self._is_up(key):
             self.not_ready.append(dyno.name)
-        elif self.when_ready:
+        elif dyno.port is not None and self.when_ready:
             await self.when_ready(dyno)
+
+    async def _is_up(self, key: str) -> bool:
+        port = self.dynos[key].port
+        return port is None or await self._comes_up(key, port)
 
     async def _start(self, key: str) -> None:
         """The program file comes last: supervisord may read it at any moment."""
@@ -80,13 +102,22 @@ class Changing:
         async with self._turn, alone(places.lock("configuration"), timeout_s=LOADING_S):
             await self.ending.supervisor.call("reloadConfig")
             await self.ending.supervisor.call_unless({ALREADY_ADDED}, "addProcessGroup", key)
+        self._started.add(key)
 
     async def _comes_up(self, key: str, port: int) -> bool:
-        """False when it crashes first, or its time is up; supervisord goes on trying."""
-        deadline = time.monotonic() + self.ready_timeout_s
+        """False when it crashes again and again, or its time is up; supervisord goes on trying.
+
+        Where a former dyno serves meanwhile it has more attempts than one: a database may be back in a second.
+        """
+        attempts = ATTEMPTS if self.keeps_former else 1
+        deadline, lives = time.monotonic() + self.ready_timeout_s, set[int]()
         while time.monotonic() < deadline:
             info = await self.ending.info(key)
-            if info is None or info["statename"] in ("BACKOFF", "FATAL", "EXITED"):
+            if info is None or info["statename"] == "FATAL":
+                return False
+            lives.add(info["start"])
+            is_down = info["statename"] in ("BACKOFF", "EXITED")
+            if len(lives - {0}) > attempts or (is_down and len(lives - {0}) == attempts):
                 return False
             if info["pid"] and listens(info["pid"], port):
                 return True

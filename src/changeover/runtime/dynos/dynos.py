@@ -69,6 +69,7 @@ class LocalDynos:
         group: Group | None = None,
         when_ready: WhenReady | None = None,
         ready_timeout_s: float = 60,
+        keeps_former: bool = False,
     ) -> Applied:
         dynos = {key_of(dyno): dyno for dyno in wanted}
         groups = (group,) if group else GROUPS
@@ -83,7 +84,7 @@ class LocalDynos:
                 await held.enter_async_context(alone(self._places.lock(f"app-{app}-{one}"), timeout_s=patience_s))
             present = [one for one in await self._looking.present(app) if group_of(_type_of(one.key)) in groups]
             todo = plan({key: dyno.port for key, dyno in dynos.items()}, present)
-            return await Changing(self._ending, dynos, when_ready, ready_timeout_s).carry_out(todo)
+            return await Changing(self._ending, dynos, when_ready, ready_timeout_s, keeps_former).carry_out(todo)
 
     async def states(self, app: str | None = None) -> list[DynoState]:
         return await self._looking.states(app)

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import socket
+import sys
+
 from changeover.hosts.processes import PROC
 
 LISTEN = "0A"
+HEARD_AT = ("127.0.0.1", "0.0.0.0")  # noqa: S104 - compared, not bound
+_LOOPBACK, _ANY = (f"{int.from_bytes(socket.inet_aton(one), sys.byteorder):08X}" for one in HEARD_AT)
+_MAPPED = f"{int.from_bytes(bytes([0, 0, 255, 255]), sys.byteorder):08X}"
+REACHED_AT = {
+    "tcp": {_LOOPBACK, _ANY},
+    "tcp6": {"0" * 32, f"{'0' * 16}{_MAPPED}{_LOOPBACK}"},
+}
+"""The addresses at which the router, which speaks to 127.0.0.1, finds a listener."""
 
 
 def listens(pid: int, port: int) -> bool:
-    """Somebody listens at this port in the process's network, at any address."""
-    wanted = f":{port:04X}"
-    for table in ("tcp", "tcp6"):
+    """A process listens at this port in the process's network, where the router finds it."""
+    for table, addresses in REACHED_AT.items():
         try:
             rows = (PROC / str(pid) / "net" / table).read_text().splitlines()[1:]
         except OSError:
             return False
-        if any(words[1].endswith(wanted) and words[3] == LISTEN for words in map(str.split, rows)):
+        wanted = {f"{address}:{port:04X}" for address in addresses}
+        if any(words[1] in wanted and words[3] == LISTEN for words in map(str.split, rows)):
             return True
     return False

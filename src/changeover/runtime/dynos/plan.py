@@ -23,7 +23,9 @@ class Plan:
 
     kept: tuple[str, ...]
     overlapping: tuple[tuple[str, str], ...]
-    """The successor listens before the predecessor goes: they have different ports."""
+    """The successor listens before the predecessor goes: they have different ports. A kept one may be such a successor:
+    then an earlier attempt was interrupted.
+    """
     exchanged: tuple[tuple[str, str], ...]
     """The predecessor goes before the successor comes."""
     added: tuple[str, ...]
@@ -39,17 +41,20 @@ def plan(wanted: Mapping[str, int | None], present: Iterable[Present]) -> Plan:
     exchanged: list[tuple[str, str]] = []
     added: list[str] = []
     for key, port in wanted.items():
-        if key in kept:
-            continue
         old = _predecessor(key, leaving)
+        if key in kept and (old is None or not _may_overlap(port, old)):
+            continue
         if old is None:
             added.append(key)
             continue
         leaving.remove(old)
-        may_overlap = port is not None and old.port is not None and old.port != port and not old.is_stopped
-        (overlapping if may_overlap else exchanged).append((key, old.key))
+        (overlapping if _may_overlap(port, old) else exchanged).append((key, old.key))
     gone = tuple(one.key for one in leaving)
     return Plan(kept, tuple(overlapping), tuple(exchanged), tuple(added), gone)
+
+
+def _may_overlap(port: int | None, old: Present) -> bool:
+    return port is not None and old.port is not None and old.port != port and not old.is_stopped
 
 
 def _predecessor(key: str, leaving: list[Present]) -> Present | None:

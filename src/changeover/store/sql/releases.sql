@@ -30,13 +30,14 @@ SELECT {columns} FROM (
  WHERE id::text = %(key)s OR version::text = ltrim(%(key)s, 'v');
 
 -- name: current
--- What dynos run: the newest that succeeded.
+-- What dynos run: the newest that succeeded. Where none with code did: the newest whose web dynos have not listened yet.
 SELECT {releases.columns but app_name, email, is_current}, apps.name AS app_name, accounts.email, true AS is_current
   FROM releases
   JOIN apps ON apps.id = releases.app_id
   JOIN accounts ON accounts.id = releases.account_id
- WHERE app_id = %(app_id)s AND status = 'succeeded'
- ORDER BY version DESC LIMIT 1;
+ WHERE app_id = %(app_id)s
+   AND (status = 'succeeded' OR releases.id IN (SELECT release_id FROM boot_failures))
+ ORDER BY status = 'succeeded' AND slug_id IS NOT NULL DESC, slug_id IS NOT NULL DESC, version DESC LIMIT 1;
 
 -- name: set_status
 UPDATE releases SET status = %(status)s, updated_at = now() WHERE id = %(id)s;

@@ -7,10 +7,13 @@ RETURNING {columns};
 SELECT {columns} FROM slugs WHERE id = %(id)s;
 
 -- name: current
--- The code of the newest release, whether that one has succeeded yet or not.
-SELECT {slugs.columns} FROM releases JOIN slugs ON slugs.id = releases.slug_id
- WHERE releases.app_id = %(app_id)s AND releases.status IN ('succeeded', 'pending')
- ORDER BY version DESC LIMIT 1;
+-- The code of the newest release, whether that one has succeeded yet or not. Where there is none: of the newest whose web
+-- dynos have not listened, because a config var may be all that it lacks.
+SELECT {slugs.columns}
+  FROM releases JOIN slugs ON slugs.id = releases.slug_id
+ WHERE releases.app_id = %(app_id)s
+   AND (releases.status IN ('succeeded', 'pending') OR releases.id IN (SELECT release_id FROM boot_failures))
+ ORDER BY releases.status IN ('succeeded', 'pending') DESC, version DESC LIMIT 1;
 
 -- name: any
 SELECT EXISTS (SELECT FROM slugs);

@@ -1,0 +1,74 @@
+"""Web dynos that do not listen after a change: the former ones keep serving, and the release counts as failed.
+
+What served before a change is remembered in our state until the change has ended, so a killed worker loses nothing. All of it
+happens under the lock of the app's web dynos.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from uuid import UUID
+
+from changeover.errors import BootFailed
+from changeover.platform.scope import Parts
+from changeover.store import query
+from changeover.store.query import Db
+from changeover.store.rows import App, DynoRow, Release
+
+
+async def remember_former(db: Db, app_id: UUID, known: Sequence[DynoRow], current: Release) -> list[DynoRow]:
+    """The web dynos that served before this change, also where an interrupted attempt has begun it already."""
+    remembered = await query.rows(db, DynoRow, "boots.former", app_id=app_id)
+    if remembered:
+        return list(remembered)
+    versions = [row.release for row in known if row.release]
+    former = [_before_restart(row, max(versions, default=current.version)) for row in known if row.port is not None]
+    for row in former:
+        await query.execute(
+            db, "boots.remember", app_id=app_id, name=row.name, type=row.type, port=row.port, release=row.release,
+            restarts=row.restarts, is_stopped=row.is_stopped,
+        )  # fmt: skip
+    return former
+
+
+def _before_restart(row: DynoRow, version: int) -> DynoRow:
+    """A restart sets `release` to 0 and counts."""
+    return row if row.release else replace(row, release=version, restarts=max(0, row.restarts - 1))
+
+
+async def may_keep(db: Db, app_id: UUID, former: Sequence[DynoRow]) -> bool:
+    """Whether former dynos may go on: not when a database has moved since, which their config vars don't know."""
+    serving = [row.release for row in former if not row.is_stopped]
+    if not serving:
+        return False
+    return await query.values(db, "boots.is_required", app_id=app_id, version=min(serving)) == [False]
+
+
+async def forget_former(db: Db, app_id: UUID) -> None:
+    """The change has ended well."""
+    await query.execute(db, "boots.forget", app_id=app_id)
+
+
+async def go_back(db: Db, app_id: UUID) -> None:
+    """From now on the former web dynos are the wanted ones."""
+    await query.execute(db, "boots.remove_new", app_id=app_id)
+    await query.execute(db, "boots.put_back", app_id=app_id)
+    await query.execute(db, "boots.forget", app_id=app_id)
+
+
+async def fail_release(db: Db, release: Release, failure: BootFailed) -> None:
+    await query.execute(db, "releases.set_status", id=release.id, status="failed")
+    await query.execute(db, "boots.fail", release_id=release.id, said=failure.message)
+
+
+def boot_failure(parts: Parts, app: App, names: Sequence[str], release: Release, serving: int | None) -> BootFailed:
+    """`serving`: the version whose dynos go on; None where nothing served before."""
+    which = f"Release v{release.version}" if serving != release.version else "The restart"
+    goes_on = f"The dynos of v{serving} keep serving." if serving else "No former release can serve in its place."
+    return BootFailed(
+        f"{which} of {app.name} failed: {', '.join(names)} did not start.",
+        why=f"A web dyno must listen on $PORT, at 127.0.0.1 or at all addresses, within {parts.boot_timeout_s} seconds. "
+        f"It did not, or crashed again and again. {goes_on}",
+        fix=f"See what it said with `changeover logs -a {app.name} -p web`, correct it, and deploy again.",
+    )

@@ -1,0 +1,178 @@
+"""Deploys, config changes and restarts whose web dynos never listen: what served before keeps serving."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from tests.api.test_processes import ask, deploy, logs, states
+from tests.fix_control_plane import ControlPlane, running_plane, wait_until
+from tests.fix_things import Things
+
+GOOD = "web: python3 web.py\nworker: sleep 1000\n"
+NEVER = {
+    "silent": "web: sleep 1000\n",
+    "crashing": "web: echo no luck; exit 3\n",
+    "at another port": "web: PORT=$((PORT + 1)) python3 web.py\n",
+    "at another address": "web: python3 -m http.server -b ::1 $PORT\n",
+    "only once": "web: if [ $DYNO = web.2 ]; then sleep 1000; fi; python3 web.py\n",
+}
+
+
+@pytest.fixture(scope="module")
+def control_plane() -> Iterator[ControlPlane]:
+    """Impatient: a web dyno must listen within 3 seconds."""
+    yield from running_plane(CHANGEOVER_BOOT_TIMEOUT="3")
+
+
+def ended(api: httpx2.Client, run: int) -> dict[str, Any]:
+    wait_until(
+        lambda: api.get(f"/changeover/v1/runs/{run}").json()["finished_at"], timeout_s=90, what=f"the end of run {run}"
+    )
+    found: dict[str, Any] = api.get(f"/changeover/v1/runs/{run}").json()
+    return found
+
+
+def last_run(api: httpx2.Client, app: str) -> dict[str, Any]:
+    runs = [run for run in api.get("/changeover/v1/runs").json() if run["app"] == app]
+    return ended(api, max(run["id"] for run in runs))
+
+
+def serving(api: httpx2.Client, things: Things, quantity: int = 1) -> str:
+    """An app whose web dynos answer."""
+    app = things.app()
+    assert ended(api, deploy(api, app, GOOD).json()["run"])["status"] == "done"
+    if quantity > 1:
+        api.patch(f"/apps/{app}/formation", json={"updates": [{"type": "web", "quantity": quantity}]})
+        assert last_run(api, app)["status"] == "done"
+    wait_until(lambda: ask(api, app).status_code == 200, what="the app")
+    return app
+
+
+def statuses(api: httpx2.Client, app: str) -> dict[int, tuple[str, bool]]:
+    return {one["version"]: (one["status"], one["current"]) for one in api.get(f"/apps/{app}/releases").json()}
+
+
+def test_a_deploy_that_never_listens_fails_and_the_former_release_serves(api: httpx2.Client, things: Things) -> None:
+    app = serving(api, things, quantity=2)
+    for version, how in enumerate(NEVER, start=3):
+        run = deploy(api, app, NEVER[how] + "worker: sleep 2000\n").json()["run"]
+        answers = set()
+        while not api.get(f"/changeover/v1/runs/{run}").json()["finished_at"]:
+            answers.add(ask(api, app).status_code)
+        failed = ended(api, run)
+
+        assert (how, answers) == (how, {200})
+        assert (failed["status"], failed["error"]["id"]) == ("failed", "boot_failed")
+        assert "v2 keep serving" in failed["error"]["message"]
+        assert statuses(api, app)[version] == ("failed", False)
+        assert statuses(api, app)[2] == ("succeeded", True)
+        assert states(api, app) == {"web.1": "up", "web.2": "up"}
+        assert {dyno["release"]["version"] for dyno in api.get(f"/apps/{app}/dynos").json()} == {2}
+        assert f"Release v{version} of" in logs(api, app)
+
+
+def test_after_a_failed_deploy_a_good_one_works(api: httpx2.Client, things: Things) -> None:
+    app = serving(api, things)
+    ended(api, deploy(api, app, NEVER["crashing"]).json()["run"])
+
+    assert ended(api, deploy(api, app, GOOD).json()["run"])["status"] == "done"
+    assert statuses(api, app)[4] == ("succeeded", True)
+    assert ask(api, app).status_code == 200
+
+
+def test_a_second_deploy_during_the_boot_wait_has_its_turn(api: httpx2.Client, things: Things) -> None:
+    app = serving(api, things)
+    bad = deploy(api, app, NEVER["silent"]).json()["run"]
+    good = deploy(api, app, GOOD).json()["run"]
+
+    assert ended(api, good)["status"] == "done"
+    assert ended(api, bad)["finished_at"]
+    assert statuses(api, app)[4] == ("succeeded", True)
+    wait_until(lambda: states(api, app) == {"web.1": "up"}, what="one web dyno")
+    assert ask(api, app).status_code == 200
+
+
+def test_a_config_change_that_the_app_cannot_start_with_leaves_the_former_dynos(
+    api: httpx2.Client, things: Things
+) -> None:
+    app = things.app()
+    ended(api, deploy(api, app, 'web: [ -z "$BROKEN" ] && python3 web.py\n').json()["run"])
+
+    api.patch(f"/apps/{app}/config-vars", json={"BROKEN": "1"})
+    assert last_run(api, app)["error"]["id"] == "boot_failed"
+
+    assert ask(api, app).status_code == 200
+    assert statuses(api, app)[3] == ("failed", False)
+    assert api.get(f"/apps/{app}/config-vars").json() == {"BROKEN": "1"}
+    api.patch(f"/apps/{app}/config-vars", json={"BROKEN": None})
+    assert last_run(api, app)["status"] == "done"
+    assert ask(api, app).status_code == 200
+
+
+def test_a_restart_that_fails_leaves_the_former_dynos(api: httpx2.Client, things: Things, open_folder: Path) -> None:
+    app, flag = things.app(), open_folder / "flag"
+    ended(api, deploy(api, app, f"web: [ ! -e {flag} ] && python3 web.py\n").json()["run"])
+    flag.touch()
+
+    api.delete(f"/apps/{app}/dynos")
+
+    assert last_run(api, app)["error"]["id"] == "boot_failed"
+    assert ask(api, app).status_code == 200
+    assert statuses(api, app)[2] == ("succeeded", True)
+    flag.unlink()
+    api.delete(f"/apps/{app}/dynos")
+    assert last_run(api, app)["status"] == "done"
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """Dynos, which run as another user, may look into it."""
+    folder = Path(tempfile.mkdtemp(prefix="co-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_a_first_deploy_that_fails_is_tried_again_with_the_next_config(api: httpx2.Client, things: Things) -> None:
+    app = things.app()
+    run = ended(api, deploy(api, app, 'web: [ "$NEEDED" ] && python3 web.py\n').json()["run"])
+
+    assert run["error"]["id"] == "boot_failed"
+    assert statuses(api, app)[2] == ("failed", False)
+    api.patch(f"/apps/{app}/config-vars", json={"NEEDED": "1"})
+    assert last_run(api, app)["status"] == "done"
+    wait_until(lambda: ask(api, app).status_code == 200, what="the app")
+
+
+def test_a_worker_killed_during_the_boot_wait_changes_nothing(
+    control_plane: ControlPlane, api: httpx2.Client, things: Things
+) -> None:
+    app = serving(api, things)
+    run = deploy(api, app, NEVER["silent"]).json()["run"]
+    wait_until(lambda: "starting" in states(api, app).values(), what="the new web dyno")
+
+    control_plane.child("worker").kill()
+
+    assert ended(api, run)["error"]["id"] == "boot_failed"
+    assert ask(api, app).status_code == 200
+    wait_until(lambda: states(api, app) == {"web.1": "up"}, what="the former web dyno")
+    assert statuses(api, app)[2] == ("succeeded", True)
+
+
+def test_the_command_ends_with_1_and_shows_the_last_lines(
+    control_plane: ControlPlane, api: httpx2.Client, things: Things, tmp_path: Path
+) -> None:
+    app = serving(api, things)
+    (tmp_path / "Procfile").write_text(NEVER["crashing"])
+
+    typed = control_plane.typed("deploy", str(tmp_path), "-a", app)
+
+    assert typed.exit_code == 1
+    assert "app[web.1]: no luck" in typed.stderr
+    assert f"Release v3 of {app} failed: web.1 did not start." in typed.stderr
