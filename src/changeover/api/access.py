@@ -11,6 +11,8 @@ from changeover.api.desk import opened
 from changeover.api.views import Json, collaborator_view
 from changeover.errors import InvalidParams
 from changeover.platform import apps as platform
+from changeover.platform.needs import PERMISSIONS, AppNeed
+from changeover.platform.scope import Scope
 
 router = APIRouter()
 
@@ -35,8 +37,12 @@ async def index(request: Request, app: str) -> list[Json]:
 @router.post("/teams/apps/{app}/collaborators", status_code=201)
 async def add(request: Request, app: str, body: Body) -> Json:
     async with opened(request) as scope:
+        user = required(body, "user")
+        if _is_caller(scope, user) and not body.get("permissions"):
+            found = await platform.find_app(scope, app, AppNeed.VIEW)
+            return collaborator_view(found, await platform.join(scope, found))
         found = await platform.find_app(scope, app)
-        made = await platform.add_collaborator(scope, found, required(body, "user"), permissions_in(body))
+        made = await platform.add_collaborator(scope, found, user, permissions_in(body))
         return collaborator_view(found, made)
 
 
@@ -52,11 +58,16 @@ async def update(request: Request, app: str, user: str, body: Body) -> Json:
 @router.delete("/apps/{app}/collaborators/{user}")
 async def remove(request: Request, app: str, user: str) -> Json:
     async with opened(request) as scope:
-        found = await platform.find_app(scope, app)
+        found = await platform.find_app(scope, app, AppNeed.VIEW if _is_caller(scope, user) else None)
         return collaborator_view(found, await platform.remove_collaborator(scope, found, user))
+
+
+def _is_caller(scope: Scope, user: str) -> bool:
+    """Joining and leaving an app need no permission but to see it."""
+    return user.lower() in (scope.caller.email.lower(), str(scope.caller.id))
 
 
 @router.get("/teams/permissions")
 async def permissions(request: Request) -> list[Json]:
     async with opened(request):
-        return [{"name": name, "description": name} for name in ("view", "deploy", "operate", "manage")]
+        return [{"name": name, "description": name} for name in PERMISSIONS]

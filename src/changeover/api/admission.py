@@ -17,11 +17,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from changeover.api.desk import token_in
 from changeover.api.responses import error_response, raw
+from changeover.api.rules import PUBLIC
 from changeover.errors import BadRequest, ChangeoverError, Unauthorized
 from changeover.errors.requests import BodyTooLarge, BodyTooSlow
 
-OPEN = ("/healthz", "/changeover/v1/logs/", "/changeover/v1/release-output/", "/changeover/v1/backups/signed/")
-"""Routes without a token; the last three carry a sealed key in their path."""
+OPEN = tuple(path.partition("{")[0] for _, path in PUBLIC)
+"""How the paths of routes without a token begin."""
 WITHOUT_MESSAGE = "/account"
 """A wrong token gets no message here: the official CLI then says `not logged in`, and exits with 100."""
 UPLOADS = "/deploys"

@@ -35,6 +35,7 @@ from changeover.api.admission import Admission
 from changeover.api.edge import Edge
 from changeover.api.failures import EXPECTED, failure_response
 from changeover.api.rendezvous import Rendezvous
+from changeover.api.rules import require_rules
 from changeover.platform.desk import Desk
 
 ROUTERS = (
@@ -51,6 +52,7 @@ def create_app(desk: Desk, rendezvous: Rendezvous) -> FastAPI:
     app.state.rendezvous = rendezvous
     for module in ROUTERS:
         app.include_router(module.router)
+    require_rules(app)
     for kind in EXPECTED:
         app.add_exception_handler(kind, failure_response)
     app.add_middleware(Admission, check=desk.check_token)

@@ -49,13 +49,14 @@ async def index(request: Request) -> list[Json]:
 @router.post("/authorizations", status_code=201)
 async def create(request: Request, body: Body) -> Json:
     scopes = body.get("scope") or ["global"]
-    if scopes != ["global"]:
-        raise InvalidParams("Only the scope global is available.", fix="Leave the scope out.")
+    if not isinstance(scopes, list) or not all(isinstance(one, str) for one in scopes):
+        raise InvalidParams("scope must be a list of strings.")
     async with opened(request) as scope:
         made, token = await accounts.authorize(
             scope,
             description=text("description", body.get("description")) or "Long-lived user authorization",
             lifetime_s=whole(body, "expires_in"),
+            scopes=scopes,
             user=text("user", body.get("user")),
         )
         return await view(scope, made, token)

@@ -13,13 +13,20 @@ from changeover.api.moments import spaced
 from changeover.api.responses import raw
 from changeover.api.views import Json
 from changeover.platform.databases import Description, describe, end_sessions, find_database, waiting
+from changeover.platform.resolving import may_read_secrets
 from changeover.platform.unfollowing import unfollow
+from changeover.platform.urls import DatabaseUrl
 
 router = APIRouter(prefix="/client/v11/databases")
 
 
-def view(seen: Description) -> Json:
-    """`following` is the leader's URL, `leader` its name: what the official CLI tests and prints."""
+def view(seen: Description, *, with_secrets: bool) -> Json:
+    """`following` is the leader's URL, `leader` its name: what the official CLI tests and prints.
+
+    Who may only view the database sees addresses without user and password.
+    """
+    url = seen.url if with_secrets else DatabaseUrl(seen.url.host, seen.url.port, seen.url.database)
+    leader_url = seen.leader_url if with_secrets or not seen.leader_url else seen.leader_url.bare
     facts, follows = seen.facts, seen.leader is not None
     return {
         "addon_id": str(seen.addon.id),
@@ -28,12 +35,12 @@ def view(seen: Description) -> Json:
         "plan": seen.addon.plan,
         "created_at": spaced(seen.addon.created_at),
         "postgres_version": facts.version if facts else None,
-        "resource_url": str(seen.url),
+        "resource_url": str(url),
         "database_name": seen.url.database,
-        "database_user": seen.url.user,
-        "database_password": seen.url.password,
+        "database_user": url.user,
+        "database_password": url.password,
         "port": seen.url.port,
-        "following": str(seen.leader_url) if seen.leader_url else None,
+        "following": str(leader_url) if leader_url else None,
         "leader": seen.leader.addon_name if seen.leader else None,
         "forked_from": seen.database.forked_from,
         "is_in_recovery?": seen.health.is_in_recovery if seen.health.is_in_recovery is not None else follows,
@@ -60,7 +67,8 @@ async def show(request: Request, key: str) -> Json | Response:
         addon, database = await find_database(scope, key)
         if addon.state == "provisioning":
             return raw(404)
-        return view(await describe(scope, addon, database))
+        with_secrets = await may_read_secrets(scope, addon)
+        return view(await describe(scope, addon, database), with_secrets=with_secrets)
 
 
 @router.get("/{key}/wait_status")

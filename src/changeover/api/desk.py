@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import Request
 
+from changeover.api.rules import needs_of
 from changeover.errors import Unauthorized
 from changeover.platform.desk import Desk
 from changeover.platform.scope import Scope
@@ -21,8 +22,11 @@ def desk_of(request: Request) -> Desk:
 
 @asynccontextmanager
 async def opened(request: Request) -> AsyncIterator[Scope]:
-    """The caller's scope; what it changed is committed when the block ends. Raises Unauthorized."""
-    async with desk_of(request).open(token_of(request)) as scope:
+    """The caller's scope, with what the route needs; what it changed is committed when the block ends.
+
+    Raises Unauthorized; Forbidden where the token's scope does not allow this route.
+    """
+    async with desk_of(request).open(token_of(request), needs_of(request)) as scope:
         yield scope
     request.state.warnings = scope.warnings
 

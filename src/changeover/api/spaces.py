@@ -11,6 +11,7 @@ from changeover.api.desk import opened
 from changeover.api.moments import iso
 from changeover.api.views import Json, space_view
 from changeover.platform import spaces as platform
+from changeover.platform.rights import may_access
 
 router = APIRouter(prefix="/spaces")
 
@@ -71,6 +72,5 @@ async def nat(request: Request, key: str) -> Json:
 async def dynos(request: Request, key: str) -> list[Any]:
     async with opened(request) as scope:
         space = await platform.find_space(scope, key)
-        return [
-            {"app_id": str(app.id), "app_name": app.name, "dynos": []} for app in await platform.apps_in(scope, space)
-        ]
+        apps = [app for app in await platform.apps_in(scope, space) if await may_access(scope, app.id)]
+        return [{"app_id": str(app.id), "app_name": app.name, "dynos": []} for app in apps]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter, Request
 
 from changeover.api.bodies import Body, required, text
@@ -12,6 +10,7 @@ from changeover.api.moments import iso
 from changeover.api.views import Json, team_view, user_view
 from changeover.errors import InvalidParams
 from changeover.platform import teams as platform
+from changeover.platform.catalogue import stable_id
 from changeover.platform.things import Member
 
 router = APIRouter(prefix="/teams")
@@ -25,7 +24,7 @@ def member_view(member: Member) -> Json:
         "email": member.email,
         "federated": False,
         "identity_provider": None,
-        "role": member.role if member.role != "viewer" else "collaborator",
+        "role": member.role,
         "two_factor_authentication": False,
         "updated_at": iso(member.updated_at),
         "user": {**user_view(member.account_id, member.email), "name": None},
@@ -78,7 +77,21 @@ async def remove_member(request: Request, key: str, email: str) -> Json:
 
 
 @router.get("/{key}/features")
-async def features(request: Request, key: str) -> list[Any]:
+async def features(request: Request, key: str) -> list[Json]:
+    """What makes the official CLI send the permissions of `access:add`."""
     async with opened(request) as scope:
-        await platform.find_team(scope, key)
-        return []
+        team = await platform.find_team(scope, key)
+        return [
+            {
+                "id": str(stable_id("team-feature", str(team.id), "org-access-controls")),
+                "created_at": iso(team.created_at),
+                "description": "Permissions on single apps",
+                "display_name": "App permissions",
+                "doc_url": None,
+                "enabled": True,
+                "feedback_email": None,
+                "name": "org-access-controls",
+                "state": "general",
+                "updated_at": iso(team.updated_at),
+            }
+        ]

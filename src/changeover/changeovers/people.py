@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 
 from changeover.changeovers.planning import Plan, plan_changeover
 from changeover.errors import NotAvailable, NotFound, PastReturn
-from changeover.platform.apps import list_apps
+from changeover.platform.apps import find_app, list_apps
 from changeover.platform.scope import Scope
 from changeover.runs.starting import cancel_run, start_run
 from changeover.store import query
@@ -113,6 +113,7 @@ async def abort(scope: Scope, number: int) -> Seen:
 
 async def _unfinished(scope: Scope, number: int) -> Seen:
     seen = await find_changeover(scope, number)
+    await find_app(scope, str(seen.row.target_app_id))  # to act on it takes more than to see it
     if seen.run.finished_at is not None:
         raise NotAvailable(f"Changeover {number} has ended: it is {seen.run.status}.", fix="Begin a new one.")
     return seen

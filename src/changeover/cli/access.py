@@ -52,20 +52,36 @@ def _admins(session: Session, team: str) -> list[Record]:
 @command()
 @click.argument("email")
 @takes_app
-@click.option("--permissions", "-p", help="For a team's app: permissions, with commas between.")
+@click.option("--permissions", "-p", help="deploy, operate, manage, with commas between; view is always included.")
 def add(session: Session, *, email: str, app: str, permissions: str | None) -> None:
-    """Give somebody access to an app."""
+    """Give an account access to an app."""
     found = session.client.get(f"/apps/{segment(app)}")
     features = session.client.get(f"/teams/{segment(found['team']['name'])}/features") if found.get("team") else []
-    text, path, body = f"Adding {paint('info', email)} access to the app {paint('app', app)}", "/apps", {"user": email}
-    granted: Record = dict(body)
-    if any(feature["name"] == "org-access-controls" for feature in features):
-        if not permissions:
-            raise Misused("Missing argument: permissions", fix="Repeat the command with --permissions deploy,operate.")
+    text, path = f"Adding {paint('info', email)} access to the app {paint('app', app)}", "/apps"
+    granted: Record = {"user": email}
+    if not permissions and any(feature["name"] == "org-access-controls" for feature in features):
+        raise Misused("Missing argument: permissions", fix="Repeat the command with --permissions deploy,operate.")
+    if permissions:
         path, granted["permissions"] = "/teams/apps", sorted({*permissions.split(","), "view"})
         text += f" with {', '.join(granted['permissions'])} permissions"
     with action(text):
         reply = session.client.post(f"{path}/{segment(app)}/collaborators", granted)
+    session.tell(reply, lambda: None)
+
+
+@command()
+@click.argument("email")
+@takes_app
+@click.option("--permissions", "-p", required=True, help="deploy, operate, manage, with commas between.")
+def update(session: Session, *, email: str, app: str, permissions: str) -> None:
+    """Change what a collaborator may do on an app."""
+    granted = sorted({*permissions.split(","), "view"})
+    with action(
+        f"Updating {paint('info', email)} in application {paint('app', app)} with {', '.join(granted)} permissions"
+    ):
+        reply = session.client.patch(
+            f"/teams/apps/{segment(app)}/collaborators/{segment(email)}", {"permissions": granted}
+        )
     session.tell(reply, lambda: None)
 
 

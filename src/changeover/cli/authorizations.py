@@ -47,14 +47,21 @@ def index(session: Session) -> None:
 
 @command()
 @click.option("--description", "-d", help="What it is for.")
-@click.option("--scope", "-s", help="What it may, with commas between.")
+@click.option("--scope", "-s", help="identity, read, read-protected, write, write-protected or global (the default).")
 @click.option("--expires-in", "-e", type=click.IntRange(1), help="Seconds until it ends.")
+@click.option("--user", "-u", help="The account that it is for; only the operator may name another.")
 @click.option("--short", "-S", is_flag=True, help="Print the token alone.")
 def create(
-    session: Session, *, description: str | None, scope: str | None, expires_in: int | None, short: bool
+    session: Session,
+    *,
+    description: str | None,
+    scope: str | None,
+    expires_in: int | None,
+    user: str | None,
+    short: bool,
 ) -> None:
     """Make a further token."""
-    given = {"description": description, "scope": scope.split(",") if scope else None}
+    given = {"description": description, "scope": scope.split(",") if scope else None, "user": user}
     body: Record = {key: value for key, value in given.items() if value}
     body |= {"expires_in": str(expires_in)} if expires_in else {}
     with action("Creating OAuth Authorization"):

@@ -168,8 +168,13 @@ access
     auth:whoami             authorizations whoami        Show whose token this is.
     auth:token              authorizations token         Print the token that the CLI uses.
     access                  access index                 List who has access to an app.
-    access:add              access add                   Give somebody access to an app.
+    access:add              access add                   Give an account access to an app.
+    access:update           access update                Change what a collaborator may do on an app.
     access:remove           access remove                Take somebody's access to an app away.
+    members                 members index                List the members of a team.
+    members:add             members add                  Add an account to a team.
+    members:set             members set_                 Change the role of a team's member.
+    members:remove          members remove               Remove an account from a team and from its apps.
     authorizations          authorizations index         List tokens.
     authorizations:create   authorizations create        Make a further token.
     authorizations:info     authorizations info          Show a token's authorization.

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from changeover.errors import InvalidParams, NotFound, Unauthorized
+from changeover.errors import Forbidden, InvalidParams, NotFound, Unauthorized
+from changeover.platform.needs import GRANTS
 from changeover.platform.scope import Scope
 from changeover.platform.secrets import new_token, token_hash, token_hint, write_secret_file
 from changeover.store import query
+from changeover.store.access_rows import Bearer
 from changeover.store.query import Db
 from changeover.store.rows import Account, Authorization
 
+LONGEST_LIFETIME_S = 10 * 365 * 86_400
 OPERATOR_TOKEN_FILE = "operator-token"  # noqa: S105 - a file's name
 
 
-async def account_of_token(db: Db, token: str) -> Account:
-    """Who holds it. Raises Unauthorized."""
-    account = await query.one(db, Account, "accounts.by_token", token_hash=token_hash(token))
-    if account is None:
+async def bearer_of_token(db: Db, token: str) -> Bearer:
+    """Whose token it is, and what it may do. Raises Unauthorized for one that is unknown, revoked or expired."""
+    bearer = await query.one(db, Bearer, "rights.bearer", token_hash=token_hash(token))
+    if bearer is None:
         raise Unauthorized
-    return account
+    return bearer
 
 
 async def ensure_operator(db: Db, *, email: str, home: Path) -> Account:
@@ -79,21 +84,52 @@ async def find_authorization(scope: Scope, id_: str, token: str) -> Authorizatio
 
 
 async def authorize(
-    scope: Scope, *, description: str, lifetime_s: int | None, user: str | None = None
+    scope: Scope, *, description: str, lifetime_s: int | None, scopes: list[str], user: str | None = None
 ) -> tuple[Authorization, str]:
-    """A further token, which only this answer ever shows. The operator may make one for somebody else."""
+    """A further token, which only this answer ever shows. Only the operator may create one for another account.
+
+    It never outlives the token that creates it. Raises InvalidParams, Forbidden.
+    """
+    unknown = sorted(set(scopes) - set(GRANTS))
+    if unknown:
+        raise InvalidParams(f"The scope {unknown[0]} is not known.", why=f"There are: {', '.join(GRANTS)}.")
+    if lifetime_s is not None and not 0 < lifetime_s <= LONGEST_LIFETIME_S:
+        raise InvalidParams(f"expires_in must be a number of seconds, from 1 to {LONGEST_LIFETIME_S}.")
     account = scope.caller
-    if user and user.lower() != account.email.lower():
+    if user and user.lower() not in (account.email.lower(), str(account.id)):
         if not account.is_operator:
-            raise InvalidParams("Only the operator can make tokens for somebody else.")
+            raise Forbidden(
+                "Only the operator can create tokens for another account.",
+                fix="Ask the operator: `changeover authorizations:create --user EMAIL`.",
+            )
         account = await ensure_account(scope.db, user)
+    _require_shorter(scope, datetime.now(UTC) + timedelta(seconds=lifetime_s) if lifetime_s else None)
     token = new_token()
-    made = await _authorize(scope.db, account, token, description=description, lifetime_s=lifetime_s)
+    made = await _authorize(
+        scope.db, account, token, description=description, lifetime_s=lifetime_s, scopes=sorted(set(scopes))
+    )
     return made, token
 
 
+def _require_shorter(scope: Scope, expires_at: datetime | None) -> None:
+    """A token that expires can't make, or renew, one that lasts longer. Raises Forbidden."""
+    own = scope.bearer.expires_at if scope.bearer else None
+    if own is None or (expires_at is not None and expires_at <= own):
+        return
+    left_s = int((own - datetime.now(UTC)).total_seconds())
+    raise Forbidden(
+        "A token can't create or renew a token that outlives it.",
+        why=f"Yours expires in {left_s} seconds.",
+        fix=f"Create one that expires earlier (`--expires-in {max(1, left_s - 1)}`), or use a token that lasts longer.",
+    )
+
+
 async def rotate(scope: Scope, authorization: Authorization) -> tuple[Authorization, str]:
-    """A new token for an authorization; the old one stops working. The operator's own goes to its file as well."""
+    """A new token for an authorization; the old one stops working. The operator's own goes to its file as well.
+
+    Its scope and its end stay. Raises Forbidden for one that outlives the token of this request.
+    """
+    _require_shorter(scope, authorization.expires_at)
     token = new_token()
     renewed = await query.only(
         scope.db, Authorization, "accounts.renew_token",
@@ -120,10 +156,17 @@ async def revoke(scope: Scope, authorization: Authorization) -> None:
 
 
 async def _authorize(
-    db: Db, account: Account, token: str, *, description: str, is_operator: bool = False, lifetime_s: int | None = None
+    db: Db,
+    account: Account,
+    token: str,
+    *,
+    description: str,
+    is_operator: bool = False,
+    lifetime_s: int | None = None,
+    scopes: Sequence[str] = ("global",),
 ) -> Authorization:
     return await query.only(
         db, Authorization, "accounts.authorize",
-        account_id=account.id, description=description, scope=["global"], token_hash=token_hash(token),
+        account_id=account.id, description=description, scope=list(scopes), token_hash=token_hash(token),
         token_hint=token_hint(token), is_operator=is_operator, expires_in_s=lifetime_s,
     )  # fmt: skip

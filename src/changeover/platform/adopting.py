@@ -15,8 +15,9 @@ from changeover.platform.attachments import attachments_to, claim_name, put_on
 from changeover.platform.environment import database_url
 from changeover.platform.locations import location_of, with_tls
 from changeover.platform.names import checked_attachment_name, new_server_name
+from changeover.platform.needs import AppNeed
 from changeover.platform.releases import release
-from changeover.platform.resolving import find_addon, may_see_addon
+from changeover.platform.resolving import find_addon, may_use_addon
 from changeover.platform.scope import Scope
 from changeover.postgres.location import Location
 from changeover.store import query
@@ -163,7 +164,7 @@ async def _renew(scope: Scope, known: Database, location: Location, identity: Id
 async def _refusal(scope: Scope, known: Database) -> AlreadyAdopted:
     """Says which add-on it is to those who may know."""
     addon = await query.only(scope.db, Addon, "addons.find", key=str(known.addon_id))
-    if not await may_see_addon(scope, addon):
+    if not await may_use_addon(scope, addon, AppNeed.VIEW):
         return AlreadyAdopted(
             "This database is an add-on here already.",
             why="It belongs to an app that you don't have access to.",

@@ -1,4 +1,4 @@
-"""Apps: made, found, renamed, handed over. Who may see one is decided here and nowhere else."""
+"""Apps: made, found, renamed, handed over. Who may do so is decided in `rights.py`."""
 
 from __future__ import annotations
 
@@ -6,47 +6,41 @@ import asyncio
 import shutil
 from collections.abc import Sequence
 
-from changeover.errors import Forbidden, InvalidParams, NameTaken, NotFound
+from changeover.errors import InvalidParams, NameTaken, NotFound
 from changeover.platform.accounts import ensure_account, find_account
 from changeover.platform.catalogue import DEFAULT_STACK
 from changeover.platform.names import checked_app_name, new_app_name
+from changeover.platform.needs import PERMISSIONS, AppNeed, TeamNeed
 from changeover.platform.releases import release
+from changeover.platform.rights import may_access, require
 from changeover.platform.scope import Scope
 from changeover.platform.spaces import find_space
 from changeover.platform.teams import ensure_team, find_team
 from changeover.store import query
-from changeover.store.rows import App, Collaborator, Team
+from changeover.store.rows import Account, App, Collaborator, Team
 
 
 async def list_apps(scope: Scope, *, everything: bool = False) -> Sequence[App]:
     """Those that the caller may see; `everything` includes, for the operator, all others."""
     return await query.rows(
-        scope.db, App, "apps.visible", caller=scope.caller.id, everything=everything and scope.caller.is_operator
-    )
+        scope.db, App, "apps.visible",
+        caller=scope.caller.id, is_operator=scope.caller.is_operator,
+        everything=everything and scope.caller.is_operator,
+    )  # fmt: skip
 
 
 async def team_apps(scope: Scope, team: Team) -> Sequence[App]:
-    return await query.rows(scope.db, App, "apps.of_team", team_id=team.id)
+    """Those of a team that the caller may see."""
+    apps = await query.rows(scope.db, App, "apps.of_team", team_id=team.id)
+    return [app for app in apps if await may_access(scope, app.id, AppNeed.VIEW)]
 
 
-async def may_access(scope: Scope, app_id: object) -> bool:
-    """Owner, collaborator, team member, or the operator of the installation."""
-    if scope.caller.is_operator:
-        return True
-    return await query.values(scope.db, "apps.is_accessible", id=app_id, caller=scope.caller.id) == [True]
-
-
-async def find_app(scope: Scope, key: str) -> App:
-    """By name or id. Raises NotFound, or Forbidden for somebody else's."""
+async def find_app(scope: Scope, key: str, needs: AppNeed | None = None) -> App:
+    """By name or id. Raises NotFound; Forbidden unless the caller holds `needs` on it, else what the request's rule says."""
     app = await query.one(scope.db, App, "apps.find", key=key)
     if app is None:
         raise NotFound("Couldn't find that app.", fix="`changeover apps` lists yours.", resource="app")
-    if not await may_access(scope, app.id):
-        raise Forbidden(
-            f"You do not have access to the app {app.name}.",
-            fix=f"Its owner can let you in: `changeover access:add {scope.caller.email} -a {app.name}`.",
-            resource="app",
-        )
+    await require(scope, app, needs)
     return app
 
 
@@ -96,8 +90,11 @@ async def change_app(
     is_locked: bool | None = None,
     stack: str | None = None,
 ) -> App:
-    """Change what is given. Raises NameTaken, InvalidParams."""
+    """Change what is given. Raises NameTaken, InvalidParams; Forbidden for a name or a lock that isn't the caller's to change."""
+    if is_locked is not None:
+        await require(scope, app, AppNeed.MANAGE)
     if name is not None and name != app.name:
+        await require(scope, app, AppNeed.OWN)
         checked_app_name(name)
         if await query.one(scope.db, App, "apps.find", key=name):
             raise NameTaken("app", name)
@@ -110,15 +107,29 @@ async def change_app(
 
 
 async def transfer_app(scope: Scope, app: App, recipient: str) -> App:
-    """Give it to another account, at once. Raises Forbidden for anybody but the owner, NotFound."""
-    if app.owner_id != scope.caller.id and not scope.caller.is_operator:
-        raise Forbidden(f"Only the owner of {app.name} can give it away.", resource="app")
+    """Give it to another account, at once. A team's app can go to a member of the team only. Raises Forbidden, NotFound."""
+    await require(scope, app, AppNeed.OWN)
     to = await find_account(scope.db, recipient)
+    await _require_in_team(scope, app, to)
     await query.execute(
         scope.db, "apps.change",
         id=app.id, name=None, is_in_maintenance=None, is_locked=None, stack=None, owner_id=to.id,
     )  # fmt: skip
     return await query.only(scope.db, App, "apps.find", key=str(app.id))
+
+
+async def _require_in_team(scope: Scope, app: App, to: Account) -> None:
+    """Its new owner must be able to reach it. Raises InvalidParams."""
+    if app.team_id is None:
+        return
+    team = await query.only(scope.db, Team, "teams.find", key=str(app.team_id), caller=to.id)
+    if team.role not in TeamNeed.MEMBER.roles:
+        raise InvalidParams(
+            f"{app.name} can't be transferred to {to.email}.",
+            why=f"It belongs to the team {team.name}, and {to.email} is no member of it.",
+            fix=f"Add them first: `changeover members:add {to.email} --role member --team {team.name}`.",
+            resource="app",
+        )
 
 
 async def remove_app(scope: Scope, app: App) -> None:
@@ -137,12 +148,28 @@ async def collaborators(scope: Scope, app: App) -> Sequence[Collaborator]:
 
 
 async def add_collaborator(scope: Scope, app: App, email: str, permissions: list[str]) -> Collaborator:
-    """An unknown address gets an account: the owner then makes a token for it. Raises InvalidParams."""
+    """An unknown address gets an account: the operator then makes a token for it. Raises InvalidParams."""
+    unknown = sorted(set(permissions) - set(PERMISSIONS))
+    if unknown:
+        raise InvalidParams(
+            f"The permission {unknown[0]} is not known.",
+            why=f"There are: {', '.join(PERMISSIONS)}.",
+            resource="collaborator",
+        )
     account = await ensure_account(scope.db, email)
     if account.id == app.owner_id:
         raise InvalidParams(f"{email} owns {app.name} already.", resource="collaborator")
     await query.execute(scope.db, "apps.collaborate", app_id=app.id, account_id=account.id, permissions=permissions)
     return await find_collaborator(scope, app, email)
+
+
+async def join(scope: Scope, app: App) -> Collaborator:
+    """The caller becomes a collaborator of an app that they see already; that grants nothing but view, lock or no lock."""
+    if app.owner_id != scope.caller.id:
+        await query.execute(
+            scope.db, "apps.collaborate_once", app_id=app.id, account_id=scope.caller.id, permissions=["view"]
+        )
+    return await find_collaborator(scope, app, scope.caller.email)
 
 
 async def find_collaborator(scope: Scope, app: App, email_or_id: str) -> Collaborator:

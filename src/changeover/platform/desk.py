@@ -10,8 +10,9 @@ from typing import Any
 from psycopg_pool import AsyncConnectionPool
 
 from changeover.errors import Reported, RunCancelled
-from changeover.platform.accounts import account_of_token
+from changeover.platform.accounts import bearer_of_token
 from changeover.platform.liveness import worker_is_alive
+from changeover.platform.needs import Needs, require_token, token_grants
 from changeover.platform.progress import wait_for_run
 from changeover.platform.scope import Parts, Scope
 from changeover.runs.run import Workflow
@@ -31,17 +32,25 @@ class Desk:
     workflows: Mapping[str, Workflow]
 
     @asynccontextmanager
-    async def open(self, token: str) -> AsyncIterator[Scope]:
-        """Raises Unauthorized. Commits at the end, then gives the ticks of the runs that were started."""
+    async def open(self, token: str, needs: Needs) -> AsyncIterator[Scope]:
+        """The scope of a request that needs that much. Commits at the end, then gives the ticks of the runs that were started.
+
+        Raises Unauthorized, and Forbidden where the token's scopes don't allow it.
+        """
         async with self.pool.connection() as db:
-            scope = Scope(db=db, caller=await account_of_token(db, token), parts=self.parts)
+            bearer = await bearer_of_token(db, token)
+            grants = token_grants(bearer.scopes)
+            require_token(grants, needs, bearer.scopes)
+            scope = Scope(
+                db=db, caller=bearer.account, parts=self.parts, needs=needs, grants=grants, bearer=bearer
+            )  # fmt: skip
             yield scope
         await self.parts.tick(scope.started)
 
     async def check_token(self, token: str) -> None:
         """Raises Unauthorized. For what must be known before a request is read; `open` looks again."""
         async with self.pool.connection() as db:
-            await account_of_token(db, token)
+            await bearer_of_token(db, token)
 
     async def has_worker(self) -> bool:
         """Whether a job worker lives. Raises psycopg's errors when the state can't be asked."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from changeover.errors import ChangeoverError, Forbidden, ForeignLeader, NotAvailable, NotFollowable, NotFound
 from changeover.errors.elsewhere import NotOurs
-from changeover.platform.apps import may_access
 from changeover.platform.catalogue import Plan
 from changeover.platform.resolving import resolve_addon
+from changeover.platform.rights import may_access
 from changeover.platform.scope import Scope
 from changeover.platform.urls import DatabaseUrl, looks_like_url
 from changeover.store import query

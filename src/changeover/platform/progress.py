@@ -10,7 +10,8 @@ from typing import Any
 from psycopg_pool import AsyncConnectionPool
 
 from changeover.errors import NotFound, Reported
-from changeover.platform.apps import find_app, list_apps, may_access
+from changeover.platform.apps import find_app, list_apps
+from changeover.platform.rights import may_access
 from changeover.platform.scope import Scope
 from changeover.runs.run import Step, Workflow
 from changeover.store import query

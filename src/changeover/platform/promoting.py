@@ -9,6 +9,7 @@ from changeover.errors import AlreadyPromoted, NotAvailable, NotFound
 from changeover.errors.elsewhere import NotOurs
 from changeover.platform.attachments import POOL_SUFFIX, attach
 from changeover.platform.environment import POOLING_NAMESPACE, attachments_of
+from changeover.platform.needs import AppNeed
 from changeover.platform.pooling import ensure_pooler
 from changeover.platform.readings import reading_of
 from changeover.platform.resolving import find_addon, resolve_attachments
@@ -48,7 +49,7 @@ async def promote(scope: Scope, app: App, key: str, *, name: str = DEFAULT, forc
         raise NotFound(f"{target.addon_name} is no database.", resource="add_on")
     if not force:
         await _require_available(scope, target, database)
-    addon = await find_addon(scope, str(target.addon_id))
+    addon = await find_addon(scope, str(target.addon_id), AppNeed.VIEW)  # the app has it attached
     is_default_pooled = name == DEFAULT and former is not None and _pool_of(former, mine) is not None
     if is_default_pooled and database.is_external:
         raise NotOurs(
@@ -92,5 +93,5 @@ async def _keep_reachable(scope: Scope, app: App, former: Attachment, mine: list
     ]
     if others:
         return None
-    addon = await find_addon(scope, str(former.addon_id))
+    addon = await find_addon(scope, str(former.addon_id), AppNeed.VIEW)
     return await attach(scope, addon, app, namespace=former.namespace)

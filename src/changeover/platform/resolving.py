@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from changeover.errors import Forbidden, MultipleMatches, NotFound
-from changeover.platform.apps import find_app, list_apps, may_access
+from changeover.platform.apps import find_app, list_apps
 from changeover.platform.attachments import attachments_to
 from changeover.platform.environment import attachments_of
+from changeover.platform.needs import AppNeed, TokenNeed
 from changeover.platform.progress import failure_of
+from changeover.platform.rights import may_access, needed
 from changeover.platform.scope import Scope
 from changeover.store import query
 from changeover.store.rows import Addon, App, Attachment
@@ -56,6 +58,8 @@ async def resolve_addons(scope: Scope, key: str, app_key: str | None) -> Sequenc
         app = await find_app(scope, app_key)
         attached = await query.rows(scope.db, Addon, "addons.attached_as", app_id=app.id, key=key)
         if attached:
+            for addon in attached:
+                await _require_addon(scope, addon)
             return attached
         of_service = await query.rows(scope.db, Addon, "addons.of_service", app_id=app.id, service=key)
         if of_service:
@@ -74,14 +78,27 @@ async def resolve_addon(scope: Scope, key: str, app_key: str | None) -> Addon:
     return found[0]
 
 
-async def find_addon(scope: Scope, key: str) -> Addon:
-    """By its own name or id. Raises NotFound (with the reason when its provisioning failed), Forbidden."""
+async def find_addon(scope: Scope, key: str, needs: AppNeed | None = None) -> Addon:
+    """By its own name or id. Raises NotFound (with the reason when its provisioning failed), Forbidden as `find_app`."""
     addon = await query.one(scope.db, Addon, "addons.find", key=key)
     if addon is None:
         raise NotFound(NO_ADDON, why=await _why_it_is_gone(scope, key), resource="add_on")
-    if not await may_see_addon(scope, addon):
-        raise Forbidden(f"You do not have access to the add-on {addon.name}.", resource="add_on")
+    await _require_addon(scope, addon, needs)
     return addon
+
+
+async def _require_addon(scope: Scope, addon: Addon, needs: AppNeed | None = None) -> None:
+    if await may_use_addon(scope, addon, needs):
+        return
+    if not await may_use_addon(scope, addon, AppNeed.VIEW):
+        raise Forbidden(f"You do not have access to the add-on {addon.name}.", resource="add_on")
+    wanted = needed(scope, needs)
+    raise Forbidden(
+        f"You do not have the permission to do this with {addon.name}.",
+        why=f"It needs the permission {wanted.value} on the app that owns the add-on, {addon.app_name}.",
+        fix=f"Ask someone who can manage {addon.app_name}.",
+        resource="add_on",
+    )
 
 
 async def addon_in_app(scope: Scope, app: App, key: str) -> Addon:
@@ -93,14 +110,24 @@ async def addon_in_app(scope: Scope, app: App, key: str) -> Addon:
     return addon
 
 
-async def may_see_addon(scope: Scope, addon: Addon) -> bool:
-    """Whoever sees its app, or an app that has it attached."""
-    if await may_access(scope, addon.app_id):
+async def may_use_addon(scope: Scope, addon: Addon, needs: AppNeed | None = None) -> bool:
+    """Whether the caller holds what is needed on the app that owns it.
+
+    To see it, or the secrets that its attachment gives an app, an app that has it attached is enough.
+    """
+    if await may_access(scope, addon.app_id, needs):
         return True
+    if needed(scope, needs) not in (AppNeed.VIEW, AppNeed.CONFIG):
+        return False
     for attachment in await attachments_to(scope.db, addon.id):
-        if await may_access(scope, attachment.app_id):
+        if await may_access(scope, attachment.app_id, needs):
             return True
     return False
+
+
+async def may_read_secrets(scope: Scope, addon: Addon) -> bool:
+    """Whether the answer may show the add-on's passwords: neither the caller nor the token is for viewing only."""
+    return TokenNeed.READ_PROTECTED in scope.grants and await may_use_addon(scope, addon, AppNeed.CONFIG)
 
 
 async def visible_app_ids(scope: Scope) -> list[UUID]:

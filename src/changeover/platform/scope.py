@@ -9,12 +9,14 @@ from pathlib import Path
 from changeover.engines.engine import Engine
 from changeover.engines.pooler import Poolers
 from changeover.platform.catalogue import Catalogue
+from changeover.platform.needs import WORKER_NEEDS, Needs, TokenNeed
 from changeover.platform.secrets import Cipher
 from changeover.platform.transfers.bucket import Bucket
 from changeover.platform.unpacking import ArchiveLimits
 from changeover.runs.ticks import Ticks
 from changeover.runtime.router import Router
 from changeover.runtime.runtime import Dynos, Logs
+from changeover.store.access_rows import Bearer
 from changeover.store.query import Db
 from changeover.store.rows import Account, Release, RunRow
 
@@ -72,3 +74,9 @@ class Scope:
     """Runs that need a tick once the transaction is committed."""
     warnings: list[str] = field(default_factory=list)
     """What the caller should be told although all went well."""
+    needs: Needs = WORKER_NEEDS
+    """What the request needs, by the rule of its route; what a step of a run needs otherwise."""
+    grants: frozenset[TokenNeed] = frozenset(TokenNeed)
+    """What the request's token may do."""
+    bearer: Bearer | None = None
+    """Whose token was sent; None in a step of a run."""

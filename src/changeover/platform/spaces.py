@@ -9,8 +9,9 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 
-from changeover.errors import Forbidden, HostFull, InvalidParams, NameTaken, NotFound
+from changeover.errors import HostFull, InvalidParams, NameTaken, NotFound
 from changeover.platform.names import checked_space_name
+from changeover.platform.rights import require_role
 from changeover.platform.scope import Scope
 from changeover.platform.teams import ensure_team
 from changeover.store import query
@@ -32,13 +33,12 @@ async def list_spaces(scope: Scope) -> Sequence[Space]:
 
 
 async def find_space(scope: Scope, key: str) -> Space:
-    """Raises NotFound, or Forbidden where the caller isn't in its team."""
+    """Raises NotFound; Forbidden unless the caller's role in its team is what the request needs."""
     space = await query.one(scope.db, Space, "spaces.find", key=key)
     if space is None:
         raise NotFound("Couldn't find that space.", fix="`changeover spaces` lists yours.", resource="space")
     team = await query.only(scope.db, Team, "teams.find", key=str(space.team_id), caller=scope.caller.id)
-    if team.role is None and not scope.caller.is_operator:
-        raise Forbidden(f"You do not have access to the space {space.name}.", resource="space")
+    require_role(scope, team.role, f"space {space.name}")
     return space
 
 
@@ -84,6 +84,7 @@ async def rename_space(scope: Scope, space: Space, name: str) -> Space:
 
 
 async def apps_in(scope: Scope, space: Space) -> Sequence[App]:
+    """All of them, also those that the caller may not see."""
     return await query.rows(scope.db, App, "apps.of_space", space_id=space.id)
 
 

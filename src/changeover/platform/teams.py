@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from changeover.errors import Forbidden, InvalidParams, NotFound
+from changeover.errors import InvalidParams, NotFound
 from changeover.platform.accounts import ensure_account, find_account
+from changeover.platform.needs import TeamNeed
+from changeover.platform.rights import require_role
 from changeover.platform.scope import Scope
 from changeover.store import query
-from changeover.store.rows import Member, Team
+from changeover.store.rows import Account, Member, Team
 
 LONGEST_NAME = 60
 
@@ -17,13 +19,12 @@ async def list_teams(scope: Scope) -> Sequence[Team]:
     return await query.rows(scope.db, Team, "teams.of_account", caller=scope.caller.id)
 
 
-async def find_team(scope: Scope, key: str) -> Team:
-    """Raises NotFound, or Forbidden where the caller is no member."""
+async def find_team(scope: Scope, key: str, needs: TeamNeed | None = None) -> Team:
+    """Raises NotFound; Forbidden unless the caller's role is what is needed, by `needs` or by the request's rule."""
     team = await query.one(scope.db, Team, "teams.find", key=key, caller=scope.caller.id)
     if team is None:
         raise NotFound("Couldn't find that team.", resource="team")
-    if team.role is None and not scope.caller.is_operator:
-        raise Forbidden(f"You do not have access to the team {team.name}.", resource="team")
+    require_role(scope, team.role, f"team {team.name}", needs)
     return team
 
 
@@ -42,19 +43,28 @@ async def members(scope: Scope, team: Team) -> Sequence[Member]:
 
 
 async def set_member(scope: Scope, team: Team, email: str, role: str) -> None:
-    _require_admin(scope, team)
+    """Raises InvalidParams for the last admin, and for an address that is none."""
     account = await ensure_account(scope.db, email)
+    if role != "admin":
+        await _require_another_admin(scope, team, account)
     await query.execute(scope.db, "teams.join", team_id=team.id, account_id=account.id, role=role)
 
 
 async def remove_member(scope: Scope, team: Team, email: str) -> None:
-    """Raises NotFound for somebody unknown."""
-    _require_admin(scope, team)
+    """From the team and from all of its apps. Raises NotFound for who is no member, InvalidParams for the last admin."""
     account = await find_account(scope.db, email)
+    await _require_another_admin(scope, team, account)
+    await query.execute(scope.db, "teams.leave_apps", team_id=team.id, account_id=account.id)
     if not await query.execute(scope.db, "teams.leave", team_id=team.id, account_id=account.id):
         raise NotFound("Couldn't find that member.", resource="member")
 
 
-def _require_admin(scope: Scope, team: Team) -> None:
-    if team.role != "admin" and not scope.caller.is_operator:
-        raise Forbidden(f"Only an admin of the team {team.name} may do that.", resource="team")
+async def _require_another_admin(scope: Scope, team: Team, account: Account) -> None:
+    admins = [one.account_id for one in await members(scope, team) if one.role == "admin"]
+    if admins == [account.id]:
+        raise InvalidParams(
+            f"{account.email} is the last admin of the team {team.name}.",
+            why="A team needs an admin: without one, only the operator could manage it.",
+            fix=f"Make someone else an admin first: `changeover members:set EMAIL --role admin --team {team.name}`.",
+            resource="team",
+        )

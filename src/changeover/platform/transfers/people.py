@@ -12,11 +12,12 @@ from uuid import UUID
 
 from changeover.errors import InvalidParams, NotAvailable, NotFound
 from changeover.errors.transfers import BackupGone
-from changeover.platform.apps import find_app, may_access
+from changeover.platform.apps import find_app
 from changeover.platform.databases import find_database
 from changeover.platform.environment import attachments_of
 from changeover.platform.locations import location_of, with_tls
 from changeover.platform.resolving import find_addon
+from changeover.platform.rights import may_access
 from changeover.platform.scope import Parts, Scope
 from changeover.platform.transfers import records
 from changeover.platform.transfers.origins import InBucket, Origin, origin_of

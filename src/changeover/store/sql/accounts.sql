@@ -7,10 +7,6 @@ SELECT {columns} FROM accounts WHERE lower(email) = lower(%(key)s) OR id::text =
 -- name: operator
 SELECT {columns} FROM accounts WHERE is_operator;
 
--- name: by_token
-SELECT {accounts.columns} FROM authorizations JOIN accounts ON accounts.id = authorizations.account_id
- WHERE token_hash = %(token_hash)s AND (expires_at IS NULL OR expires_at > now());
-
 -- name: by_authorization
 SELECT {authorizations.columns} FROM authorizations WHERE token_hash = %(token_hash)s;
 

@@ -1,19 +1,15 @@
 -- name: find
 SELECT {columns} FROM apps_seen WHERE name = lower(%(key)s) OR id::text = %(key)s;
 
--- name: is_accessible
--- The owner, a collaborator, or a member of the app's team.
-SELECT EXISTS (SELECT FROM apps WHERE id = %(id)s AND owner_id = %(caller)s)
-    OR EXISTS (SELECT FROM collaborators WHERE app_id = %(id)s AND account_id = %(caller)s)
-    OR EXISTS (SELECT FROM apps JOIN team_members USING (team_id)
-                WHERE apps.id = %(id)s AND account_id = %(caller)s AND role IN ('admin', 'member'));
-
 -- name: visible
 SELECT {columns} FROM apps_seen
- WHERE owner_id = %(caller)s
+ WHERE %(everything)s
+    OR (owner_id = %(caller)s AND (team_id IS NULL OR %(is_operator)s))
     OR id IN (SELECT app_id FROM collaborators WHERE account_id = %(caller)s)
-    OR team_id IN (SELECT team_id FROM team_members WHERE account_id = %(caller)s AND role IN ('admin', 'member'))
-    OR %(everything)s
+    OR EXISTS (SELECT FROM team_members
+                WHERE team_members.team_id = apps_seen.team_id AND account_id = %(caller)s
+                  AND (role = 'admin' OR (role IN ('member', 'viewer') AND NOT is_locked)
+                       OR (role = 'member' AND owner_id = %(caller)s)))
  ORDER BY name;
 
 -- name: of_team
@@ -53,6 +49,11 @@ SELECT apps.id, apps.owner_id AS account_id, owner_email AS email, 'owner' AS ro
 -- name: collaborate
 INSERT INTO collaborators (app_id, account_id, permissions) VALUES (%(app_id)s, %(account_id)s, %(permissions)s)
 ON CONFLICT (app_id, account_id) DO UPDATE SET permissions = excluded.permissions, updated_at = now();
+
+-- name: collaborate_once
+-- Leaves the permissions of one who is a collaborator already.
+INSERT INTO collaborators (app_id, account_id, permissions) VALUES (%(app_id)s, %(account_id)s, %(permissions)s)
+ON CONFLICT (app_id, account_id) DO NOTHING;
 
 -- name: stop_collaborating
 DELETE FROM collaborators WHERE app_id = %(app_id)s AND account_id = %(account_id)s;

@@ -3,7 +3,7 @@ SELECT {columns} FROM spaces_seen WHERE name = %(key)s OR id::text = %(key)s;
 
 -- name: visible
 SELECT {columns} FROM spaces_seen
- WHERE %(is_operator)s OR team_id IN (SELECT team_id FROM team_members WHERE account_id = %(caller)s)
+ WHERE %(is_operator)s OR team_id IN (SELECT team_id FROM team_members WHERE account_id = %(caller)s AND role <> 'collaborator')
  ORDER BY name;
 
 -- name: add

@@ -18,6 +18,10 @@ ON CONFLICT (team_id, account_id) DO UPDATE SET role = excluded.role, updated_at
 -- name: leave
 DELETE FROM team_members WHERE team_id = %(team_id)s AND account_id = %(account_id)s;
 
+-- name: leave_apps
+-- Ends what the account was granted on the team's apps.
+DELETE FROM collaborators WHERE account_id = %(account_id)s AND app_id IN (SELECT id FROM apps WHERE team_id = %(team_id)s);
+
 -- name: members
 SELECT account_id, email, role, team_members.created_at, team_members.updated_at
   FROM team_members JOIN accounts ON accounts.id = account_id

@@ -1,0 +1,122 @@
+"""What a request can need, what a token grants, and what an account holds on an app: values and decisions, no queries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from changeover.errors import Forbidden
+from changeover.store.access_rows import Standing
+
+PERMISSIONS = ("view", "deploy", "operate", "manage")
+"""What can be granted on one app, as Heroku has them. Each may be granted alone; all of them include view."""
+OWN = "own"
+"""What only an owner or an admin of the app's team holds; it can't be granted."""
+EVERYTHING = frozenset({*PERMISSIONS, OWN})
+
+
+class AppNeed(StrEnum):
+    """What a request needs on an app. The value is how the tables name it."""
+
+    VIEW = "view"
+    DEPLOY = "deploy"
+    CONFIG = "deploy or operate"
+    """Reads secrets, or runs code that can: config vars, credentials, one-off dynos, downloads of backups."""
+    OPERATE = "operate"
+    MANAGE = "manage"
+    OWN = "own"
+
+    @property
+    def any_of(self) -> frozenset[str]:
+        """The permissions of which one is enough."""
+        return frozenset({"deploy", "operate"} if self is AppNeed.CONFIG else {self.value})
+
+
+class TeamNeed(StrEnum):
+    """What a request needs in a team."""
+
+    ANY = "any role"
+    VIEWER = "viewer"
+    MEMBER = "member"
+    ADMIN = "admin"
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles that are enough."""
+        order = ("collaborator", "viewer", "member", "admin")
+        return order if self is TeamNeed.ANY else order[order.index(self.value) :]
+
+
+class TokenNeed(StrEnum):
+    """What a request needs of its token."""
+
+    IDENTITY = "identity"
+    READ = "read"
+    READ_PROTECTED = "read-protected"
+    WRITE = "write"
+    WRITE_PROTECTED = "write-protected"
+    GLOBAL = "global"
+
+
+_READS = frozenset({TokenNeed.IDENTITY, TokenNeed.READ})
+_WRITES = _READS | {TokenNeed.WRITE}
+_SECRETS = _READS | {TokenNeed.READ_PROTECTED}
+GRANTS = {
+    "identity": frozenset({TokenNeed.IDENTITY}),
+    "read": _READS,
+    "read-protected": _SECRETS,
+    "write": _WRITES,
+    "write-protected": _WRITES | _SECRETS | {TokenNeed.WRITE_PROTECTED},
+    "global": frozenset(TokenNeed),
+}
+"""What each scope of a token lets it do. Writing includes reading; the protected ones include secrets."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What one request needs. None: it touches no app, or no team."""
+
+    token: TokenNeed = TokenNeed.GLOBAL
+    app: AppNeed | None = None
+    team: TeamNeed | None = None
+    note: str = ""
+    """What differs for some requests of the route; its handler enforces that."""
+
+
+WORKER_NEEDS = Needs(app=AppNeed.VIEW, team=TeamNeed.ANY)
+"""Of a run's steps: its request was checked when it began, and its author must not have lost the app since."""
+
+
+def token_grants(scopes: list[str]) -> frozenset[TokenNeed]:
+    """What a token with these scopes may do."""
+    return frozenset().union(*(GRANTS.get(scope, frozenset()) for scope in scopes))
+
+
+def require_token(grants: frozenset[TokenNeed], needs: Needs, scopes: list[str]) -> None:
+    """Raises Forbidden unless a token that grants this much may do what the request needs."""
+    if needs.token not in grants:
+        raise Forbidden(
+            "The token's scope does not allow this.",
+            why=f"It needs the scope {needs.token.value} (or one that includes it); the token has {', '.join(scopes)}.",
+            fix=f"Create another token: `changeover authorizations:create --scope {needs.token.value}`.",
+        )
+
+
+def held_by(standing: Standing) -> frozenset[str]:
+    """The permissions of an account on an app, from its place in the app and in the app's team.
+
+    A team's app belongs to the team: its creator keeps `own` only while a member of the team. A personal app has no
+    permissions in Heroku's sense, so a collaborator without a list has all of them.
+    """
+    granted = frozenset({"view", *standing.permissions}) if standing.is_collaborator else frozenset()
+    if not standing.is_of_team:
+        if standing.is_owner:
+            return EVERYTHING
+        return frozenset(PERMISSIONS) if standing.is_collaborator and not standing.permissions else granted
+    if standing.role == "admin" or (standing.role == "member" and standing.is_owner):
+        return EVERYTHING
+    if standing.role == "viewer":
+        granted &= {"view"}
+    if standing.role in ("viewer", "member") and not standing.is_locked:
+        granted |= {"view"}
+    return granted

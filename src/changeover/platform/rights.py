@@ -1,0 +1,84 @@
+"""Who may do what: compares what a request needs with what its caller holds. Decided here and nowhere else.
+
+Every route declares its needs in `api/rules.py`. The Scope carries them, and each lookup of an app, an add-on, a team or a
+space asks here.
+"""
+
+from __future__ import annotations
+
+from changeover.errors import Forbidden
+from changeover.platform.needs import EVERYTHING, OWN, AppNeed, TeamNeed, held_by
+from changeover.platform.scope import Scope
+from changeover.store import query
+from changeover.store.access_rows import Standing
+from changeover.store.rows import App
+
+
+async def permissions_on(scope: Scope, app_id: object) -> frozenset[str]:
+    """What the caller holds on an app; all for the operator, nothing for an app that is gone."""
+    if scope.caller.is_operator:
+        return EVERYTHING
+    standing = await query.one(scope.db, Standing, "rights.standing", id=app_id, caller=scope.caller.id)
+    return held_by(standing) if standing is not None else frozenset()
+
+
+def needed(scope: Scope, needs: AppNeed | None = None) -> AppNeed:
+    """What to compare with: `needs`, else what the request's rule says. Raises RuntimeError for a rule that says nothing."""
+    found = needs or scope.needs.app
+    if found is None:
+        raise RuntimeError("the rule of this route names no permission on an app, and it looked one up")
+    return found
+
+
+async def may_access(scope: Scope, app_id: object, needs: AppNeed | None = None) -> bool:
+    """Whether the caller holds on that app what the request needs."""
+    return bool(needed(scope, needs).any_of & await permissions_on(scope, app_id))
+
+
+async def require(scope: Scope, app: App, needs: AppNeed | None = None) -> None:
+    """Raises Forbidden unless the caller holds on that app what the request needs."""
+    wanted = needed(scope, needs)
+    held = await permissions_on(scope, app.id)
+    if wanted.any_of & held:
+        return
+    who = scope.caller.email
+    if not held:
+        raise Forbidden(
+            f"You do not have access to the app {app.name}.",
+            fix=f"Its owner can let you in: `changeover access:add {who} -a {app.name}`.",
+            resource="app",
+        )
+    if wanted is AppNeed.OWN:
+        raise Forbidden(
+            f"Only the owner of {app.name} can do this.",
+            why="Destroying, renaming and transferring an app need its owner, or an admin of its team.",
+            fix=f"Ask {app.owner_email}.",
+            resource="app",
+        )
+    grant = ",".join(sorted(held | {min(wanted.any_of)} - {OWN}))
+    raise Forbidden(
+        f"You do not have the permission to do this on the app {app.name}.",
+        why=f"It needs the permission {wanted.value}; you have {', '.join(sorted(held))}.",
+        fix=f"Ask someone who can manage the app: `changeover access:update {who} -a {app.name} --permissions {grant}`.",
+        resource="app",
+    )
+
+
+def require_role(scope: Scope, role: str | None, what: str, needs: TeamNeed | None = None) -> None:
+    """Raises Forbidden unless that role in a team is what the request needs. `what` is the team, or its space."""
+    wanted = needs or scope.needs.team
+    if wanted is None:
+        raise RuntimeError("the rule of this route names no role in a team, and it looked one up")
+    if scope.caller.is_operator or role in wanted.roles:
+        return
+    kind = what.partition(" ")[0]
+    if role is None:
+        raise Forbidden(f"You do not have access to the {what}.", resource=kind)
+    raise Forbidden(
+        f"Your role in the team of the {what} does not allow this."
+        if kind != "team"
+        else f"Your role in the {what} does not allow this.",
+        why=f"It needs the role {wanted.value}; you are {role}.",
+        fix="Ask an admin of the team: `changeover members:set EMAIL --role ROLE --team TEAM`.",
+        resource=kind,
+    )

@@ -1,0 +1,39 @@
+"""Rows about access: an account's place in an app and in its team."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from changeover.store.rows import Account
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What an account is to an app. `role` is that in the app's team; None outside of it."""
+
+    is_owner: bool
+    is_of_team: bool
+    is_locked: bool
+    role: str | None
+    is_collaborator: bool
+    permissions: list[str]
+
+
+@dataclass(frozen=True)
+class Bearer:
+    """Whose token was sent, and what that token may do."""
+
+    id: UUID
+    email: str
+    is_operator: bool
+    created_at: datetime
+    updated_at: datetime
+    authorization_id: UUID
+    scopes: list[str]
+    expires_at: datetime | None
+
+    @property
+    def account(self) -> Account:
+        return Account(self.id, self.email, self.is_operator, self.created_at, self.updated_at)
