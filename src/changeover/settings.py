@@ -58,6 +58,9 @@ class Settings:
     max_connections_per_client: int
     """CHANGEOVER_MAX_CONNECTIONS_PER_CLIENT: how many of them one address may have."""
 
+    audit_days: int
+    """CHANGEOVER_AUDIT_DAYS: how long events of the audit trail are kept."""
+
     @classmethod
     def read(cls) -> Settings:
         """From the environment of this process. Raises BadSetting for a value that can't be one."""
@@ -80,6 +83,7 @@ class Settings:
             or env.get("AWS_ENDPOINT")
             or None,
             max_databases=_whole("CHANGEOVER_MAX_DATABASES", env.get("CHANGEOVER_MAX_DATABASES") or "100"),
+            audit_days=_number(env, "CHANGEOVER_AUDIT_DAYS", 365),
             frozen_after_s=_whole("CHANGEOVER_FROZEN_AFTER", env.get("CHANGEOVER_FROZEN_AFTER") or "60"),
             boot_timeout_s=_number(env, "CHANGEOVER_BOOT_TIMEOUT", 60),
             trusted_proxies=_networks(env, "CHANGEOVER_TRUSTED_PROXIES"),

@@ -178,6 +178,7 @@ REQUESTS: dict[tuple[str, str], Asked] = {
     ("GET", _V11 + "/databases/{key}/transfer-schedules"): Asked(_DB + "/transfer-schedules"),
     ("POST", _V11 + "/databases/{key}/transfer-schedules"): Asked(_DB + "/transfer-schedules", {"hour": "99"}),
     ("DELETE", _V11 + "/databases/{key}/transfer-schedules/{schedule}"): Asked(_DB + "/transfer-schedules/none"),
+    ("GET", _OURS + "/audit"): Asked(_OURS + "/audit?app={app}"),
     ("GET", _OURS + "/runs"): Asked(_OURS + "/runs", on="nothing"),
     ("GET", _OURS + "/runs/{run_id}"): Asked(_OURS + "/runs/{run}", is_hidden=True),
     ("POST", _OURS + "/changeovers/actions/plan"): Asked(

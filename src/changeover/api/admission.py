@@ -36,8 +36,8 @@ AT_HAND_S = 0.05
 LINGER_S = 2.0
 LINGER_BYTES = 4_000_000
 
-Check = Callable[[str], Awaitable[None]]
-"""Takes a token. Raises Unauthorized."""
+Check = Callable[[str, str], Awaitable[None]]
+"""Takes a token, and the address that it came from. Raises Unauthorized."""
 
 
 class Admission:
@@ -57,7 +57,7 @@ class Admission:
             _require_text(scope)
             if len(headers) > MOST_HEADERS:
                 raise BadRequest(f"The request has more than {MOST_HEADERS} headers.")
-            await self._authenticate(scope["path"], headers)
+            await self._authenticate(scope, headers)
             body.require_size(headers)
         except ChangeoverError as refused:
             silent = isinstance(refused, Unauthorized) and scope["path"] == WITHOUT_MESSAGE
@@ -65,9 +65,10 @@ class Admission:
             return
         await self._app(scope, body.receive, exchange.send)
 
-    async def _authenticate(self, path: str, headers: Headers) -> None:
-        if not path.startswith(OPEN):
-            await self._check(token_in(headers.get("authorization", "")))
+    async def _authenticate(self, scope: Scope, headers: Headers) -> None:
+        if not scope["path"].startswith(OPEN):
+            address = (scope.get("client") or ("",))[0]
+            await self._check(token_in(headers.get("authorization", "")), address)
 
 
 def _require_text(scope: Scope) -> None:

@@ -11,6 +11,7 @@ from changeover.api import (
     adoption,
     apps,
     attachments,
+    audit,
     authorizations,
     catalogue,
     changeovers,
@@ -41,7 +42,7 @@ from changeover.platform.desk import Desk
 ROUTERS = (
     health, account, authorizations, apps, access, config_vars, releases, processes, addons, attachments,
     catalogue, spaces, teams, databases, credentials, adoption, checks, ours, deploys, logs, changeovers, scheduler, pooling,
-    migrations, transfers,
+    migrations, transfers, audit,
 )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from fastapi import Request
 
 from changeover.api.rules import needs_of
 from changeover.errors import Unauthorized
+from changeover.platform.auditing import Act
 from changeover.platform.desk import Desk
 from changeover.platform.scope import Scope
 
@@ -26,9 +27,19 @@ async def opened(request: Request) -> AsyncIterator[Scope]:
 
     Raises Unauthorized; Forbidden where the token's scope does not allow this route.
     """
-    async with desk_of(request).open(token_of(request), needs_of(request)) as scope:
+    async with desk_of(request).open(token_of(request), needs_of(request), act_of(request)) as scope:
         yield scope
     request.state.warnings = scope.warnings
+
+
+def act_of(request: Request) -> Act:
+    """The same one for the whole request, however often it opens a scope."""
+    known: Act | None = getattr(request.state, "act", None)
+    if known is None:
+        address = request.client.host if request.client else ""
+        route = getattr(request.scope.get("route"), "path", "")
+        known = request.state.act = Act(request.method, route, request.url.path, address)
+    return known
 
 
 def token_of(request: Request) -> str:

@@ -32,6 +32,9 @@ class Edge:
             nonlocal has_started
             if message["type"] == "http.response.start":
                 has_started = True
+                act = state.get("act")
+                if act is not None:
+                    message["headers"] = [*message["headers"], (b"request-id", act.request_id.encode())]
                 for warning in state.get("warnings", []):
                     header = (b"x-heroku-warning", warning.encode("latin-1", "replace"))
                     message["headers"] = [*message["headers"], header]

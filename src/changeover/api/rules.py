@@ -171,6 +171,9 @@ _DATABASES: Mapping[Key, Needs] = {
 }
 
 _MOVES: Mapping[Key, Needs] = {
+    ("GET", _OURS + "/audit"): Needs(
+        RP, MANAGE, note="without an app: the caller's own acts, and those on apps they manage"
+    ),
     ("GET", _OURS + "/runs"): Needs(R, VIEW),
     ("GET", _OURS + "/runs/{run_id}"): Needs(R, VIEW),
     ("POST", _OURS + "/changeovers/actions/plan"): Needs(R, OPERATE),

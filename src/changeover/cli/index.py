@@ -175,6 +175,7 @@ access
     members:add             members add                  Add an account to a team.
     members:set             members set_                 Change the role of a team's member.
     members:remove          members remove               Remove an account from a team and from its apps.
+    audit                   audit index                  List who did what, when, and from where, the newest first.
     authorizations          authorizations index         List tokens.
     authorizations:create   authorizations create        Make a further token.
     authorizations:info     authorizations info          Show a token's authorization.

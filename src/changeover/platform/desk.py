@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from psycopg_pool import AsyncConnectionPool
 
-from changeover.errors import Reported, RunCancelled
+from changeover.errors import ChangeoverError, Forbidden, Reported, RunCancelled, Unauthorized
 from changeover.platform.accounts import bearer_of_token
+from changeover.platform.auditing import Act, Strangers, record_done, record_failed
 from changeover.platform.liveness import worker_is_alive
 from changeover.platform.needs import Needs, require_token, token_grants
 from changeover.platform.progress import wait_for_run
@@ -30,27 +31,47 @@ class Desk:
     pool: AsyncConnectionPool[Any]
     parts: Parts
     workflows: Mapping[str, Workflow]
+    strangers: Strangers = field(default_factory=Strangers)
 
     @asynccontextmanager
-    async def open(self, token: str, needs: Needs) -> AsyncIterator[Scope]:
+    async def open(self, token: str, needs: Needs, act: Act) -> AsyncIterator[Scope]:
         """The scope of a request that needs that much. Commits at the end, then gives the ticks of the runs that were started.
 
-        Raises Unauthorized, and Forbidden where the token's scopes don't allow it.
+        What it did, or was refused, is in the audit trail. Raises Unauthorized, and Forbidden where the token's scopes don't
+        allow it.
         """
-        async with self.pool.connection() as db:
-            bearer = await bearer_of_token(db, token)
-            grants = token_grants(bearer.scopes)
-            require_token(grants, needs, bearer.scopes)
-            scope = Scope(
-                db=db, caller=bearer.account, parts=self.parts, needs=needs, grants=grants, bearer=bearer
-            )  # fmt: skip
-            yield scope
+        scope: Scope | None = None
+        try:
+            async with self.pool.connection() as db:
+                bearer = await bearer_of_token(db, token)
+                grants = token_grants(bearer.scopes)
+                scope = Scope(
+                    db=db, caller=bearer.account, parts=self.parts, needs=needs, grants=grants, bearer=bearer
+                )  # fmt: skip
+                require_token(grants, needs, bearer.scopes)
+                yield scope
+                await record_done(scope, act)
+        except ChangeoverError as error:
+            await self._record_failed(scope, act, error)
+            raise
         await self.parts.tick(scope.started)
 
-    async def check_token(self, token: str) -> None:
-        """Raises Unauthorized. For what must be known before a request is read; `open` looks again."""
+    async def _record_failed(self, scope: Scope | None, act: Act, error: ChangeoverError) -> None:
+        """Only of a caller that we know, and only of what would be recorded, or was refused."""
+        is_refused = isinstance(error, Forbidden)
+        if scope is None or scope.bearer is None or not (is_refused or act.is_recorded(scope.needs)):
+            return
         async with self.pool.connection() as db:
-            await bearer_of_token(db, token)
+            await record_failed(db, act, scope.bearer, scope.about, is_refused=is_refused, error=error.id)
+
+    async def check_token(self, token: str, address: str) -> None:
+        """Raises Unauthorized. For what must be known before a request is read; `open` looks again."""
+        try:
+            async with self.pool.connection() as db:
+                await bearer_of_token(db, token)
+        except Unauthorized:
+            await self.strangers.note(self.pool, address)
+            raise
 
     async def has_worker(self) -> bool:
         """Whether a job worker lives. Raises psycopg's errors when the state can't be asked."""

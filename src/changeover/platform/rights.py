@@ -38,6 +38,7 @@ async def may_access(scope: Scope, app_id: object, needs: AppNeed | None = None)
 async def require(scope: Scope, app: App, needs: AppNeed | None = None) -> None:
     """Raises Forbidden unless the caller holds on that app what the request needs."""
     wanted = needed(scope, needs)
+    scope.about = scope.about or (app.id, app.name)
     held = await permissions_on(scope, app.id)
     if wanted.any_of & held:
         return

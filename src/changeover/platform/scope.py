@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import UUID
 
 from changeover.engines.engine import Engine
 from changeover.engines.pooler import Poolers
@@ -80,3 +81,5 @@ class Scope:
     """What the request's token may do."""
     bearer: Bearer | None = None
     """Whose token was sent; None in a step of a run."""
+    about: tuple[UUID, str] | None = None
+    """Id and name of the first app that the request looked up."""

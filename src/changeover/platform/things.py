@@ -3,6 +3,7 @@
 from changeover.engines.engine import Behind
 from changeover.runs.run import Workflow
 from changeover.runtime.runtime import Dyno, Session
+from changeover.store.access_rows import AuditRow
 from changeover.store.rows import (
     SCHEDULER,
     Account,
@@ -24,7 +25,7 @@ from changeover.store.rows import (
 from changeover.store.transfer_rows import TransferRow, TransferScheduleRow
 
 __all__ = [
-    "SCHEDULER", "Account", "Addon", "App", "Attachment", "Authorization", "Behind", "Collaborator", "CredentialRow",
+    "SCHEDULER", "Account", "Addon", "App", "Attachment", "AuditRow", "Authorization", "Behind", "Collaborator", "CredentialRow",
     "Database", "Dyno", "Member", "Release", "RunRow", "ScheduledJob", "Scheduler", "Session", "Space", "Team",
     "TransferRow", "TransferScheduleRow", "Workflow",
 ]  # fmt: skip

@@ -23,6 +23,7 @@ from changeover.changeovers.probing import probe_old_sides
 from changeover.changeovers.retiring import destroy_old_sources
 from changeover.errors import ChangeoverError
 from changeover.hosts.disks import full_disk_behind
+from changeover.platform.auditing import forget_old_events
 from changeover.platform.due_jobs import start_due_jobs
 from changeover.platform.liveness import hold_worker_lock
 from changeover.platform.pooling import keep_poolers_alive, tidy_poolers
@@ -70,6 +71,7 @@ async def work(places: Places, settings: Settings, *, router_listen: str, until_
             _start_jobs(parts, pool),
             _every(BACKUPS_S, lambda: begin_due_backups(parts, pool)),
             _every(HOURLY_S, lambda: _housekeeping(parts, pool, state)),
+            _every(HOURLY_S, lambda: forget_old_events(pool, settings.audit_days)),
             _every(STATE_S, lambda: lock.execute("SELECT 1")),
             *([_keep_in_use(places, pool)] if until_idle else []),
             ticks.obey(driver),

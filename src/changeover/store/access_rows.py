@@ -37,3 +37,22 @@ class Bearer:
     @property
     def account(self) -> Account:
         return Account(self.id, self.email, self.is_operator, self.created_at, self.updated_at)
+
+
+@dataclass(frozen=True)
+class AuditRow:
+    """What an account did, or tried. `times` counts equal events of one minute."""
+
+    id: int
+    at: datetime
+    email: str | None
+    authorization_id: UUID | None
+    action: str
+    path: str
+    app_id: UUID | None
+    app: str | None
+    address: str | None
+    request_id: str | None
+    outcome: str
+    error: str | None
+    times: int

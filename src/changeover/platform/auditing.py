@@ -1,0 +1,129 @@
+"""The audit trail: who did what, when, from where. Acts are recorded in their own transaction; what was refused, in another.
+
+Nothing is recorded for plain reads. Reading secrets, failures and refusals are merged by the minute, so that a client that
+repeats them can't fill the disk.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from psycopg_pool import AsyncConnectionPool
+
+from changeover.platform.apps import list_apps
+from changeover.platform.needs import AppNeed, Needs, TokenNeed
+from changeover.platform.rights import may_access
+from changeover.platform.scope import Scope
+from changeover.store import query
+from changeover.store.access_rows import AuditRow, Bearer
+from changeover.store.query import Db
+from changeover.store.rows import App
+
+ACTS = (TokenNeed.WRITE, TokenNeed.WRITE_PROTECTED, TokenNeed.GLOBAL)
+MOST_LISTED = 1000
+MINUTE_S = 60
+LONGEST_PATH = 200
+
+
+@dataclass(frozen=True)
+class Act:
+    """What a request is, before anything is known about its caller."""
+
+    method: str
+    route: str
+    path: str
+    address: str
+    request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    @property
+    def action(self) -> str:
+        return f"{self.method} {self.route}"
+
+    def is_recorded(self, needs: Needs) -> bool:
+        """Whether it is recorded where it succeeds: it changes something, or reads secrets."""
+        return self.changes(needs) or needs.token is TokenNeed.READ_PROTECTED
+
+    def changes(self, needs: Needs) -> bool:
+        return self.method != "GET" and needs.token in ACTS
+
+
+async def record_done(scope: Scope, act: Act) -> None:
+    """In the transaction of the act itself: there is no act without its event, and no event without its act."""
+    if scope.bearer is None or not act.is_recorded(scope.needs):
+        return
+    merges_as = act.request_id if act.changes(scope.needs) else None
+    await _record(scope.db, act, scope.bearer, scope.about, "done", merges_as=merges_as)
+
+
+async def record_failed(
+    db: Db, act: Act, bearer: Bearer, about: tuple[Any, str] | None, *, is_refused: bool, error: str
+) -> None:
+    """In a transaction of its own: that of the act was rolled back."""
+    await _record(db, act, bearer, about, "refused" if is_refused else "failed", error=error)
+
+
+async def _record(
+    db: Db,
+    act: Act,
+    bearer: Bearer,
+    about: tuple[Any, str] | None,
+    outcome: str,
+    *,
+    error: str | None = None,
+    merges_as: str | None = None,
+) -> None:
+    app_id, app = about or (None, None)
+    minute = int(time.time()) // MINUTE_S
+    equal = f"{bearer.authorization_id} {act.action} {app_id} {outcome} {error} {minute}"
+    await query.execute(
+        db, "audit.record",
+        account_id=bearer.id, email=bearer.email, authorization_id=bearer.authorization_id, action=act.action,
+        path=act.path[:LONGEST_PATH], app_id=app_id, app=app, address=act.address, request_id=act.request_id,
+        outcome=outcome, error=error, times=1, merges_as=merges_as or equal,
+    )  # fmt: skip
+
+
+@dataclass
+class Strangers:
+    """Requests without a good token: counted here, and recorded once a minute at most, however many there are."""
+
+    times: int = 0
+    recorded_at: float = 0.0
+
+    async def note(self, pool: AsyncConnectionPool[Any], address: str) -> None:
+        """`address` is the newest; the event says how many there were since the last one."""
+        self.times += 1
+        now = time.monotonic()
+        if self.recorded_at and now - self.recorded_at < MINUTE_S:
+            return
+        times, self.times, self.recorded_at = self.times, 0, now
+        async with pool.connection() as db:
+            await query.execute(
+                db, "audit.record",
+                account_id=None, email=None, authorization_id=None, action="authenticate", path="", app_id=None, app=None,
+                address=address, request_id=None, outcome="refused", error="unauthorized", times=times,
+                merges_as=f"strangers {uuid.uuid4()}",
+            )  # fmt: skip
+
+
+async def list_events(scope: Scope, app: App | None, most: int) -> Sequence[AuditRow]:
+    """The newest first: the caller's own, and those of the apps that they manage; all for the operator."""
+    is_operator = scope.caller.is_operator
+    apps = [] if is_operator else [
+        one.id for one in await list_apps(scope) if await may_access(scope, one.id, AppNeed.MANAGE)
+    ]  # fmt: skip
+    return await query.rows(
+        scope.db, AuditRow, "audit.visible",
+        app_id=app.id if app else None, caller=None if is_operator else scope.caller.id, apps=apps,
+        most=min(most, MOST_LISTED),
+    )  # fmt: skip
+
+
+async def forget_old_events(pool: AsyncConnectionPool[Any], days: int) -> None:
+    """Those older than that."""
+    async with pool.connection() as db:
+        await query.execute(db, "audit.forget", days=days)
