@@ -98,6 +98,16 @@ def test_what_fails_changes_nothing_and_is_recorded(api: httpx2.Client, things: 
     assert (event["outcome"], event["error"]) == ("failed", failed.json()["id"])
 
 
+def test_an_act_that_fails_after_it_looked_is_not_called_done(
+    api: httpx2.Client, things: Things, user: httpx2.Client
+) -> None:
+    app = user.post("/apps", json={"name": unique("shop")}).json()["name"]
+    refused = user.post(f"/changeover/v1/apps/{app}/deploys", content=b"no archive")
+    assert 400 <= refused.status_code < 500
+
+    assert events(api, account=address("user"), action="POST /changeover/v1/apps/{app}/deploys", outcome="done") == []
+
+
 def test_one_sees_ones_own_acts_and_those_on_apps_that_one_manages(
     control_plane: ControlPlane, api: httpx2.Client, things: Things, user: httpx2.Client
 ) -> None:

@@ -90,7 +90,7 @@ async def update(request: Request, key: str, body: Body) -> Json:
 
 async def _stay_for_releases(request: Request, key: str) -> None:
     """Maintenance mode ends when no dyno of a former release can answer: it would write to a database left by pg:promote."""
-    async with opened(request) as scope:
+    async with opened(request, only_looks=True) as scope:
         app = await platform.find_app(scope, key)
         runs = await releases_reaching_dynos(scope, app) if app.is_in_maintenance else []
     for run in runs:
@@ -118,7 +118,7 @@ async def update_team_app(request: Request, key: str, body: Body) -> Json:
 @router.delete("/apps/{key}")
 async def destroy(request: Request, key: str) -> Json:
     """Its databases first, followers before leaders. Refused while another app uses one of them."""
-    async with opened(request) as scope:
+    async with opened(request, only_looks=True) as scope:
         app = await platform.find_app(scope, key)
         view = app_view(scope, app)
         rounds = await addons_to_destroy_with(scope, app)

@@ -22,7 +22,7 @@ router = APIRouter(prefix="/changeover/v1")
 async def create(request: Request, app: str, description: str | None = None) -> Json:
     """The body is a tar.gz. Answers with the release, which may still have its release phase before it."""
     digest = sha256_in(request.headers.get("content-digest", ""))
-    async with opened(request) as scope:  # before a byte of the body is read
+    async with opened(request, only_looks=True) as scope:  # before a byte of the body is read
         found = await find_app(scope, app)
         await clear_abandoned(scope, found)
     slug = await receive(scope.parts, found, request.stream(), sha256=digest)

@@ -22,12 +22,15 @@ def desk_of(request: Request) -> Desk:
 
 
 @asynccontextmanager
-async def opened(request: Request) -> AsyncIterator[Scope]:
+async def opened(request: Request, *, only_looks: bool = False) -> AsyncIterator[Scope]:
     """The caller's scope, with what the route needs; what it changed is committed when the block ends.
 
+    `only_looks`: the request does its act in a later one; until then there is nothing for the audit trail.
     Raises Unauthorized; Forbidden where the token's scope does not allow this route.
     """
-    async with desk_of(request).open(token_of(request), needs_of(request), act_of(request)) as scope:
+    async with desk_of(request).open(
+        token_of(request), needs_of(request), act_of(request), only_looks=only_looks
+    ) as scope:
         yield scope
     request.state.warnings = scope.warnings
 

@@ -29,7 +29,7 @@ MINUTE_S = 60
 LONGEST_PATH = 200
 
 
-@dataclass(frozen=True)
+@dataclass
 class Act:
     """What a request is, before anything is known about its caller."""
 
@@ -38,6 +38,8 @@ class Act:
     path: str
     address: str
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    is_done_in_part: bool = False
+    """A transaction of it is committed already: what fails afterwards changes that event."""
 
     @property
     def action(self) -> str:
@@ -55,7 +57,8 @@ async def record_done(scope: Scope, act: Act) -> None:
     """In the transaction of the act itself: there is no act without its event, and no event without its act."""
     if scope.bearer is None or not act.is_recorded(scope.needs):
         return
-    merges_as = act.request_id if act.changes(scope.needs) else None
+    act.is_done_in_part = act.changes(scope.needs)
+    merges_as = act.request_id if act.is_done_in_part else None
     await _record(scope.db, act, scope.bearer, scope.about, "done", merges_as=merges_as)
 
 
@@ -63,7 +66,8 @@ async def record_failed(
     db: Db, act: Act, bearer: Bearer, about: tuple[Any, str] | None, *, is_refused: bool, error: str
 ) -> None:
     """In a transaction of its own: that of the act was rolled back."""
-    await _record(db, act, bearer, about, "refused" if is_refused else "failed", error=error)
+    merges_as = act.request_id if act.is_done_in_part else None
+    await _record(db, act, bearer, about, "refused" if is_refused else "failed", error=error, merges_as=merges_as)
 
 
 async def _record(

@@ -34,7 +34,7 @@ class Desk:
     strangers: Strangers = field(default_factory=Strangers)
 
     @asynccontextmanager
-    async def open(self, token: str, needs: Needs, act: Act) -> AsyncIterator[Scope]:
+    async def open(self, token: str, needs: Needs, act: Act, *, only_looks: bool = False) -> AsyncIterator[Scope]:
         """The scope of a request that needs that much. Commits at the end, then gives the ticks of the runs that were started.
 
         What it did, or was refused, is in the audit trail. Raises Unauthorized, and Forbidden where the token's scopes don't
@@ -50,7 +50,8 @@ class Desk:
                 )  # fmt: skip
                 require_token(grants, needs, bearer.scopes)
                 yield scope
-                await record_done(scope, act)
+                if not only_looks:
+                    await record_done(scope, act)
         except ChangeoverError as error:
             await self._record_failed(scope, act, error)
             raise
