@@ -52,6 +52,20 @@ def test_an_act_says_who_did_it_to_what_from_where_and_with_which_token(
     assert "not-for-the-trail" not in api.get("/changeover/v1/audit").text
 
 
+def test_an_act_on_an_account_says_whose_and_what_it_was_given(api: httpx2.Client, things: Things) -> None:
+    app, team, who = things.app(), unique("team"), address("given")
+    api.post("/teams", json={"name": team})
+    made = [
+        api.post(f"/teams/apps/{app}/collaborators", json={"user": who, "permissions": ["view", "deploy"]}),
+        api.put(f"/teams/{team}/members", json={"email": who, "role": "viewer"}),
+        api.post("/oauth/authorizations", json={"user": who, "scope": ["read"]}),
+    ]
+
+    about = [events(api, request_id=one.headers["request-id"])[0]["resource"] for one in made]
+
+    assert about == [f"{who}: view, deploy", f"{who}: viewer of {team}", f"{who}: read"]
+
+
 def test_an_act_in_several_transactions_is_one_event_and_outlives_its_app(api: httpx2.Client, things: Things) -> None:
     app = things.app()
     destroyed = api.delete(f"/apps/{app}")

@@ -27,6 +27,7 @@ def view(row: AuditRow) -> Json:
         "app": {"id": str(row.app_id), "name": row.app} if row.app_id else None,
         "address": row.address,
         "request_id": row.request_id,
+        "resource": row.resource,
         "outcome": row.outcome,
         "error": row.error,
         "times": row.times,

@@ -23,6 +23,7 @@ def index(session: Session, *, of_app: str | None, most: int) -> None:
         Column("From", lambda event: event["address"] or ""),
         Column("Action", lambda event: event["action"]),
         Column("App", lambda event: event["app"]["name"] if event["app"] else ""),
+        Column("About", lambda event: event["resource"] or ""),
         Column("Outcome", _outcome),
     ]
     session.tell(found, lambda: table(found, columns) if found else say("No events."))

@@ -90,6 +90,7 @@ async def authorize(
 
     It never outlives the token that creates it. Raises InvalidParams, Forbidden.
     """
+    scope.resource = f"{user or scope.caller.email}: {', '.join(scopes)}"
     unknown = sorted(set(scopes) - set(GRANTS))
     if unknown:
         raise InvalidParams(f"The scope {unknown[0]} is not known.", why=f"There are: {', '.join(GRANTS)}.")

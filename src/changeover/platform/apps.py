@@ -108,6 +108,7 @@ async def change_app(
 
 async def transfer_app(scope: Scope, app: App, recipient: str) -> App:
     """Give it to another account, at once. A team's app can go to a member of the team only. Raises Forbidden, NotFound."""
+    scope.resource = recipient
     await require(scope, app, AppNeed.OWN)
     to = await find_account(scope.db, recipient)
     await _require_in_team(scope, app, to)
@@ -149,6 +150,7 @@ async def collaborators(scope: Scope, app: App) -> Sequence[Collaborator]:
 
 async def add_collaborator(scope: Scope, app: App, email: str, permissions: list[str]) -> Collaborator:
     """An unknown address gets an account: the operator then makes a token for it. Raises InvalidParams."""
+    scope.resource = f"{email}: {', '.join(permissions) or 'no list'}"
     unknown = sorted(set(permissions) - set(PERMISSIONS))
     if unknown:
         raise InvalidParams(

@@ -19,14 +19,14 @@ from changeover.platform.needs import AppNeed, Needs, TokenNeed
 from changeover.platform.rights import may_access
 from changeover.platform.scope import Scope
 from changeover.store import query
-from changeover.store.access_rows import AuditRow, Bearer
+from changeover.store.access_rows import AuditRow
 from changeover.store.query import Db
 from changeover.store.rows import App
 
 ACTS = (TokenNeed.WRITE, TokenNeed.WRITE_PROTECTED, TokenNeed.GLOBAL)
 MOST_LISTED = 1000
 MINUTE_S = 60
-LONGEST_PATH = 200
+LONGEST_PATH = LONGEST_RESOURCE = 200
 
 
 @dataclass
@@ -59,35 +59,30 @@ async def record_done(scope: Scope, act: Act) -> None:
         return
     act.is_done_in_part = act.changes(scope.needs)
     merges_as = act.request_id if act.is_done_in_part else None
-    await _record(scope.db, act, scope.bearer, scope.about, "done", merges_as=merges_as)
+    await _record(scope.db, scope, act, "done", merges_as=merges_as)
 
 
-async def record_failed(
-    db: Db, act: Act, bearer: Bearer, about: tuple[Any, str] | None, *, is_refused: bool, error: str
-) -> None:
+async def record_failed(db: Db, scope: Scope, act: Act, *, is_refused: bool, error: str) -> None:
     """In a transaction of its own: that of the act was rolled back."""
     merges_as = act.request_id if act.is_done_in_part else None
-    await _record(db, act, bearer, about, "refused" if is_refused else "failed", error=error, merges_as=merges_as)
+    await _record(db, scope, act, "refused" if is_refused else "failed", error=error, merges_as=merges_as)
 
 
 async def _record(
-    db: Db,
-    act: Act,
-    bearer: Bearer,
-    about: tuple[Any, str] | None,
-    outcome: str,
-    *,
-    error: str | None = None,
-    merges_as: str | None = None,
+    db: Db, scope: Scope, act: Act, outcome: str, *, error: str | None = None, merges_as: str | None = None
 ) -> None:
-    app_id, app = about or (None, None)
+    bearer = scope.bearer
+    if bearer is None:
+        return
+    app_id, app = scope.about or (None, None)
+    resource = scope.resource[:LONGEST_RESOURCE] if scope.resource else None
     minute = int(time.time()) // MINUTE_S
     equal = f"{bearer.authorization_id} {act.action} {app_id} {outcome} {error} {minute}"
     await query.execute(
         db, "audit.record",
         account_id=bearer.id, email=bearer.email, authorization_id=bearer.authorization_id, action=act.action,
         path=act.path[:LONGEST_PATH], app_id=app_id, app=app, address=act.address, request_id=act.request_id,
-        outcome=outcome, error=error, times=1, merges_as=merges_as or equal,
+        resource=resource, outcome=outcome, error=error, times=1, merges_as=merges_as or equal,
     )  # fmt: skip
 
 
@@ -109,7 +104,7 @@ class Strangers:
             await query.execute(
                 db, "audit.record",
                 account_id=None, email=None, authorization_id=None, action="authenticate", path="", app_id=None, app=None,
-                address=address, request_id=None, outcome="refused", error="unauthorized", times=times,
+                address=address, request_id=None, resource=None, outcome="refused", error="unauthorized", times=times,
                 merges_as=f"strangers {uuid.uuid4()}",
             )  # fmt: skip
 

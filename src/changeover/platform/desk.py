@@ -63,7 +63,7 @@ class Desk:
         if scope is None or scope.bearer is None or not (is_refused or act.is_recorded(scope.needs)):
             return
         async with self.pool.connection() as db:
-            await record_failed(db, act, scope.bearer, scope.about, is_refused=is_refused, error=error.id)
+            await record_failed(db, scope, act, is_refused=is_refused, error=error.id)
 
     async def check_token(self, token: str, address: str) -> None:
         """Raises Unauthorized. For what must be known before a request is read; `open` looks again."""

@@ -89,6 +89,7 @@ async def find_addon(scope: Scope, key: str, needs: AppNeed | None = None) -> Ad
 
 async def _require_addon(scope: Scope, addon: Addon, needs: AppNeed | None = None) -> None:
     scope.about = scope.about or (addon.app_id, addon.app_name)
+    scope.resource = scope.resource or addon.name
     if await may_use_addon(scope, addon, needs):
         return
     if not await may_use_addon(scope, addon, AppNeed.VIEW):

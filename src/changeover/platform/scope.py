@@ -83,3 +83,5 @@ class Scope:
     """Whose token was sent; None in a step of a run."""
     about: tuple[UUID, str] | None = None
     """Id and name of the first app that the request looked up."""
+    resource: str | None = None
+    """What it is about beside the app, for the audit trail: an add-on, an account and what it is given. No secret."""

@@ -44,6 +44,7 @@ async def members(scope: Scope, team: Team) -> Sequence[Member]:
 
 async def set_member(scope: Scope, team: Team, email: str, role: str) -> None:
     """Raises InvalidParams for the last admin, and for an address that is none."""
+    scope.resource = f"{email}: {role} of {team.name}"
     account = await ensure_account(scope.db, email)
     if role != "admin":
         await _require_another_admin(scope, team, account)
@@ -52,6 +53,7 @@ async def set_member(scope: Scope, team: Team, email: str, role: str) -> None:
 
 async def remove_member(scope: Scope, team: Team, email: str) -> None:
     """From the team and from all of its apps. Raises NotFound for who is no member, InvalidParams for the last admin."""
+    scope.resource = f"{email} of {team.name}"
     account = await find_account(scope.db, email)
     await _require_another_admin(scope, team, account)
     await query.execute(scope.db, "teams.leave_apps", team_id=team.id, account_id=account.id)

@@ -53,6 +53,7 @@ class AuditRow:
     app: str | None
     address: str | None
     request_id: str | None
+    resource: str | None
     outcome: str
     error: str | None
     times: int
