@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
+from uuid import UUID
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,7 +21,8 @@ from changeover.api.desk import token_in
 from changeover.api.responses import error_response, raw
 from changeover.api.rules import PUBLIC
 from changeover.errors import BadRequest, ChangeoverError, Unauthorized
-from changeover.errors.requests import BodyTooLarge, BodyTooSlow
+from changeover.errors.requests import BodyTooLarge, BodyTooSlow, TooManyRequests
+from changeover.platform.turns import Turns
 
 OPEN = tuple(path.partition("{")[0] for _, path in PUBLIC)
 """How the paths of routes without a token begin."""
@@ -36,8 +39,9 @@ AT_HAND_S = 0.05
 LINGER_S = 2.0
 LINGER_BYTES = 4_000_000
 
-Check = Callable[[str, str], Awaitable[None]]
-"""Takes a token, and the address that it came from. Raises Unauthorized."""
+Check = Callable[[str, str], Awaitable[UUID]]
+"""Takes a token, and the address that it came from; returns its account's id. Raises Unauthorized."""
+MOST_REQUESTS_OF_ACCOUNT, MOST_REQUESTS, QUEUE_S = 32, 256, 30.0
 
 
 class Admission:
@@ -45,6 +49,7 @@ class Admission:
 
     def __init__(self, app: ASGIApp, check: Check) -> None:
         self._app, self._check = app, check
+        self._turns = Turns(MOST_REQUESTS_OF_ACCOUNT, MOST_REQUESTS, QUEUE_S, TooManyRequests)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -53,22 +58,29 @@ class Admission:
         headers = Headers(scope=scope)
         body = IncomingBody.of(scope["path"], headers, receive)
         exchange = Exchange(body, send)
-        try:
-            _require_text(scope)
-            if len(headers) > MOST_HEADERS:
-                raise BadRequest(f"The request has more than {MOST_HEADERS} headers.")
-            await self._authenticate(scope, headers)
-            body.require_size(headers)
-        except ChangeoverError as refused:
-            silent = isinstance(refused, Unauthorized) and scope["path"] == WITHOUT_MESSAGE
-            await (raw(refused.status) if silent else error_response(refused))(scope, receive, exchange.send)
-            return
-        await self._app(scope, body.receive, exchange.send)
+        async with AsyncExitStack() as turn:
+            try:
+                account = await self._examine(scope, headers, body)
+                if account is not None:
+                    await turn.enter_async_context(self._turns.taken_by(account))
+            except ChangeoverError as refused:
+                silent = isinstance(refused, Unauthorized) and scope["path"] == WITHOUT_MESSAGE
+                await (raw(refused.status) if silent else error_response(refused))(scope, receive, exchange.send)
+                return
+            await self._app(scope, body.receive, exchange.send)
 
-    async def _authenticate(self, scope: Scope, headers: Headers) -> None:
-        if not scope["path"].startswith(OPEN):
-            address = (scope.get("client") or ("",))[0]
-            await self._check(token_in(headers.get("authorization", "")), address)
+    async def _examine(self, scope: Scope, headers: Headers, body: IncomingBody) -> UUID | None:
+        """The account that asks; None for a route without a token. Raises what refuses the request."""
+        _require_text(scope)
+        if len(headers) > MOST_HEADERS:
+            raise BadRequest(f"The request has more than {MOST_HEADERS} headers.")
+        account = None if scope["path"].startswith(OPEN) else await self._authenticate(scope, headers)
+        body.require_size(headers)
+        return account
+
+    async def _authenticate(self, scope: Scope, headers: Headers) -> UUID:
+        address = (scope.get("client") or ("",))[0]
+        return await self._check(token_in(headers.get("authorization", "")), address)
 
 
 def _require_text(scope: Scope) -> None:

@@ -38,6 +38,7 @@ from changeover.api.failures import EXPECTED, failure_response
 from changeover.api.rendezvous import Rendezvous
 from changeover.api.rules import require_rules
 from changeover.platform.desk import Desk
+from changeover.platform.health import HealthProbe
 
 ROUTERS = (
     health, account, authorizations, apps, access, config_vars, releases, processes, addons, attachments,
@@ -46,11 +47,12 @@ ROUTERS = (
 )  # fmt: skip
 
 
-def create_app(desk: Desk, rendezvous: Rendezvous) -> FastAPI:
+def create_app(desk: Desk, rendezvous: Rendezvous, health_probe: HealthProbe) -> FastAPI:
     """The whole HTTP surface over one desk."""
     app = FastAPI(title="changeover", openapi_url="/changeover/v1/openapi.json", docs_url=None, redoc_url=None)
     app.state.desk = desk
     app.state.rendezvous = rendezvous
+    app.state.health = health_probe
     for module in ROUTERS:
         app.include_router(module.router)
     require_rules(app)

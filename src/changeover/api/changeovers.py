@@ -79,7 +79,7 @@ async def show(request: Request, number: RunNumber) -> Json:
     """Live: with who is in the way just now, and who still tries to enter the source."""
     async with opened(request) as scope:
         seen = await people.find_changeover(scope, number)
-        old = await look_at_old_side(scope.db, scope.parts, seen.row)
+        old = await look_at_old_side(scope, seen.row)
         return {
             **view(request, seen),
             "in_the_way": await in_the_way(scope, seen),

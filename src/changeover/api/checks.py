@@ -13,6 +13,8 @@ from changeover.errors import InvalidParams
 
 router = APIRouter(prefix="/changeover/v1")
 LONGEST_SAMPLE_S = 3600.0
+LOOKS_S = 120.0
+"""How long all looks beside the sample may take."""
 
 
 @router.post("/checks")
@@ -22,8 +24,9 @@ async def create(request: Request, body: Body) -> Json:
     async with opened(request) as scope:
         source = await location_named(scope, required(body, "source"))
         where_to = await location_named(scope, target) if target else None
-        installations = scope.parts.installations
-    return (await check(source, where_to, sample_s=sample_s, installations=installations)).as_dict()
+        async with scope.asking(sample_s + LOOKS_S):
+            report = await check(source, where_to, sample_s=sample_s, installations=scope.parts.installations)
+    return report.as_dict()
 
 
 def _sample(body: Fields) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -28,8 +29,9 @@ async def opened(request: Request, *, only_looks: bool = False) -> AsyncIterator
     `only_looks`: the request does its act in a later one; until then there is nothing for the audit trail.
     Raises Unauthorized; Forbidden where the token's scope does not allow this route.
     """
+    left = functools.partial(_left, request)
     async with desk_of(request).open(
-        token_of(request), needs_of(request), act_of(request), only_looks=only_looks
+        token_of(request), needs_of(request), act_of(request), left, only_looks=only_looks
     ) as scope:
         yield scope
     request.state.warnings = scope.warnings
@@ -43,6 +45,12 @@ def act_of(request: Request) -> Act:
         route = getattr(request.scope.get("route"), "path", "")
         known = request.state.act = Act(request.method, route, request.url.path, address)
     return known
+
+
+async def _left(request: Request) -> None:
+    """Returns once the client has gone; to be awaited after the body was read."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def token_of(request: Request) -> str:

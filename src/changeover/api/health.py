@@ -1,21 +1,26 @@
-"""GET /healthz: 200 when API, state and a job worker are alive, 503 with what is missing otherwise."""
+"""GET /healthz: 200 when API, state, a job worker and disks are well, 503 with the reasons otherwise. Needs no token."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
-from psycopg import OperationalError
-from psycopg_pool import PoolTimeout
 
-from changeover.api.desk import desk_of
+from changeover.platform.health import HealthProbe
 
 router = APIRouter()
 
 
 @router.get("/healthz")
 async def healthz(request: Request) -> JSONResponse:
-    try:
-        worker = await desk_of(request).has_worker()
-    except (OperationalError, PoolTimeout):
-        return JSONResponse({"api": True, "state": False, "worker": False}, status_code=503)
-    return JSONResponse({"api": True, "state": True, "worker": worker}, status_code=200 if worker else 503)
+    """`reasons` names each part that is not well."""
+    probe: HealthProbe = request.app.state.health
+    found = await probe.look()
+    body = {
+        "api": True,
+        "state": found.has_state,
+        "worker": found.has_worker,
+        "disk": found.has_room,
+        "free_bytes": found.free_bytes,
+        "reasons": found.reasons,
+    }
+    return JSONResponse(body, status_code=200 if found.is_well else 503)

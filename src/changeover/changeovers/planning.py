@@ -132,7 +132,8 @@ class _Look:
 
 async def _look(scope: Scope, server: Server, leader: Database) -> _Look | None:
     try:
-        traffic = await scope.parts.engine.traffic(server, leader.database_name)
+        async with scope.asking():
+            traffic = await scope.parts.engine.traffic(server, leader.database_name)
     except ServerUnreachable:
         return None
     return _Look(
@@ -183,7 +184,8 @@ async def _of_target(scope: Scope, target: Addon | None, leader: Database) -> li
     behind: Behind | None = None
     try:
         servers = await server_of(scope.db, database.server_name), await server_of(scope.db, leader.server_name)
-        behind = await scope.parts.engine.behind(*servers)
+        async with scope.asking():
+            behind = await scope.parts.engine.behind(*servers)
     except ServerUnreachable:
         pass
     if behind is None or behind.is_lost:
@@ -210,10 +212,10 @@ async def _of_hold(scope: Scope, source: Addon, hold: str, mine: Sequence[Attach
 
 async def _pooler_facts(scope: Scope, source: Addon) -> PoolerFacts:
     """Of the oldest that runs; where none does, of the one that would be started."""
-    found = []
-    for pooler in await poolers_of(scope.db, source.id):
+    found, poolers = [], await poolers_of(scope.db, source.id)
+    for pooler in poolers:
         with contextlib.suppress(ServerUnreachable):
-            async with scope.parts.poolers.console(pooler) as console:
+            async with scope.asking(), scope.parts.poolers.console(pooler) as console:
                 found.append(console.facts)
     return min(found, key=lambda one: one.version, default=None) or scope.parts.poolers.facts()
 

@@ -117,7 +117,8 @@ async def _behind(scope: Scope, target: Addon, source: Database) -> Behind | Non
         return None
     servers = await server_of(scope.db, database.server_name), await server_of(scope.db, source.server_name)
     try:
-        return await scope.parts.engine.behind(*servers)
+        async with scope.asking():
+            return await scope.parts.engine.behind(*servers)
     except ServerUnreachable:
         return None
 
@@ -141,7 +142,7 @@ async def _who_waits(scope: Scope, looked: Looked) -> str:
     clients, poolers = 0, await poolers_of(scope.db, looked.source.addon_id)
     for pooler in poolers:
         try:
-            async with scope.parts.poolers.console(pooler) as console:
+            async with scope.asking(), scope.parts.poolers.console(pooler) as console:
                 clients += (await console.load()).clients
         except ServerUnreachable as down:
             return down.what

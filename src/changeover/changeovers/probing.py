@@ -18,12 +18,11 @@ from psycopg_pool import AsyncConnectionPool
 from changeover.changeovers.visitors import counted
 from changeover.engines.engine import Server
 from changeover.errors import ChangeoverError
-from changeover.platform.scope import Parts
+from changeover.platform.scope import Parts, Scope
 from changeover.platform.servers import holding_server, server_of
 from changeover.postgres.refusals import Refusal, Refusals, merged
 from changeover.store import query
 from changeover.store.probe_rows import OldSideRow
-from changeover.store.query import Db
 from changeover.store.rows import Addon, ChangeoverRow, Database
 
 log = logging.getLogger(__name__)
@@ -54,15 +53,17 @@ async def probe_old_sides(parts: Parts, pool: AsyncConnectionPool[Any]) -> None:
             log.warning("the source of changeover %s is not probed: %s", row.run_id, error.message)
 
 
-async def look_at_old_side(db: Db, parts: Parts, row: ChangeoverRow) -> OldSide | None:
+async def look_at_old_side(scope: Scope, row: ChangeoverRow) -> OldSide | None:
     """Tried just now, with what earlier looks found; writes nothing. None before the switch, and once it is destroyed."""
+    db, parts = scope.db, scope.parts
     source = await query.one(db, Database, "databases.find", addon_id=row.source_id)
     if source is None or row.switched_at is None:
         return None
     server, now = await server_of(db, source.server_name), datetime.now(UTC)
     former = await query.one(db, OldSideRow, "old_sides.find", run_id=row.run_id)
     known = await query.rows(db, Refusal, "old_sides.refusals", run_id=row.run_id)
-    finding, fresh = await _look(parts, server), await _refused_since(parts, server, former)
+    async with scope.asking():
+        finding, fresh = await _look(parts, server), await _refused_since(parts, server, former)
     return OldSide(
         finding=finding, probed_at=now, fenced_at=now if finding == "fenced" else former.fenced_at if former else None,
         breach=former.breach if former else None, breaches=former.breaches if former else 0,

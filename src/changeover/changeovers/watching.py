@@ -17,8 +17,10 @@ async def in_the_way(scope: Scope, seen: Seen) -> list[str]:
     source = await query.one(scope.db, Database, "databases.find", addon_id=seen.row.source_id)
     if source is None or seen.run.finished_at is not None or seen.run.is_past_return:
         return []
+    server = await server_of(scope.db, source.server_name)
     try:
-        traffic = await scope.parts.engine.traffic(await server_of(scope.db, source.server_name), source.database_name)
+        async with scope.asking():
+            traffic = await scope.parts.engine.traffic(server, source.database_name)
     except ServerUnreachable as down:
         return [down.what]
     return [str(one) for one in traffic.in_transaction if one.transaction_s > LONG_S]

@@ -3,7 +3,7 @@
 ChangeoverError
 ├── BodyTooLarge, BodyTooSlow
 ├── MethodNotAllowed
-└── TooManyQuestions
+└── TooManyRequests, TooManyQuestions
 """
 
 from __future__ import annotations
@@ -31,6 +31,19 @@ class BodyTooSlow(ChangeoverError):
 
 class MethodNotAllowed(ChangeoverError):
     id, status = "method_not_allowed", 405
+
+
+class TooManyRequests(ChangeoverError):
+    """Each account has a share of what the control plane works on at the same time."""
+
+    id, status, retryable = "too_many_requests", 429, True
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            "Your account has too many requests under way.",
+            why=f"At most {most} of an account are worked on at the same time, and this one waited in vain for its turn.",
+            fix="Wait for those to end, then try again.",
+        )
 
 
 class TooManyQuestions(ChangeoverError):

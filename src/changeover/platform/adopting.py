@@ -5,7 +5,10 @@ The same again, under the name that it has already, renews its address: a passwo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
 
 from changeover.engines.external import Identity, identify
 from changeover.errors import ChangeoverError
@@ -25,6 +28,8 @@ from changeover.store.rows import EXTERNAL, Addon, App, Attachment, Database
 
 LOOK_S = 5.0
 """For a database that was adopted already: is it the same one?"""
+Starts = dict[UUID, datetime | None]
+"""Since when the servers of known add-ons run; None where one did not answer."""
 IN_COLUMNS = ("host", "port", "dbname", "user", "password")
 
 
@@ -47,12 +52,13 @@ async def adopt(
     """
     _require_network(location)
     wanted = checked_attachment_name(name) if name else None
-    await query.values(scope.db, "adopted.lock")
-    identity = await identify(location.with_(**with_tls(location.host, dict(location.parameters))))
+    async with scope.asking():
+        identity = await identify(location.with_(**with_tls(location.host, dict(location.parameters))))
+    starts = await _lock(scope, location, identity)
     mine = (
         await query.one(scope.db, Attachment, "attachments.find_in_app", app_id=app.id, key=wanted) if wanted else None
     )
-    known = await _known(scope, location, identity, mine)
+    known = await _known(scope, location, identity, mine, starts)
     if known is None:
         return await _add(scope, app, location, identity, name=wanted, confirm=confirm)
     if mine is None or mine.addon_id != known.addon_id or known.app_id != app.id or not known.is_external:
@@ -70,7 +76,49 @@ def _require_network(location: Location) -> None:
         )
 
 
-async def _known(scope: Scope, location: Location, identity: Identity, mine: Attachment | None) -> Database | None:
+async def _lock(scope: Scope, location: Location, identity: Identity) -> Starts:
+    """Keep other adoptions waiting, once every add-on that it may be already was asked since when its server runs.
+
+    Asking gives the lock back; what another request has adopted in the meantime is asked as well.
+    """
+    starts: Starts = {}
+    while True:
+        await query.values(scope.db, "adopted.lock")
+        unasked = [one for one in await _candidates(scope, location, identity) if one.addon_id not in starts]
+        if not unasked:
+            return starts
+        there = [(one.addon_id, await _location_of(scope, one)) for one in unasked]
+        async with scope.asking():
+            for addon_id, known_location in there:
+                starts[addon_id] = await _started_at(known_location) if known_location else None
+
+
+async def _candidates(scope: Scope, location: Location, identity: Identity) -> Sequence[Database]:
+    return await query.rows(
+        scope.db, Database, "adopted.of_identifier",
+        system_identifier=identity.system_identifier, database_name=location.database,
+    )  # fmt: skip
+
+
+async def _location_of(scope: Scope, known: Database) -> Location | None:
+    """None for one that can't be reached now: it is being made, or goes already."""
+    try:
+        return await location_of(scope.db, scope.parts, known.addon_id)
+    except ChangeoverError:
+        return None
+
+
+async def _started_at(location: Location) -> datetime | None:
+    """None where it does not answer."""
+    try:
+        return (await identify(location, connect_timeout_s=LOOK_S)).started_at
+    except ChangeoverError:
+        return None
+
+
+async def _known(
+    scope: Scope, location: Location, identity: Identity, mine: Attachment | None, starts: Starts
+) -> Database | None:
     """The add-on that the database is already: by its address, else by who answers there."""
     at_address = await _at(scope, location.host.lower(), location.port, location.database)
     if at_address is not None:
@@ -79,12 +127,11 @@ async def _known(scope: Scope, location: Location, identity: Identity, mine: Att
         ours = await _at(scope, identity.address, identity.port, location.database)
         if ours is not None and not ours.is_external:
             return ours
-    candidates = await query.rows(
-        scope.db, Database, "adopted.of_identifier",
-        system_identifier=identity.system_identifier, database_name=location.database,
-    )  # fmt: skip
-    for one in candidates:
-        if await _is_same(scope, one, identity, is_named=mine is not None and mine.addon_id == one.addon_id):
+    for one in await _candidates(scope, location, identity):
+        started_at = starts[one.addon_id]
+        # A physical copy has its original's identifier and database too, but was started at another time. Where the known
+        # one does not answer any more, it is the same if the person says so by its name.
+        if started_at == identity.started_at or (started_at is None and mine and mine.addon_id == one.addon_id):
             return one
     return None
 
@@ -93,18 +140,6 @@ async def _at(scope: Scope, address: str, port: int, database_name: str) -> Data
     return await query.one(
         scope.db, Database, "databases.at_address", address=address, port=port, database_name=database_name
     )
-
-
-async def _is_same(scope: Scope, known: Database, identity: Identity, *, is_named: bool) -> bool:
-    """A physical copy has its original's identifier and database too, but was started at another time.
-
-    Where the known one does not answer any more, it is the same if the person says so by its name.
-    """
-    try:
-        there = await identify(await location_of(scope.db, scope.parts, known.addon_id), connect_timeout_s=LOOK_S)
-    except ChangeoverError:
-        return is_named
-    return there.started_at == identity.started_at
 
 
 async def _add(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from changeover.engines.engine import Behind, DatabaseFacts, Health
+from changeover.engines.engine import Behind, DatabaseFacts, Health, Server
 from changeover.errors import NotFound, ServerUnreachable
 from changeover.platform.catalogue import Plan
 from changeover.platform.environment import database_url
@@ -14,7 +14,7 @@ from changeover.platform.pooling import pooling_status
 from changeover.platform.progress import run_under_way
 from changeover.platform.readings import reading_of
 from changeover.platform.resolving import find_addon
-from changeover.platform.scope import Scope
+from changeover.platform.scope import Parts, Scope
 from changeover.platform.servers import server_of
 from changeover.platform.urls import DatabaseUrl
 from changeover.store import query
@@ -85,33 +85,42 @@ async def describe(scope: Scope, addon: Addon, database: Database) -> Descriptio
         except ServerUnreachable:
             return None
 
-    seen_health, seen_facts, seen_behind = await asyncio.gather(
-        reading.health(), facts(), _behind(scope, database, leader)
-    )
-    return Description(
+    servers = await _servers_of(scope, database, leader)
+    description = Description(
         addon=addon,
         database=database,
         plan=scope.parts.catalogue.plan_of(addon.service, addon.plan),
         url=await database_url(scope.db, scope.parts.cipher, database),
-        health=seen_health,
-        facts=seen_facts,
+        health=Health("unknown"),
+        facts=None,
         leader=leader,
         leader_url=await database_url(scope.db, scope.parts.cipher, leader) if leader else None,
-        behind=seen_behind,
+        behind=None,
         followers=followers,
         credentials=len(credentials),
         moved_to=await _moved_to(scope, database),
         is_fenced=await _is_fenced(scope, database),
         pooling=await pooling_status(scope.db, scope.parts, database),
     )
+    async with scope.asking():
+        seen_health, seen_facts, seen_behind = await asyncio.gather(
+            reading.health(), facts(), _behind(scope.parts, servers)
+        )
+    return replace(description, health=seen_health, facts=seen_facts, behind=seen_behind)
 
 
-async def _behind(scope: Scope, database: Database, leader: Database | None) -> Behind | None:
+async def _servers_of(scope: Scope, database: Database, leader: Database | None) -> tuple[Server, Server] | None:
+    """A follower's and its leader's; None for what follows nobody."""
     if leader is None:
         return None
-    servers = await server_of(scope.db, database.server_name), await server_of(scope.db, leader.server_name)
+    return await server_of(scope.db, database.server_name), await server_of(scope.db, leader.server_name)
+
+
+async def _behind(parts: Parts, servers: tuple[Server, Server] | None) -> Behind | None:
+    if servers is None:
+        return None
     try:
-        return await scope.parts.engine.behind(*servers)
+        return await parts.engine.behind(*servers)
     except ServerUnreachable:
         return None
 
@@ -146,7 +155,9 @@ async def waiting(scope: Scope, key: str) -> Waiting:
         return Waiting(is_waiting=True, message=f"preparing ({share})", percent=run.percent, step=run.step)
     if run is not None and run.kind == "unfollow":
         return Waiting(is_waiting=True, message="unfollowing", step=run.step)
-    health = await (await reading_of(scope.db, scope.parts, database)).health()
+    reading = await reading_of(scope.db, scope.parts, database)
+    async with scope.asking():
+        health = await reading.health()
     if health.state == "available":
         return Waiting(is_waiting=False, message="available")
     return Waiting(is_waiting=True, message=database.trouble or health.because or health.state)
@@ -154,7 +165,9 @@ async def waiting(scope: Scope, key: str) -> Waiting:
 
 async def end_sessions(scope: Scope, database: Database) -> int:
     """End every client's session; how many there were. Raises ServerUnreachable."""
-    return await (await reading_of(scope.db, scope.parts, database)).end_sessions()
+    reading = await reading_of(scope.db, scope.parts, database)
+    async with scope.asking():
+        return await reading.end_sessions()
 
 
 async def credentials_of(scope: Scope, addon: Addon) -> Sequence[CredentialRow]:

@@ -6,22 +6,23 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from psycopg_pool import AsyncConnectionPool
 
 from changeover.errors import ChangeoverError, Forbidden, Reported, RunCancelled, Unauthorized
 from changeover.platform.accounts import bearer_of_token
 from changeover.platform.auditing import Act, Strangers, record_done, record_failed
-from changeover.platform.liveness import worker_is_alive
+from changeover.platform.leases import Lease, Left, questions
 from changeover.platform.needs import Needs, require_token, token_grants
 from changeover.platform.progress import wait_for_run
 from changeover.platform.scope import Parts, Scope
+from changeover.platform.turns import Turns
 from changeover.runs.run import Workflow
 from changeover.store.rows import RunRow
 
 PATIENCE_S = 20.0
 """How long a request stays for a run that usually ends within a second (destroy, unfollow)."""
-LOOK_S = 2.0
 
 
 @dataclass
@@ -31,22 +32,27 @@ class Desk:
     pool: AsyncConnectionPool[Any]
     parts: Parts
     workflows: Mapping[str, Workflow]
+    questions: Turns = field(default_factory=questions)
     strangers: Strangers = field(default_factory=Strangers)
 
     @asynccontextmanager
-    async def open(self, token: str, needs: Needs, act: Act, *, only_looks: bool = False) -> AsyncIterator[Scope]:
+    async def open(
+        self, token: str, needs: Needs, act: Act, left: Left | None = None, *, only_looks: bool = False
+    ) -> AsyncIterator[Scope]:
         """The scope of a request that needs that much. Commits at the end, then gives the ticks of the runs that were started.
 
         What it did, or was refused, is in the audit trail. Raises Unauthorized, and Forbidden where the token's scopes don't
         allow it.
         """
         scope: Scope | None = None
+        lease = Lease(self.pool, self.questions, left)
         try:
-            async with self.pool.connection() as db:
+            async with lease as db:
                 bearer = await bearer_of_token(db, token)
                 grants = token_grants(bearer.scopes)
                 scope = Scope(
-                    db=db, caller=bearer.account, parts=self.parts, needs=needs, grants=grants, bearer=bearer
+                    db=db, caller=bearer.account, parts=self.parts, needs=needs, grants=grants, bearer=bearer,
+                    lease=lease,
                 )  # fmt: skip
                 require_token(grants, needs, bearer.scopes)
                 yield scope
@@ -65,19 +71,17 @@ class Desk:
         async with self.pool.connection() as db:
             await record_failed(db, scope, act, is_refused=is_refused, error=error.id)
 
-    async def check_token(self, token: str, address: str) -> None:
-        """Raises Unauthorized. For what must be known before a request is read; `open` looks again."""
+    async def check_token(self, token: str, address: str) -> UUID:
+        """The id of the account that holds it. Raises Unauthorized.
+
+        For what must be known before a request is read; `open` looks again.
+        """
         try:
             async with self.pool.connection() as db:
-                await bearer_of_token(db, token)
+                return (await bearer_of_token(db, token)).account.id
         except Unauthorized:
             await self.strangers.note(self.pool, address)
             raise
-
-    async def has_worker(self) -> bool:
-        """Whether a job worker lives. Raises psycopg's errors when the state can't be asked."""
-        async with self.pool.connection(timeout=LOOK_S) as db:
-            return await worker_is_alive(db, self.parts.host)
 
     async def stay_for(self, run: RunRow, *, most_s: float = PATIENCE_S) -> bool:
         """Whether the run was done while the caller waited. Raises what it failed of."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from changeover.engines.engine import Health
 from changeover.errors import AlreadyPromoted, NotAvailable, NotFound
 from changeover.errors.elsewhere import NotOurs
 from changeover.platform.attachments import POOL_SUFFIX, attach
@@ -49,6 +50,9 @@ async def promote(scope: Scope, app: App, key: str, *, name: str = DEFAULT, forc
         raise NotFound(f"{target.addon_name} is no database.", resource="add_on")
     if not force:
         await _require_available(scope, target, database)
+        # While the database was asked, another request may have changed them.
+        mine = await attachments_of(scope.db, app.id)
+        former = next((one for one in mine if one.name == name), None)
     addon = await find_addon(scope, str(target.addon_id), AppNeed.VIEW)  # the app has it attached
     is_default_pooled = name == DEFAULT and former is not None and _pool_of(former, mine) is not None
     if is_default_pooled and database.is_external:
@@ -76,13 +80,19 @@ def _pool_of(former: Attachment, mine: Sequence[Attachment]) -> Attachment | Non
 
 async def _require_available(scope: Scope, target: Attachment, database: Database) -> None:
     is_made = database.state == "provisioned"
-    health = await (await reading_of(scope.db, scope.parts, database)).health() if is_made else None
+    health = await _health(scope, database) if is_made else None
     if health is None or health.state != "available":
         state = (database.trouble or health.because or health.state) if health else database.state
         raise NotAvailable(
             f"Database cannot be promoted while in state: {state}",
             fix=f"Wait for it: `changeover pg:wait {target.addon_name} -a {target.app_name}`; --force does not wait.",
         )
+
+
+async def _health(scope: Scope, database: Database) -> Health:
+    reading = await reading_of(scope.db, scope.parts, database)
+    async with scope.asking():
+        return await reading.health()
 
 
 async def _keep_reachable(scope: Scope, app: App, former: Attachment, mine: list[Attachment]) -> Attachment | None:

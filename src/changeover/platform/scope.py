@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
@@ -10,6 +11,7 @@ from uuid import UUID
 from changeover.engines.engine import Engine
 from changeover.engines.pooler import Poolers
 from changeover.platform.catalogue import Catalogue
+from changeover.platform.leases import ANSWER_S, Lease
 from changeover.platform.needs import WORKER_NEEDS, Needs, TokenNeed
 from changeover.platform.secrets import Cipher
 from changeover.platform.transfers.bucket import Bucket
@@ -66,7 +68,7 @@ class Parts:
 
 @dataclass
 class Scope:
-    """One request. `db` is inside a transaction that commits when the request ends well."""
+    """One request. `db` is inside a transaction that commits when the request ends well, and before it asks other servers."""
 
     db: Db
     caller: Account
@@ -85,3 +87,20 @@ class Scope:
     """Id and name of the first app that the request looked up."""
     resource: str | None = None
     """What it is about beside the app, for the audit trail: an add-on, an account and what it is given. No secret."""
+    lease: Lease | None = None
+    """Of the connection that `db` is; None in a step of a run, which has one of its own."""
+
+    @asynccontextmanager
+    async def asking(self, most_s: float | None = ANSWER_S) -> AsyncIterator[None]:
+        """For questions to other servers: commits, and has no connection until the block ends.
+
+        What was read before may have changed afterwards. Raises TooManyQuestions, and ServerUnreachable after `most_s`.
+        """
+        if self.lease is None:
+            yield
+            return
+        async with self.lease.away(self.caller.id, most_s, self._reconnect):
+            yield
+
+    def _reconnect(self, db: Db) -> None:
+        self.db = db

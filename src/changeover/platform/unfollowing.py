@@ -51,7 +51,8 @@ async def _what_it_would_miss(scope: Scope, addon: Addon, database: Database, le
         await server_of(scope.db, database.server_name),
         await server_of(scope.db, leader.server_name),
     )
-    health = await engine.health(server)
+    async with scope.asking():
+        health = await engine.health(server)
     if health.state != "available":
         raise UnfollowRefused(
             f"{addon.name} can't be unfollowed now.",
@@ -59,8 +60,9 @@ async def _what_it_would_miss(scope: Scope, addon: Addon, database: Database, le
             fix=f"`changeover pg:info {addon.name} -a {addon.app_name}` shows when it is available again.",
         )
     try:
-        behind = await engine.behind(server, leader_server)
-        facts = await engine.facts(leader_server, leader.database_name)
+        async with scope.asking():
+            behind = await engine.behind(server, leader_server)
+            facts = await engine.facts(leader_server, leader.database_name)
     except ServerUnreachable as error:
         return [f"{leader.addon_name} does not answer, so nobody can tell what {addon.name} may miss. {error.why}"]
     warnings = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import resource
 import socket
 import ssl
@@ -14,8 +15,9 @@ from changeover.api.connections import MOST_HEAD_BYTES, HttpConnection, OpenConn
 from changeover.api.rendezvous import Rendezvous
 from changeover.engines.local import CertificateAuthority
 from changeover.platform.desk import Desk
+from changeover.platform.health import HealthProbe
 from changeover.runs.ticks import Ticks
-from changeover.service.composition import make_parts, make_pool, workflows
+from changeover.service.composition import connect_state, make_parts, make_pool, workflows
 from changeover.service.places import Places
 from changeover.service.state import State
 from changeover.settings import Settings
@@ -35,7 +37,8 @@ async def serve(
     rendezvous = Rendezvous(parts, RENDEZVOUS_HOST)
     async with make_pool(state, most=8) as pool, ticks:
         await rendezvous.start(_rendezvous_tls(places))
-        app = create_app(Desk(pool=pool, parts=parts, workflows=workflows(parts)), rendezvous)
+        health = HealthProbe(settings.host_name, places.home, functools.partial(connect_state, state))
+        app = create_app(Desk(pool=pool, parts=parts, workflows=workflows(parts)), rendezvous, health)
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -53,6 +56,7 @@ async def serve(
         )
         await uvicorn.Server(config).serve(sockets=[socket.socket(fileno=listening)])
         await rendezvous.stop()
+        await health.close()
 
 
 def _allow_files(connections: int) -> None:

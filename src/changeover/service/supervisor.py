@@ -189,7 +189,7 @@ class Supervisor:
             if time.monotonic() > deadline:
                 raise ServerFailed(
                     "changeover did not get ready.",
-                    why=f"{url}/healthz did not answer 200 within {READY_S:.0f} seconds.",
+                    why=f"{url}/healthz did not report state and worker within {READY_S:.0f} seconds.",
                     fix=f"The logs in {self.places.logs} say more.",
                 )
             self._tend(woken, 20)
@@ -304,8 +304,11 @@ def _answers(listen: Listen, port: int) -> bool:
     )
     try:
         asking.request("GET", "/healthz")
-        return asking.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
+        found = json.loads(asking.getresponse().read())
+        return all(
+            found.get(part) for part in ("api", "state", "worker")
+        )  # a disk that is full is no reason not to start
+    except (OSError, http.client.HTTPException, ValueError):
         return False
     finally:
         asking.close()

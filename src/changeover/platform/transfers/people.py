@@ -203,7 +203,8 @@ async def delete(scope: Scope, row: TransferRow) -> None:
             f"{row.name} is still under way.", fix=f"Cancel it first: `changeover pg:backups:cancel {row.name}`."
         )
     if row.object_key:
-        await asyncio.to_thread(scope.parts.bucket.remove, row.object_key)
+        async with scope.asking():
+            await asyncio.to_thread(scope.parts.bucket.remove, row.object_key)
     await query.execute(scope.db, "transfers.remove", id=row.id)
 
 
@@ -222,7 +223,8 @@ PUBLIC_S = 3600
 async def public_address(scope: Scope, row: TransferRow) -> PublicAddress:
     """Good for an hour, for anybody who has it. Raises NotAvailable, BackupGone, and what the bucket says."""
     key = require_complete(row).object_key or ""
-    url = await asyncio.to_thread(scope.parts.bucket.signed_url, key, lasts_s=PUBLIC_S)
+    async with scope.asking():  # an S3's credentials may come from a server of their own
+        url = await asyncio.to_thread(scope.parts.bucket.signed_url, key, lasts_s=PUBLIC_S)
     expires_at = datetime.fromtimestamp(datetime.now(UTC).timestamp() + PUBLIC_S, UTC)
     return PublicAddress(url, scope.parts.cipher.encrypt(f"backup {row.id}").decode(), expires_at)
 
