@@ -71,7 +71,7 @@ class World:
 def an_application() -> FastAPI:
     """Its routes alone: nothing is behind them."""
     nothing = cast(Any, None)
-    return create_app(Desk(nothing, nothing, {}), nothing)
+    return create_app(Desk(nothing, nothing, {}), nothing, nothing)
 
 
 def _of(email: str) -> str:

@@ -33,6 +33,7 @@ from changeover.api import (
     transfers,
 )
 from changeover.api.admission import Admission
+from changeover.api.described import describe_bodies
 from changeover.api.edge import Edge
 from changeover.api.failures import EXPECTED, failure_response
 from changeover.api.rendezvous import Rendezvous
@@ -53,6 +54,7 @@ def create_app(desk: Desk, rendezvous: Rendezvous, health_probe: HealthProbe) ->
     app.state.desk = desk
     app.state.rendezvous = rendezvous
     app.state.health = health_probe
+    describe_bodies(module.router for module in ROUTERS)
     for module in ROUTERS:
         app.include_router(module.router)
     require_rules(app)
