@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from changeover.errors import RunConflict
+from changeover.postgres import ending
 from changeover.postgres.connect import Address, Connection, connect, fetch_row
 
 
@@ -61,12 +62,12 @@ async def _take_lock(connection: Connection, actor: Actor) -> bool:
 
 async def _end_predecessors(connection: Connection, actor: Actor) -> None:
     others = await connection.execute(
-        "SELECT pid, split_part(application_name, ':', 3)::int FROM pg_stat_activity"
+        "SELECT pid, backend_start::text, datname, split_part(application_name, ':', 3)::int FROM pg_stat_activity"
         " WHERE usesysid = (SELECT oid FROM pg_roles WHERE rolname = session_user) AND pid <> pg_backend_pid()"
         " AND application_name ~ '^changeover:[^:]+:[0-9]{1,9}$' AND split_part(application_name, ':', 2) = %s",
         [actor.run],
     )
-    for pid, epoch in await others.fetchall():
+    for *named, epoch in await others.fetchall():
         if epoch > actor.epoch:
             raise RunConflict(
                 f"Run {actor.run} is driven by somebody else now.",
@@ -74,7 +75,7 @@ async def _end_predecessors(connection: Connection, actor: Actor) -> None:
                 fix="Nothing: the other one finishes the run. See `changeover runs`.",
             )
         if epoch < actor.epoch:
-            await connection.execute("SELECT pg_terminate_backend(%s)", [pid])
+            await ending.end(connection, [ending.Backend(*named)])
 
 
 def _conflict(address: Address, actor: Actor, why: str) -> RunConflict:

@@ -6,6 +6,7 @@ from typing import LiteralString
 
 from psycopg import sql
 
+from changeover.postgres import ending
 from changeover.postgres.configuration import SUPERUSER
 from changeover.postgres.connect import Address, Connection, connect, fetch_row
 from changeover.postgres.roles import create_login, drop_role, grant_watching_rights
@@ -58,23 +59,12 @@ async def bytes_of_all(connection: Connection) -> int:
 async def end_sessions(address: Address, database: str) -> int:
     """End every client's session in it, but for our own; how many were told to go. Raises ServerUnreachable."""
     async with connect(address) as connection:
-        ended = await connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = %s AND backend_type = 'client backend' AND usename <> %s",
-            [database, SUPERUSER],
-        )
-        return ended.rowcount
+        return await ending.end(connection, await ending.client_backends(connection, database, but_of=SUPERUSER))
 
 
 async def end_own_sessions(connection: Connection) -> int:
     """As `end_sessions`, without a superuser: those of the roles whose rights this one has."""
-    (ended,) = await fetch_row(
-        connection,
-        "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND pid <> pg_backend_pid() AND pg_has_role(usesysid, 'USAGE')"
-        " AND coalesce(backend_type, 'client backend') = 'client backend'",
-    )
-    return int(ended)
+    return await ending.end(connection, await ending.own_backends(connection))
 
 
 async def _furnish(connection: Connection, owner: str, *, is_alone: bool) -> None:

@@ -13,6 +13,7 @@ import psycopg
 from psycopg import sql
 
 from changeover.errors import ServerInHand
+from changeover.postgres import ending
 from changeover.postgres.connect import Connection
 
 RESERVED_SCHEMAS = ("_heroku", "_changeover")
@@ -47,11 +48,6 @@ LARGE_OBJECTS = """
 SELECT count(lo_unlink(oid)) FROM (
     SELECT oid FROM pg_largeobject_metadata WHERE pg_has_role(lomowner, 'MEMBER') LIMIT %s) AS gone
 """
-END_OTHERS = """
-SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
- WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
-   AND usename IS NOT NULL AND pg_has_role(usename, 'MEMBER')
-"""
 
 
 async def empty(connection: Connection, *, reserved: Sequence[str] = RESERVED_SCHEMAS) -> int:
@@ -61,7 +57,7 @@ async def empty(connection: Connection, *, reserved: Sequence[str] = RESERVED_SC
     than its server has. Raises ServerInHand when others keep something locked all the while.
     """
     await connection.execute("SELECT set_config('lock_timeout', '2s', false)")
-    await connection.execute(END_OTHERS)
+    await _end_others(connection)
     dropped = 0
     for listed, values in ((OTHERS, None), (OWN_EXTENSIONS, None), (OWN_SCHEMAS, [list(reserved)]), (IN_PUBLIC, None)):
         found = await (await connection.execute(listed, values)).fetchall()
@@ -80,7 +76,7 @@ async def _drop(connection: Connection, kind: LiteralString, identity: LiteralSt
         try:
             await connection.execute(statement)
         except psycopg.errors.LockNotAvailable:
-            await connection.execute(END_OTHERS)
+            await _end_others(connection)
         except psycopg.errors.InsufficientPrivilege:
             return  # somebody else's: the restore says so where it is in the way
         else:
@@ -89,6 +85,10 @@ async def _drop(connection: Connection, kind: LiteralString, identity: LiteralSt
         f"{identity} could not be dropped.", why="Somebody holds a lock on it, and again after being ended.",
         fix="Stop the app (`changeover ps:scale`), then try again.",
     )  # fmt: skip
+
+
+async def _end_others(connection: Connection) -> None:
+    await ending.end(connection, await ending.own_backends(connection))
 
 
 async def _count(connection: Connection, query: LiteralString, values: Sequence[object]) -> int:

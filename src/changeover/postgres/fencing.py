@@ -18,6 +18,7 @@ import psycopg
 
 from changeover.errors import ChangeoverError, FenceFailed, ServerUnreachable
 from changeover.hosts.processes import PROC, Process, end_process, look_at
+from changeover.postgres import ending
 from changeover.postgres.cluster import Cluster, lay_ready, write_file
 from changeover.postgres.configuration import SUPERUSER
 from changeover.postgres.connect import Connection
@@ -156,7 +157,7 @@ async def _end_everybody(cluster: Cluster, connection: Connection, deadline: flo
         if not left and not coming:
             return
         if left:
-            await connection.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s) pid", [[s.pid for s in left]])
+            await ending.end(connection, [one.backend for one in left])
         for process in coming:
             end_process(process, signal.SIGTERM)
         if time.monotonic() > deadline:

@@ -11,18 +11,20 @@ from psycopg import sql
 from psycopg.errors import InsufficientPrivilege
 
 from changeover.errors.elsewhere import HoldFailed
+from changeover.postgres import ending
 from changeover.postgres.connect import Connection, fetch_row
 from changeover.postgres.location import Location
 
 SETTING = "default_transaction_read_only"
-OURS = "changeover"
-"""How the names of our own sessions begin."""
+OURS = r"^changeover( verify| hold)?$|^changeover:[0-9a-f-]{1,40}:[0-9]{1,9} (copy|end)$"
+"""The names of our own sessions; they use the role of the source's address, as this one does."""
 SESSIONS = """
-SELECT pid, format('%%s as %%s from %%s (pid %%s)', coalesce(nullif(application_name, ''), 'a client'), usename,
-                   coalesce(host(client_addr), 'its own host'), pid)
+SELECT pid, backend_start::text, datname,
+       format('%%s as %%s from %%s (pid %%s)', coalesce(nullif(application_name, ''), 'a client'), usename,
+              coalesce(host(client_addr), 'its own host'), pid)
   FROM pg_stat_activity
  WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
-   AND application_name NOT LIKE %s
+   AND NOT (application_name ~ %s AND usename = current_user)
  ORDER BY backend_start
 """
 
@@ -69,9 +71,9 @@ async def set_read_only(connection: Connection, location: Location, *, value: st
 async def end_sessions(connection: Connection) -> Sessions:
     """Every other client of this database but ours; so that all that are there have begun with the setting."""
     ended, left = [], []
-    for pid, who in await (await connection.execute(SESSIONS, [f"{OURS}%"])).fetchall():
+    for *named, who in await (await connection.execute(SESSIONS, [OURS])).fetchall():
         try:
-            await connection.execute("SELECT pg_terminate_backend(%s)", [pid])
+            await ending.end(connection, [ending.Backend(*named)])
             ended.append(str(who))
         except InsufficientPrivilege:
             left.append(str(who))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import psycopg
 
 from changeover.errors import ServerFailed
+from changeover.postgres import ending
 from changeover.postgres.acting import Actor, acting
 from changeover.postgres.connect import Address, Connection, fetch_row
 
@@ -55,7 +56,7 @@ async def drop_slot(connection: Connection, slot: str, *, timeout_s: float = 30)
     deadline = time.monotonic() + timeout_s
     while state := await slot_state(connection, slot):
         if state.active_pid:
-            await connection.execute("SELECT pg_terminate_backend(%s)", [state.active_pid])
+            await ending.end(connection, await ending.readers_of(connection, slot))
         try:
             await connection.execute("SELECT pg_drop_replication_slot(%s)", [slot])
         except psycopg.errors.UndefinedObject:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from changeover.postgres.configuration import SUPERUSER
 from changeover.postgres.connect import Connection
+from changeover.postgres.ending import Backend
 
 LONGEST_QUERY = 120
 HARMLESS = (
@@ -17,7 +18,7 @@ HARMLESS = (
 SESSIONS = """
 SELECT pid, coalesce(usename, backend_type), application_name, host(client_addr), backend_type,
        coalesce(state, ''), coalesce(extract(epoch FROM clock_timestamp() - xact_start), 0)::float,
-       coalesce(backend_xid IS NOT NULL, false), left(query, %(longest)s)
+       coalesce(backend_xid IS NOT NULL, false), left(query, %(longest)s), backend_start::text, datname
   FROM pg_stat_activity
  WHERE pid <> pg_backend_pid() AND backend_type <> ALL (%(harmless)s) AND usename IS DISTINCT FROM %(ours)s
  ORDER BY xact_start NULLS LAST, pid
@@ -38,6 +39,12 @@ class Session:
     """How long its transaction is open; 0 when it has none."""
     has_written: bool
     query: str
+    started: str
+    database: str | None
+
+    @property
+    def backend(self) -> Backend:
+        return Backend(self.pid, self.started, self.database)
 
     def __str__(self) -> str:
         """`pid 4711 (shop, application worker.1, idle in transaction for 12 s): UPDATE …`"""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -248,3 +249,38 @@ def test_what_makes_no_sense_is_refused_without_a_secret(
     assert refused.exit_code in (1, 2)
     assert says in refused.stderr
     assert "hunter2" not in refused.everything
+
+
+@pytest.mark.parametrize("as_one_role", [True, False])
+def test_between_two_databases_of_one_server_a_migration_never_ends_its_other_side(
+    control_plane: ControlPlane, source: Elsewhere, target: Elsewhere, as_one_role: bool
+) -> None:
+    """Both sides then have the same server, the same role and the same application name."""
+    owner = source.database.owner
+    if as_one_role:
+        target.ask(f"GRANT {target.database.owner.user} TO {owner.user}")
+        target.ask(f"ALTER DATABASE {target.database.name} OWNER TO {owner.user}")
+        target.ask(f"ALTER SCHEMA public OWNER TO {owner.user}")
+        target = replace(target, database=replace(target.database, owner=owner))
+    control_plane.environment |= {"OLD": source.url, "NEW": target.url}
+
+    done = control_plane.typed("migrate", "env:OLD", "env:NEW", "--no-owners", "--yes")
+
+    assert done.exit_code == 0, done.everything
+    assert rows_of(target, "orders") == rows_of(source, "orders") == ROWS
+    checked = control_plane.typed("verify", "env:OLD", "env:NEW", "--no-owners")
+    assert checked.exit_code == 0, checked.everything
+
+
+def test_two_migrations_from_one_database_do_not_end_each_other(
+    control_plane: ControlPlane, source: Elsewhere, provider: Provider
+) -> None:
+    targets = [provider.database(), provider.database()]
+    for one in targets:
+        one.ask("DROP TABLE public.orders")
+    control_plane.environment |= {"OLD": source.url, "FIRST": targets[0].url, "SECOND": targets[1].url}
+    first = control_plane.typed("migrate", "env:OLD", "env:FIRST", "--no-owners", "--yes", "--detach")
+    second = control_plane.typed("migrate", "env:OLD", "env:SECOND", "--no-owners", "--yes")
+
+    assert (first.exit_code, second.exit_code) == (0, 0), first.everything + second.everything
+    wait_until(lambda: rows_of(targets[0], "orders") == ROWS, what="the first one's rows")

@@ -10,6 +10,7 @@ from psycopg import sql
 
 from changeover.errors import ChangeoverError
 from changeover.errors.elsewhere import TransferFailed
+from changeover.postgres import ending
 from changeover.postgres.connect import Connection, fetch_row
 from changeover.postgres.location import Location
 from changeover.postgres.snapshot.job import Job
@@ -63,12 +64,7 @@ async def forget_ledger(job: Job) -> None:
 
 async def _end_ours(connection: Connection, job: Job) -> None:
     run = job.run.rpartition(":")[0] or job.run
-    await connection.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity"
-        " WHERE starts_with(application_name, %s) AND application_name LIKE '%% copy'"
-        " AND usesysid = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = session_user)",
-        [f"changeover:{run}"],
-    )
+    await ending.end(connection, await ending.left_behind(connection, f"changeover:{run}:", " copy"))
 
 
 async def drop_what_was_made(target: Connection, ledger: Ledger, *, keeps_ledger: bool) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import psycopg
 
 from changeover.errors import RunConflict
+from changeover.postgres import ending
 from changeover.postgres.clients import clients_for, needs_tls
 from changeover.postgres.connect import Connection, fetch_row
 from changeover.postgres.installations import find_installations
@@ -328,11 +329,6 @@ def session_name(job: Job) -> str:
 
 
 async def end_leftovers(connection: Connection, name: str) -> None:
-    """End the sessions that an earlier program of this run, or an earlier attempt of ours, left here."""
+    """End the sessions that an earlier program of this run, or an earlier attempt of ours, left in this database."""
     run = name.rpartition(":")[0]
-    await connection.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity"
-        " WHERE starts_with(application_name, %s) AND application_name LIKE '%% copy' AND pid <> pg_backend_pid()"
-        " AND usesysid = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = session_user)",
-        [f"{run}:"],
-    )
+    await ending.end(connection, await ending.left_behind(connection, f"{run}:", " copy"))
