@@ -90,6 +90,7 @@ def test_the_previous_version_runs_on_the_state_of_this_one_and_this_one_again_a
         app = things.app()
         first = things.database(app, ESSENTIAL)["name"]
     begun_by_new = versions.order_and_die(new, app)
+    new.must("stop")  # as operations.md says: as root it gives the state back to the user that the old one runs it as
 
     old.start()
     assert old.child("worker").environ()["PYTHONPATH"] == str(previous_sources)

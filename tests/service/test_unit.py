@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from changeover.cli.local import server
-from changeover.hosts.users import APP_USER, ROUTER_USER, SERVER_USER
+from changeover.hosts.users import SYSTEM_USERS
 
 UNITS = Path(__file__).resolve().parents[2] / "packaging/systemd"
 
@@ -49,4 +49,4 @@ def test_every_system_user_is_made_beforehand() -> None:
         line.split()[1] for line in (UNITS / "changeover-sysusers.conf").read_text().splitlines() if line[:2] == "u "
     ]
 
-    assert made == [SERVER_USER, APP_USER, ROUTER_USER]
+    assert tuple(made) == SYSTEM_USERS

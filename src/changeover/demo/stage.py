@@ -27,7 +27,7 @@ READY = "is ready at"
 READY_S = 60
 STOP_S = 40
 COMMAND_S = 120
-SYSTEM_USERS = ("changeover-pg", "changeover-app", "changeover-router")
+SYSTEM_USERS = ("changeover-pg", "changeover-state", "changeover-client", "changeover-app", "changeover-router")
 
 
 class Stage:

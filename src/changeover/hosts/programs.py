@@ -148,6 +148,17 @@ def start_piped(
     )
 
 
+def as_user(run_as: str | None) -> list[str]:
+    """What stands before a program's own words so that it runs as that user and can become no other.
+
+    For programs that an event loop starts; uvloop can't do that itself.
+    """
+    if run_as is None:
+        return []
+    uid, gid = owner_ids(run_as)
+    return ["/usr/bin/setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--no-new-privs", "--"]
+
+
 def wait_until_shown(process: subprocess.Popen[bytes]) -> None:
     """Until the kernel shows the new program's arguments, which we know it by: Popen returns a moment before."""
     ours = look_at(os.getpid())

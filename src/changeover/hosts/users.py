@@ -9,13 +9,26 @@ from pathlib import Path
 from changeover.hosts.programs import run_or_fail, run_program
 
 SERVER_USER = "changeover-pg"
+STATE_USER = "changeover-state"
+CLIENT_USER = "changeover-client"
 APP_USER = "changeover-app"
 ROUTER_USER = "changeover-router"
+SYSTEM_USERS = (SERVER_USER, STATE_USER, CLIENT_USER, APP_USER, ROUTER_USER)
 
 
 def run_as_for_servers() -> str | None:
     """Whom PostgreSQL runs as: a user of its own when we are root, else None, ourselves."""
     return SERVER_USER if os.geteuid() == 0 else None
+
+
+def run_as_for_state() -> str | None:
+    """Whom our state's PostgreSQL runs as: not the user of the servers that hold accounts' databases."""
+    return STATE_USER if os.geteuid() == 0 else None
+
+
+def run_as_for_clients() -> str | None:
+    """Whom programs run as that read what other servers send: no data directory and no control socket is theirs."""
+    return CLIENT_USER if os.geteuid() == 0 else None
 
 
 def run_as_for_apps() -> str | None:
@@ -32,7 +45,7 @@ async def ensure_system_users() -> list[str]:
     """Make the system users where we are root and they are missing; returns those that were made now."""
     if os.geteuid() != 0:
         return []
-    missing = [user for user in (SERVER_USER, APP_USER, ROUTER_USER) if not _exists(user)]
+    missing = [user for user in SYSTEM_USERS if not _exists(user)]
     for user in missing:
         useradd = ["/usr/sbin/useradd", "--system", "--user-group", "--no-create-home", "--home-dir=/nonexistent"]
         done = await run_program([*useradd, "--shell=/usr/sbin/nologin", user])

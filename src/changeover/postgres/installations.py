@@ -53,11 +53,18 @@ def find_installations(configured: Iterable[Path] = ()) -> list[Installation]:
         ("system", SYSTEM.glob("*/bin")),
         ("wheel", _wheel_directories()),
     ):
-        probed = [probe(directory, source) for directory in directories if (directory / "postgres").is_file()]
+        probed = [probe(directory, source) for directory in directories if _is_here(directory)]
         for installation in sorted(probed, key=lambda one: one.version, reverse=True):
             if installation.is_complete:
                 found.setdefault(installation.bin_directory, installation)
     return list(found.values())
+
+
+def _is_here(directory: Path) -> bool:
+    try:
+        return (directory / "postgres").is_file()
+    except PermissionError:  # in a folder of another user; we run as one without rights
+        return False
 
 
 def newest_with_tls(configured: Iterable[Path] = ()) -> Installation:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from changeover.hosts.programs import last_lines
+from changeover.hosts.programs import as_user, last_lines
 from changeover.postgres.location import Location
 
 
@@ -20,11 +20,14 @@ class ClientFailed(Exception):
         self.program, self.said = program, said
 
 
-async def run_client(arguments: Sequence[str | Path], location: Location | None = None) -> bytes:
+async def run_client(
+    arguments: Sequence[str | Path], location: Location | None = None, *, run_as: str | None = None
+) -> bytes:
     """What it wrote. Raises ClientFailed. It has no work of its own worth keeping once nobody waits for it."""
     program = Path(arguments[0])
     environment = {"LC_ALL": "C", "TZ": "UTC", "PATH": f"{program.parent}:{os.defpath}"}
     child = await asyncio.create_subprocess_exec(
+        *as_user(run_as),
         *map(str, arguments),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,

@@ -15,7 +15,8 @@ from changeover.changeovers.migrating.workflow import Migrating
 from changeover.changeovers.workflow import Changing
 from changeover.engines.local import CertificateAuthority, LocalEngine
 from changeover.engines.local.pgbouncer import LocalPoolers
-from changeover.hosts.users import run_as_for_apps, run_as_for_router, run_as_for_servers
+from changeover.engines.local.places import within_reach
+from changeover.hosts.users import run_as_for_apps, run_as_for_clients, run_as_for_router, run_as_for_servers
 from changeover.platform.catalogue import Catalogue
 from changeover.platform.scope import Parts
 from changeover.platform.secrets import Cipher
@@ -62,7 +63,7 @@ def make_parts(places: Places, settings: Settings, ticks: Ticks) -> Parts:
         trusted_proxies=settings.trusted_proxies,
         archive_limits=ArchiveLimits(settings.deploy_packed_bytes, settings.deploy_unpacked_bytes),
         bucket_endpoint=settings.bucket_endpoint,
-        installations=settings.installations,
+        installations=within_reach(places.home, settings.installations, run_as_for_clients()),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,8 +12,10 @@ from psycopg.conninfo import conninfo_to_dict
 from changeover.engines.local.places import Places as ServerPlaces
 from changeover.engines.local.places import can_enter
 from changeover.errors import BadSetting, InstallationGone
-from changeover.hosts.programs import run_or_fail
-from changeover.hosts.users import run_as_for_servers
+from changeover.hosts.ownership import give
+from changeover.hosts.programs import owner_ids, run_or_fail
+from changeover.hosts.users import SERVER_USER, ensure_system_users, run_as_for_state
+from changeover.postgres import access
 from changeover.postgres.cluster import Cluster
 from changeover.postgres.configuration import SUPERUSER, SettingValue
 from changeover.postgres.connect import connect
@@ -59,7 +62,7 @@ class State:
             socket_directory=self._places.state_sockets,
             log_directory=self._places.state / "log",
             port=PORT,
-            run_as=run_as_for_servers(),
+            run_as=run_as_for_state(),
         )
 
     def _bin_directory(self) -> Path:
@@ -78,8 +81,8 @@ class State:
         )
 
     def _readable(self, installation: Installation) -> Path:
-        """Its programs, or a copy of them where the servers' user can't enter their folder."""
-        return ServerPlaces(self._places.home, self._places.sockets, run_as_for_servers()).bring(installation)
+        """Its programs, or a copy of them where the state's user can't enter their folder."""
+        return ServerPlaces(self._places.home, self._places.sockets, run_as_for_state()).bring(installation)
 
     def _major(self) -> str | None:
         file = self._places.state_data / "PG_VERSION"
@@ -89,21 +92,39 @@ class State:
         """Make it where it is new, adopt it where it runs; done when our database exists."""
         if not self.is_ours:
             return
+        await ensure_system_users()
         cluster = self.cluster()
+        await self._take_from_servers(cluster)
         self._open_folders()
         await cluster.initialise(SMALL, listens=False)
+        if cluster.postmaster() is None:
+            await access.renew(cluster)
         await cluster.start()
+        await access.renew(cluster)
         async with connect(cluster.address) as db:
             known = await (await db.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])).fetchone()
             if known is None:
                 await db.execute(f"CREATE DATABASE {DATABASE}")
 
+    async def _take_from_servers(self, cluster: Cluster) -> None:
+        """The version before ran it as the user of all servers: it is stopped once, and becomes another user's."""
+        data = self._places.state_data
+        if cluster.run_as is not None and data.is_dir() and data.stat().st_uid == owner_ids(SERVER_USER)[0]:
+            await cluster.stop()
+            await asyncio.to_thread(give, data, of=SERVER_USER, to=cluster.run_as)
+
+    def leave_for_former_version(self) -> None:
+        """To be called once no server runs any more. The version before can start only what its own user owns."""
+        user = run_as_for_state()
+        if user is not None and self.is_ours:
+            give(self._places.state_data, of=user, to=SERVER_USER)
+
     def _open_folders(self) -> None:
-        """As root the servers' user has to pass through these."""
+        """As root the state's user has to pass through these."""
         for folder in (self._places.sockets, self._places.state):
             folder.mkdir(parents=True, exist_ok=True)
-            folder.chmod(0o711 if run_as_for_servers() else 0o700)
-        user = run_as_for_servers()
+            folder.chmod(0o711 if run_as_for_state() else 0o700)
+        user = run_as_for_state()
         if user is not None and not can_enter(self._places.state, user):
             raise BadSetting(
                 "CHANGEOVER_HOME",

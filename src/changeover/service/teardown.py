@@ -25,6 +25,7 @@ async def teardown(places: Places, settings: Settings) -> list[str]:
         stopped = await stop_all(parts, db)
     await state.dump()
     await state.stop()
+    state.leave_for_former_version()
     if places.sockets.exists():
         shutil.rmtree(places.sockets)
     return stopped

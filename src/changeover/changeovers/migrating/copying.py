@@ -8,6 +8,7 @@ from typing import Any
 
 from changeover.changeovers.migrating.holds import Ends
 from changeover.errors.elsewhere import TransferFailed
+from changeover.hosts.users import run_as_for_clients
 from changeover.platform.scope import Parts
 from changeover.postgres.progress import Progress
 from changeover.postgres.snapshot.cleaning import clean, forget_ledger
@@ -37,7 +38,7 @@ class Copies:
             return Progress("done", things_done=1, things_total=1), found.report
         if found is None or not processes(work):
             self._count_death(run, work)
-            await start(self._job(run, row, ends), work)
+            await start(self._job(run, row, ends), work, run_as=run_as_for_clients())
             found = Progress("start")
         return found, None
 

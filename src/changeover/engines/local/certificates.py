@@ -38,7 +38,8 @@ class CertificateAuthority:
 
     def ensure(self) -> Path:
         """Make key and certificate where they are missing; the path of the certificate, for `sslrootcert`."""
-        self._directory.mkdir(parents=True, exist_ok=True, mode=0o755)
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self._directory.chmod(0o755)  # clients of every system user read the certificate
         with _locked(self._directory):
             if not self.certificate_path.exists():
                 key = ec.generate_private_key(ec.SECP256R1())

@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from changeover.engines.engine import Server
 from changeover.errors import BadSetting, InstallationGone
 from changeover.postgres.cluster import Cluster
-from changeover.postgres.installations import Installation
+from changeover.postgres.installations import Installation, find_installations
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,16 @@ class Places:
         prefix = installation.bin_directory.relative_to(_root_of(installation)).parts[0]
         major, minor = installation.version
         return self.home / "installations" / f"{prefix}-{major}.{minor}"
+
+
+def within_reach(home: Path, configured: Iterable[Path], user: str | None) -> tuple[Path, ...]:
+    """Folders of installations to look in first, so that `user` can start programs of every version that is here.
+
+    Copies those that it can't enter into the home, once.
+    """
+    places = Places(home.absolute(), home.absolute(), user)
+    found = [one for one in find_installations(configured) if places.usable(one) != one.bin_directory]
+    return (*(places.bring(one).parent for one in found), *configured)
 
 
 def can_enter(folder: Path, user: str) -> bool:

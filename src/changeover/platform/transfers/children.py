@@ -21,10 +21,9 @@ from uuid import UUID
 
 from psycopg.conninfo import make_conninfo
 
-from changeover.engines.local.places import can_enter
 from changeover.hosts.processes import Process, end_all, everything_running
 from changeover.hosts.programs import start_piped
-from changeover.hosts.users import run_as_for_servers
+from changeover.hosts.users import run_as_for_clients
 from changeover.postgres.location import KEEPALIVES, Location
 
 PROGRAMS = ("pg_dump", "pg_restore")
@@ -62,7 +61,7 @@ class Child:
         self._said: deque[str] = deque(maxlen=KEPT_LINES)
         self._on_line = on_line
         self._process = start_piped(
-            arguments, environment=environment, run_as=user_for(program), stdin=stdin, stdout=stdout
+            arguments, environment=environment, run_as=run_as_for_clients(), stdin=stdin, stdout=stdout
         )
         self._listener = threading.Thread(target=self._listen, name=f"listen to {self.name}", daemon=True)
         self._listener.start()
@@ -148,9 +147,3 @@ def children_of(transfer: UUID) -> list[Process]:
 async def end_children(transfer: UUID) -> None:
     """Nobody works on the transfer any more when this returns."""
     await end_all(lambda: children_of(transfer), gently=signal.SIGTERM)
-
-
-def user_for(program: Path) -> str | None:
-    """Whoever speaks with a server that others feed should be able to do little here."""
-    user = run_as_for_servers()
-    return user if user is not None and can_enter(program.parent, user) else None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
+from changeover.hosts.users import run_as_for_clients
 from changeover.postgres.comparing.sides import Side
 from changeover.postgres.running import exactly, run_client
 
@@ -48,7 +49,8 @@ def dump_arguments(program: Path, side: Side, *, skip_schemas: Iterable[str], co
 
 async def dump_schema(arguments: list[str], side: Side) -> str:
     """Its output. Raises ClientFailed."""
-    return (await run_client(arguments, side.location)).decode("utf-8", errors="surrogateescape")
+    run_as = None if side.location.is_socket else run_as_for_clients()  # it reads what a foreign server sends
+    return (await run_client(arguments, side.location, run_as=run_as)).decode("utf-8", errors="surrogateescape")
 
 
 def things_in(dump: str) -> dict[Thing, str]:

@@ -1,9 +1,14 @@
-"""`python -P -m changeover.postgres.snapshot --work DIR`, the job on standard input. Exit code 0: done; 1: see outcome.json."""
+"""`python -P -m changeover.postgres.snapshot --work DIR [--user NAME]`, the job on standard input.
+
+Exit code 0: done; 1: see outcome.json. With `--user`, root becomes that user before it reads anything.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import encodings.idna  # noqa: F401 - names of hosts are looked up after `_become`
+import os
 import signal
 import sys
 import traceback
@@ -13,18 +18,31 @@ from typing import Any
 import uvloop
 
 from changeover.errors import InternalError
+from changeover.hosts.programs import owner_ids
 from changeover.postgres.snapshot.job import Job
 from changeover.postgres.snapshot.program import as_error, bring
 from changeover.postgres.snapshot.telling import Telling, replace_json
 
 
 def main() -> int:
-    if len(sys.argv) != 3 or sys.argv[1] != "--work":
-        print("usage: python -P -m changeover.postgres.snapshot --work DIR", file=sys.stderr)
+    if len(sys.argv) not in (3, 5) or sys.argv[1] != "--work" or sys.argv[3:4] not in ([], ["--user"]):
+        print("usage: python -P -m changeover.postgres.snapshot --work DIR [--user NAME]", file=sys.stderr)
         return 2
     work = Path(sys.argv[2]).resolve()
+    if sys.argv[4:]:
+        _become(sys.argv[4])
     job = Job.from_json(sys.stdin.read())
     return uvloop.run(_run(job, work))
+
+
+def _become(user: str) -> None:
+    """For good. Our own code may lie where that user can't read, so everything is imported by now."""
+    uid, gid = owner_ids(user)
+    if uid != os.geteuid():
+        os.setgroups([])
+        os.setresgid(gid, gid, gid)
+        os.setresuid(uid, uid, uid)
+    os.umask(0o077)
 
 
 async def _run(job: Job, work: Path) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from changeover.errors.base import Reported
+from changeover.hosts.ownership import give, open_within, read_within
 from changeover.hosts.processes import Process, end_all, everything_running
 from changeover.hosts.programs import last_lines, wait_until_shown
 from changeover.postgres.progress import Progress
@@ -30,24 +32,29 @@ class Outcome:
     error: Reported | None = None
 
 
-async def start(job: Job, work: Path) -> Process | None:
-    """Start the program, which outlives us; None when it has ended already. `work` is made, for us alone.
+async def start(job: Job, work: Path, *, run_as: str | None = None) -> Process | None:
+    """Start the program, which outlives us; None when it has ended already. `work` is made, for its user alone.
 
-    Nothing happens when one works there already.
+    Nothing happens when one works there already. As root it becomes the user `run_as` before it reads its job.
     """
     work.mkdir(parents=True, exist_ok=True)
     work.chmod(0o700)
+    if run_as is not None:
+        work.parent.chmod(work.parent.stat().st_mode | 0o011)  # whatever our umask is
     if found := processes(work):
         return found[0]
     (work / "outcome.json").unlink(missing_ok=True)
-    await asyncio.to_thread(_start, job, work)
+    await asyncio.to_thread(_start, job, work, run_as)
     return next(iter(processes(work)), None)
 
 
-def _start(job: Job, work: Path) -> None:
-    with (work / "log").open("ab") as log:
+def _start(job: Job, work: Path, run_as: str | None) -> None:
+    with open_within(work, "log", os.O_WRONLY | os.O_APPEND | os.O_CREAT) as log:
+        if run_as is not None:
+            _give(work, run_as)
+        user = () if run_as is None else ("--user", run_as)
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", MODULE, "--work", str(work)],
+            [sys.executable, "-P", "-m", MODULE, "--work", str(work), *user],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -62,15 +69,21 @@ def _start(job: Job, work: Path) -> None:
     wait_until_shown(process)
 
 
+def _give(work: Path, user: str) -> None:
+    """Also what an older version's program left there, which ran as root."""
+    if pwd.getpwnam(user).pw_uid != os.geteuid():
+        give(work, of=pwd.getpwuid(os.geteuid()).pw_name, to=user)
+
+
 def look(work: Path) -> Progress | Outcome:
     """How far it is, or how it ended. Without an outcome and without a process it was killed: start it again."""
     try:
-        said = json.loads((work / "outcome.json").read_text())
+        said = json.loads(read_within(work, "outcome.json"))
         return Outcome(said.get("report"), Reported(said["error"]) if "error" in said else None)
     except FileNotFoundError:
         pass
     try:
-        shown = json.loads((work / "progress.json").read_text())
+        shown = json.loads(read_within(work, "progress.json"))
     except FileNotFoundError:
         return Progress("start")
     shown.pop("percent", None)
@@ -91,6 +104,6 @@ async def stop(work: Path) -> None:
 def last_said(work: Path) -> str:
     """The end of its log."""
     try:
-        return last_lines((work / "log").read_text(errors="replace"))
+        return last_lines(read_within(work, "log").decode(errors="replace"))
     except FileNotFoundError:
         return last_lines("")

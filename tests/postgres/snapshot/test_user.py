@@ -1,0 +1,44 @@
+"""As root the copying program becomes another user before it reads its job: control sockets are closed to it."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.fix_control_plane import wait_until
+from tests.postgres.snapshot.conftest import Copy
+
+from changeover.hosts.users import ensure_system_users, run_as_for_clients
+from changeover.postgres.snapshot import starting
+from changeover.postgres.snapshot.starting import Outcome
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Like the home: others may pass through it."""
+    with tempfile.TemporaryDirectory(prefix="co-") as found:
+        Path(found).chmod(0o711)
+        yield Path(found)
+
+
+def test_the_program_works_as_the_user_of_clients_and_reaches_no_control_socket(copy: Copy, folder: Path) -> None:
+    asyncio.run(ensure_system_users())
+    user = run_as_for_clients()
+    job = replace(copy.job, patience_s=0)
+    asyncio.run(starting.start(job, folder / "work", run_as=user))
+
+    def ended() -> Outcome | None:
+        found = starting.look(folder / "work")
+        return found if isinstance(found, Outcome) else None
+
+    outcome = wait_until(ended, what="the end of the copy")
+    if user is None:
+        assert outcome.report is not None
+        return
+    assert {path.owner() for path in (folder / "work").rglob("*") if path.name != "log"} == {user}
+    assert outcome.error is not None
+    assert "Permission denied" in outcome.error.why
