@@ -17,6 +17,9 @@ from changeover.postgres.configuration import SUPERUSER
 SHUTTING_DOWN = "57P"
 """The class of SQLSTATE with which a server ends a session."""
 
+OURS_ALWAYS = "-c search_path=pg_catalog -c role=none -c default_transaction_read_only=off"
+"""Owners may set these for their database. Its functions and operators never stand before the catalog's."""
+
 Connection = psycopg.AsyncConnection[TupleRow]
 
 
@@ -55,7 +58,6 @@ async def connect(
 
 
 def _parameters(address: Address, database: str, timeout_s: float) -> dict[str, Any]:
-    # A user's database can hold functions and operators named like the catalog's: never resolve names there first.
     milliseconds = int(timeout_s * 1000)
     return {
         "host": str(address.socket_directory),
@@ -66,7 +68,7 @@ def _parameters(address: Address, database: str, timeout_s: float) -> dict[str, 
         "passfile": "/nonexistent",
         "sslmode": "disable",
         "target_session_attrs": "any",
-        "options": f"-c search_path=pg_catalog -c statement_timeout={milliseconds} -c lc_messages=C",
+        "options": f"{OURS_ALWAYS} -c statement_timeout={milliseconds} -c lc_messages=C",
     }
 
 

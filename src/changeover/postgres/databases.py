@@ -6,21 +6,10 @@ from typing import LiteralString
 
 from psycopg import sql
 
-from changeover.postgres import ending
+from changeover.postgres import ending, statistics
 from changeover.postgres.configuration import SUPERUSER
 from changeover.postgres.connect import Address, Connection, connect, fetch_row
 from changeover.postgres.roles import create_login, drop_role, grant_watching_rights
-
-RESET_STATISTICS = """
-CREATE OR REPLACE FUNCTION _heroku.pg_stat_statements_reset() RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
-BEGIN
-    PERFORM public.pg_stat_statements_reset(
-        dbid => (SELECT oid FROM pg_database WHERE datname = current_database())
-    );
-END $$
-"""
-"""Only this database's statistics: what the owner may reset even on a server that others share."""
 
 
 async def create_database(
@@ -75,9 +64,7 @@ async def _furnish(connection: Connection, owner: str, *, is_alone: bool) -> Non
     if not await _counts_statements(connection):
         return
     await connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements WITH SCHEMA public")
-    await connection.execute(RESET_STATISTICS)
-    await connection.execute("REVOKE ALL ON FUNCTION _heroku.pg_stat_statements_reset() FROM PUBLIC")
-    await connection.execute(_named("GRANT EXECUTE ON FUNCTION _heroku.pg_stat_statements_reset() TO {}", owner))
+    await statistics.let_reset(connection, owner)
     if is_alone:
         await connection.execute(_named("GRANT EXECUTE ON ROUTINE public.pg_stat_statements_reset TO {}", owner))
 
