@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
+import psycopg
 import pytest
 from tests.fix_bucket import Web
 from tests.fix_control_plane import ControlPlane, connect, url_of, wait_until
@@ -341,3 +342,34 @@ def test_a_backup_that_was_spoilt_is_found_by_verifying_it(api: httpx2.Client, s
     run = f"/changeover/v1/runs/{begun['run']}"
     wait_until(lambda: api.get(run).json()["status"] == "failed", what="the verification to fail")
     assert "error" in transfer(api, shop.app, 1)["verified"]
+
+
+def as_superuser(shop: Shop, statements: str) -> None:
+    with shop.plane.state() as state:
+        server = state.execute(
+            "SELECT socket_directory, port, database_name FROM databases JOIN servers ON name = server_name"
+            " WHERE addon_id = %s",
+            [shop.database],
+        ).fetchone()
+    assert server
+    with psycopg.connect(
+        host=server[0], port=server[1], dbname=server[2], user="changeover", autocommit=True
+    ) as database:
+        database.execute(statements.encode())
+
+
+def test_a_restore_makes_extensions_that_its_owner_may_not_make(api: httpx2.Client, shop: Shop) -> None:
+    as_superuser(shop, "CREATE EXTENSION earthdistance SCHEMA public CASCADE")
+    shop.sql("CREATE TABLE extra (at earth); INSERT INTO extra VALUES (ll_to_earth(52.5, 13.4))")
+    backup = complete(api, shop.app, begin(api, shop.database, "backups"))
+    as_superuser(shop, "DROP EXTENSION cube CASCADE")
+    shop.sql("DROP TABLE extra")
+
+    restored = complete(api, shop.app, begin(api, shop.database, "restores", backup_url=backup["to_url"]))
+
+    assert [one for one in restored["logs"] if "Made earthdistance" in one["message"]]
+    with connect(shop.url) as database:
+        assert database.execute("SELECT count(*) FROM extra").fetchone() == (1,)
+        rights = database.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
+    assert rights == (False,)
+    as_superuser(shop, "DROP EXTENSION cube CASCADE; DROP TABLE extra")

@@ -24,8 +24,9 @@ from changeover.errors import ChangeoverError, DiskFull, InvalidParams
 from changeover.errors.elsewhere import ConnectionLost
 from changeover.errors.transfers import BadBackup, RestoreFailed
 from changeover.hosts.programs import owner_ids
+from changeover.hosts.users import run_as_for_clients
 from changeover.platform.transfers.archive import Contents, Restored
-from changeover.platform.transfers.children import Child, database_argument, in_a_thread, user_for
+from changeover.platform.transfers.children import Child, database_argument, in_a_thread
 from changeover.platform.transfers.dumping import LOST
 from changeover.platform.transfers.origins import Opened
 from changeover.postgres.clients import client_for, needs_tls
@@ -151,12 +152,23 @@ def _kept(chunks: Iterator[bytes], head: list[bytes]) -> Iterator[bytes]:
         yield chunk
 
 
-async def make_room(location: Location, extensions: Sequence[str]) -> frozenset[str]:
-    """Empties the database and makes the wished-for extensions; the extensions that are there then."""
+async def make_room(location: Location) -> None:
+    """Empties the database, as its owner."""
     async with reach(location, is_read_only=False, statement_timeout_s=0) as connection:
         await empty(connection)
+
+
+async def furnish(location: Location, extensions: Sequence[str]) -> frozenset[str]:
+    """Makes the wished-for extensions, as the owner; all that are there then."""
+    async with reach(location, is_read_only=False, statement_timeout_s=0) as connection:
         await _make_extensions(connection, extensions)
         return await _names(connection, PRESENT)
+
+
+def schemas_of(extensions: Iterable[str], *, wished: Iterable[str]) -> dict[str, str]:
+    """Where each belongs: an archive's list does not say it, so where it is wished for, else in public."""
+    named = (one.rpartition(".") for one in (*extensions, *wished))
+    return {name: schema or "public" for schema, _, name in named}
 
 
 def restore_arguments(program: Path, location: Location, transfer: UUID, wanted: Path) -> Sequence[str | Path]:
@@ -175,7 +187,7 @@ class Restore:
     ) -> None:
         self.heard, self.bytes_done = Restored(), 0
         self._archive, self._location, self._wanted = archive, location, wanted
-        _write_for(user_for(archive.program), wanted, archive.contents.to_restore(present=present))
+        _write_for(run_as_for_clients(), wanted, archive.contents.to_restore(present=present))
         self._child = Child(
             restore_arguments(archive.program, location, transfer, wanted), environment=location.environment(),
             on_line=self.heard.hear, stdin=subprocess.PIPE,
@@ -235,7 +247,8 @@ class Restore:
 
 
 def _write_for(user: str | None, path: Path, text: str) -> None:
-    path.parent.mkdir(mode=0o711, exist_ok=True)
+    path.parent.mkdir(exist_ok=True)
+    path.parent.chmod(0o711)
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(re.sub(r"\0", "", text))

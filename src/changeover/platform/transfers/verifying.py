@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from changeover.engines.engine import Server
 from changeover.errors import ChangeoverError
 from changeover.platform.scope import Parts
 from changeover.platform.transfers.children import end_children, in_a_thread
 from changeover.platform.transfers.origins import InBucket
-from changeover.platform.transfers.restoring import Restore, look_at_target, make_room, read_archive
+from changeover.platform.transfers.restoring import (
+    Restore,
+    furnish,
+    look_at_target,
+    make_room,
+    read_archive,
+    schemas_of,
+)
 from changeover.platform.transfers.scratch import (
+    DATABASE,
     KIND,
+    ROLE,
     Found,
     count,
     make_scratch,
@@ -47,7 +57,7 @@ class Verifying:
             return Advance("there is nothing to verify")
         try:
             await end_children(row.id)
-            found = await self._restored(run, row, await make_scratch(self._parts, server))
+            found = await self._restored(run, row, server, await make_scratch(self._parts, server))
         except ChangeoverError as error:
             async with run.transaction() as db:
                 await note_result(db, row.id, error)
@@ -56,7 +66,7 @@ class Verifying:
             await note_result(db, row.id, found)
         return Advance(f"{found.tables} tables, {found.rows:,} rows")
 
-    async def _restored(self, run: Run, row: TransferRow, location: Location) -> Found:
+    async def _restored(self, run: Run, row: TransferRow, server: Server, location: Location) -> Found:
         target = await look_at_target(location, ())
         opening = InBucket(self._parts.bucket, row.object_key or "").open()
         opened = await in_a_thread(opening.__enter__, give_up=lambda: None)
@@ -64,7 +74,10 @@ class Verifying:
         archive = await in_a_thread(
             lambda: read_archive(opened, target, location, installations), give_up=opened.give_up
         )
-        present = await make_room(location, ())
+        await make_room(location)
+        wished = schemas_of(archive.contents.extensions, wished=())
+        await self._parts.engine.make_extensions(server, DATABASE, ROLE, wished)
+        present = await furnish(location, ())
         wanted = self._parts.home / "transfers" / f"{row.id}.scratch.list"
         restore = Restore(archive, location, row.id, present=present, wanted=wanted)
         await watched(

@@ -18,20 +18,30 @@ from changeover.errors import ChangeoverError, RunCancelled
 from changeover.errors.transfers import BackupFailed
 from changeover.platform.locations import location_of
 from changeover.platform.scope import Parts
+from changeover.platform.servers import server_of
 from changeover.platform.transfers import records
 from changeover.platform.transfers.children import end_children, in_a_thread
 from changeover.platform.transfers.dumping import dump_into, dumping, look_at_source
 from changeover.platform.transfers.keeping import after_backup
 from changeover.platform.transfers.origins import FromDatabase, Opened, Origin
 from changeover.platform.transfers.people import origin_of_restore
-from changeover.platform.transfers.restoring import Archive, Restore, look_at_target, make_room, read_archive
+from changeover.platform.transfers.restoring import (
+    Archive,
+    Restore,
+    furnish,
+    look_at_target,
+    make_room,
+    read_archive,
+    schemas_of,
+)
 from changeover.postgres.clients import client_for, clients_for, needs_tls
+from changeover.postgres.extensions import FOR_OWNERS
 from changeover.postgres.installations import find_installations
 from changeover.postgres.location import Location
 from changeover.postgres.progress import Progress
 from changeover.runs.run import Advance, Outcome, Run, Step, Workflow
 from changeover.store import query
-from changeover.store.rows import RunRow
+from changeover.store.rows import Database, RunRow
 from changeover.store.transfer_rows import TransferLogRow, TransferRow
 
 LOOK_S = 0.5
@@ -149,7 +159,9 @@ class Transferring:
             location = await self._target(run, row)
             async with self._opened(run, row, location) as (archive, opened):
                 await self._say(run, row, f"{EMPTYING} {row.to_name}: from here on what it had is gone")
-                present = await make_room(location, row.extensions)
+                await make_room(location)
+                await self._make_extensions(run, row, archive)
+                present = await furnish(location, row.extensions)
                 restore = Restore(archive, location, row.id, present=present, wanted=self._list_of(row))
                 look = _paced(lambda: (restore.bytes_done, Progress(
                     "restore", restore.heard.says, restore.heard.tables_done, archive.contents.tables_with_data,
@@ -172,6 +184,25 @@ class Transferring:
         if row.finished_at is None and any(line.message.startswith(EMPTYING) for line in log):
             await self._say(run, row, f"It ended half-way: {row.to_name} has a part of it, or nothing", "error")
 
+    async def _make_extensions(self, run: Run, row: TransferRow, archive: Archive) -> None:
+        """Those that its owner may not make, where the database is on a server of ours."""
+        database = await self._own_target(run, row)
+        if database is None:
+            return
+        server = await server_of(run.db, database.server_name)
+        wanted = schemas_of(archive.contents.extensions, wished=row.extensions)
+        owner = (await location_of(run.db, self._parts, database.addon_id)).user
+        made = await self._parts.engine.make_extensions(server, database.database_name, owner, wanted)
+        if made:
+            await self._say(run, row, f"Made {', '.join(made)}, which an owner may not make")
+
+    async def _own_target(self, run: Run, row: TransferRow) -> Database | None:
+        """The database, where it is on a server of ours."""
+        if row.to_url is not None or row.addon_id is None:
+            return None
+        database = await query.one(run.db, Database, "databases.find", addon_id=row.addon_id)
+        return None if database is None or database.is_external else database
+
     async def _target(self, run: Run, row: TransferRow) -> Location:
         if row.to_url is not None:
             return Location.parse(self._parts.cipher.decrypt(row.to_url))
@@ -182,7 +213,9 @@ class Transferring:
     @asynccontextmanager
     async def _opened(self, run: Run, row: TransferRow, location: Location) -> AsyncIterator[tuple[Archive, Opened]]:
         """The archive with its table of contents read. What its target lacks is refused here."""
-        target = await look_at_target(location, row.extensions)
+        is_ours = await self._own_target(run, row) is not None
+        tried = [one for one in row.extensions if not (is_ours and one.rpartition(".")[2] in FOR_OWNERS)]
+        target = await look_at_target(location, tried)
         installations = find_installations(self._parts.installations)
         origin = await self._origin(run, row, target.version_num)
         opening = origin.open()

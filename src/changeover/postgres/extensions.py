@@ -1,0 +1,94 @@
+"""Extensions that only a superuser can make, made by us for the owner of a database, from a list.
+
+An extension's script runs as superuser and may call what lies in the schema it goes to. So it runs while no other session
+is in the database, and only where nothing lies there that the owner or another role has written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from psycopg import sql
+
+from changeover.errors import ServerInHand
+from changeover.postgres import ending
+from changeover.postgres.configuration import SUPERUSER
+from changeover.postgres.connect import Address, Connection, connect
+
+FOR_OWNERS = frozenset({
+    "address_standardizer", "address_standardizer_data_us", "autoinc", "bloom", "earthdistance", "hll", "insert_username",
+    "ip4r", "moddatetime", "pg_freespacemap", "pg_stat_statements", "pg_visibility", "pgrouting", "pgrowlocks", "pgstattuple",
+    "postgis", "rum", "semver",
+})  # fmt: skip
+"""They reach no file, no program and no other server, and give nobody a right that their caller doesn't have.
+
+Deliberately absent: dblink, postgres_fdw and file_fdw, untrusted languages, adminpack, pg_cron, postgis_raster.
+"""
+ALONE_S = 20.0
+ABSENT = """
+SELECT name FROM pg_available_extensions JOIN pg_available_extension_versions AS version USING (name)
+ WHERE name = ANY(%s) AND installed_version IS NULL AND version.version = default_version
+   AND superuser AND NOT trusted ORDER BY name
+"""
+WRITTEN_BY_OTHERS = """
+SELECT EXISTS (
+    SELECT FROM (SELECT 'pg_proc'::regclass AS class, oid, proowner AS owner FROM pg_proc
+                 UNION ALL SELECT 'pg_operator'::regclass, oid, oprowner FROM pg_operator) AS made
+     WHERE owner <> 10 AND NOT EXISTS (
+         SELECT FROM pg_depend WHERE classid = class AND objid = made.oid AND refclassid = 'pg_extension'::regclass
+            AND deptype = 'e'))
+"""
+"""10: the superuser that made the server, which is ours."""
+
+
+async def make_for_owner(address: Address, database: str, owner: str, wanted: Mapping[str, str]) -> list[str]:
+    """Extensions of the list that are wanted (with their schemas), available and missing; those that were made.
+
+    Ends all other sessions of the database where there is something to do. Makes nothing where functions of roles that
+    are no superusers lie in it. Raises ServerInHand, ServerUnreachable.
+    """
+    named = sorted(FOR_OWNERS & wanted.keys())
+    async with connect(address, database=database, timeout_s=300) as connection:
+        absent = [name for (name,) in await (await connection.execute(ABSENT, [named])).fetchall()]
+        if not absent:
+            return []
+        async with _alone(connection, database):
+            (is_unsafe,) = await (await connection.execute(WRITTEN_BY_OTHERS)).fetchone() or (True,)
+            if is_unsafe:
+                return []
+            for name in absent:
+                await _make(connection, name, wanted[name], owner)
+    return absent
+
+
+async def _make(connection: Connection, name: str, schema: str, owner: str) -> None:
+    place = sql.Identifier(schema)
+    statement = sql.SQL("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION {}")
+    await connection.execute(statement.format(place, sql.Identifier(owner)))
+    await connection.execute(
+        sql.SQL("CREATE EXTENSION IF NOT EXISTS {} WITH SCHEMA {} CASCADE").format(sql.Identifier(name), place)
+    )
+
+
+@asynccontextmanager
+async def _alone(connection: Connection, database: str) -> AsyncIterator[None]:
+    """A limit of 0 refuses everybody but superusers. A call that was killed is repeated, and lifts it."""
+    limit = sql.SQL("ALTER DATABASE {} CONNECTION LIMIT {}")
+    await connection.execute(limit.format(sql.Identifier(database), sql.Literal(0)))
+    try:
+        deadline = time.monotonic() + ALONE_S
+        while others := await ending.client_backends(connection, database, but_of=SUPERUSER):
+            await ending.end(connection, others)
+            if time.monotonic() > deadline:
+                raise ServerInHand(
+                    f"The extensions for {database} can't be made.",
+                    why=f"{len(others)} sessions in it don't end.",
+                    fix="End what works in the database, then try again.",
+                )
+            await asyncio.sleep(0.02)
+        yield
+    finally:
+        await connection.execute(limit.format(sql.Identifier(database), sql.Literal(-1)))
