@@ -15,7 +15,7 @@ from tests.engines.test_servers import postmaster_of, works_in
 
 from changeover.engines.engine import Server, Size
 from changeover.engines.local import LocalEngine
-from changeover.engines.local.copying import slot_of
+from changeover.engines.local.leading import slot_of
 from changeover.errors import CopyFailed, DiskFull, LeaderGone, NotAFollower, RunConflict, ServerFailed
 from changeover.postgres.acting import Actor, acting
 from changeover.postgres.connect import Address
@@ -263,4 +263,4 @@ def test_an_engine_is_what_the_platform_expects(host: Host) -> None:
 
     engine: Engine = host.engine
     assert isinstance(engine, LocalEngine)
-    assert slot_of(host.plan()).startswith("changeover_s")
+    assert slot_of(host.plan().name).startswith("changeover_s")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from changeover.postgres.acting import Actor
-from changeover.postgres.configuration import access_file, identity_file, settings_file, with_poolers
+from changeover.postgres.configuration import access_file, fenced_access_file, identity_file, renewed, settings_file
 from changeover.postgres.wal import position_number, position_text, sample_windows
 
 
@@ -17,9 +17,9 @@ def test_settings_are_quoted() -> None:
 @pytest.mark.parametrize(
     ("listens", "has_tls", "kinds"),
     [
-        (False, True, ["local", "local"]),
-        (True, True, ["local", "local", "local", "host", "hostssl"]),
-        (True, False, ["local", "local", "local", "host", "host"]),
+        (False, True, ["local"]),
+        (True, True, [*["local"] * 4, "host", "host", "hostssl"]),
+        (True, False, [*["local"] * 4, "host", "host", "host"]),
     ],
 )
 def test_only_peers_and_passwords_come_in(listens: bool, has_tls: bool, kinds: list[str]) -> None:
@@ -28,21 +28,33 @@ def test_only_peers_and_passwords_come_in(listens: bool, has_tls: bool, kinds: l
     assert "trust" not in " ".join(lines)
 
 
-def test_an_older_access_file_lets_poolers_in_once() -> None:
-    wanted = access_file(listens=True, has_tls=True)
-    older = wanted.replace("local all all scram-sha-256\n", "")
-    assert (with_poolers(older), with_poolers(wanted)) == (wanted, wanted)
+PEERS = "local all changeover peer map=changeover\nlocal replication changeover peer map=changeover\n"
+NO_TCP = "host all changeover all reject\n"
+CLIENTS = "hostssl all all all scram-sha-256\n"
+REFUSED = "local all all reject\nhost all all all reject\n"
+OLDER_FILES = {
+    "before poolers": (PEERS + NO_TCP + CLIENTS, access_file(listens=True, has_tls=True)),
+    "before roles for followers": (
+        PEERS + "local all all scram-sha-256\n" + NO_TCP + CLIENTS,
+        access_file(listens=True, has_tls=True),
+    ),
+    "of the state": (PEERS, access_file(listens=False, has_tls=True)),
+}
 
 
-@pytest.mark.parametrize(
-    "text", [access_file(listens=False, has_tls=False), "# fenced by changeover 7\nlocal all all reject\n"]
-)
-def test_no_other_access_file_lets_poolers_in(text: str) -> None:
-    assert with_poolers(text) == text
+@pytest.mark.parametrize("kind", OLDER_FILES)
+def test_the_access_file_of_an_older_version_becomes_that_of_this_one(kind: str) -> None:
+    older, wanted = OLDER_FILES[kind]
+    assert (renewed(older), renewed(wanted)) == (wanted, wanted)
 
 
-def test_each_system_user_is_mapped_once() -> None:
-    assert identity_file(["root", "ann", "root"]) == 'changeover "ann" changeover\nchangeover "root" changeover\n'
+def test_an_older_fence_lets_followers_through_and_nobody_else() -> None:
+    mark = "# fenced by changeover 7:1"
+    assert renewed(f"{mark}\n{PEERS}{REFUSED}") == fenced_access_file(mark) == renewed(fenced_access_file(mark))
+
+
+def test_one_system_user_is_the_superuser() -> None:
+    assert identity_file("ann") == 'changeover "ann" changeover\n'
 
 
 def test_positions_survive_the_way_there_and_back() -> None:

@@ -7,6 +7,7 @@ What may be asked of every database, also of somebody else's, is in reading.py.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,6 +113,13 @@ class Engine(Protocol):
         A `connection_limit` says that the server is shared: then its owner may not look at or end others' sessions.
         """
 
+    async def make_extensions(self, server: Server, database: str, owner: str, wanted: Mapping[str, str]) -> list[str]:
+        """Those of `wanted` (with their schemas) that need a superuser, are safe for an owner, and are missing.
+
+        Ends all sessions of the database where it makes any; returns what it made. For a database that was just emptied.
+        Raises ServerInHand, ServerUnreachable.
+        """
+
     async def drop_database(self, server: Server, database: str, owner: str) -> None:
         """Ends its sessions and removes database and role; nothing to do when they are gone."""
 
@@ -126,6 +134,12 @@ class Engine(Protocol):
 
     async def start(self, server: Server) -> None:
         """Start it, or adopt it when it runs already. Raises PortTaken, ServerFailed, InstallationGone."""
+
+    def has_current_access(self, server: Server) -> bool:
+        """Whether `renew_access` has nothing to do, as far as this process knows."""
+
+    async def renew_access(self, server: Server) -> None:
+        """Give a running server that an older version made the access rules of this version. Raises ServerUnreachable."""
 
     async def stop(self, server: Server) -> None:
         """A clean (fast) shutdown; nothing to do when it does not run."""

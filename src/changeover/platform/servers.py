@@ -121,8 +121,11 @@ async def keep_alive(parts: Parts, pool: AsyncConnectionPool[Any]) -> None:
         health = await parts.engine.health(as_server(row))
         if health.state in ("stopped", "failed"):
             await _revive(parts, pool, row, health.because)
-        elif row.trouble and health.state == "available":
-            await _remember(pool, row.name, None)
+        elif health.state == "available":
+            if row.trouble:
+                await _remember(pool, row.name, None)
+            if not parts.engine.has_current_access(as_server(row)):
+                await _renew_access(parts, pool, row)
 
 
 async def _revive(parts: Parts, pool: AsyncConnectionPool[Any], row: ServerRow, because: str) -> None:
@@ -138,6 +141,17 @@ async def _revive(parts: Parts, pool: AsyncConnectionPool[Any], row: ServerRow, 
             log.warning("server %s does not start: %s", row.name, error.message)
             trouble = f"{error.what} {error.why}".strip()
     await _remember(pool, row.name, trouble)
+
+
+async def _renew_access(parts: Parts, pool: AsyncConnectionPool[Any], row: ServerRow) -> None:
+    """Once for each server that ran before this process did."""
+    async with pool.connection() as db, holding_server(db, row.name) as is_ours:
+        if not is_ours:
+            return
+        try:
+            await parts.engine.renew_access(as_server(row))
+        except ChangeoverError as error:
+            log.warning("server %s keeps its former access rules: %s", row.name, error.message)
 
 
 async def _remember(pool: AsyncConnectionPool[Any], name: str, trouble: str | None) -> None:

@@ -86,11 +86,10 @@ class Cluster:
     def configure(self, settings: Mapping[str, SettingValue], *, listens: bool, folder: Path | None = None) -> None:
         """Write the three configuration files, into `folder` where it isn't the data directory itself."""
         folder = folder or self.data_directory
-        users = {"root", pwd.getpwuid(os.geteuid()).pw_name, self.run_as or "root"}
         has_tls = bool(settings.get("ssl"))
         self._write(folder / "postgresql.conf", settings_file({**settings, **self._places()}))
         self._write(folder / "pg_hba.conf", access_file(listens=listens, has_tls=has_tls))
-        self._write(folder / "pg_ident.conf", identity_file(users))
+        self._write(folder / "pg_ident.conf", identity_file(administrator()))
 
     def _places(self) -> dict[str, SettingValue]:
         return {
@@ -253,6 +252,11 @@ class Cluster:
         """Let it read its configuration and certificate again."""
         if postmaster := self.postmaster():
             end_process(postmaster, signal.SIGHUP)
+
+
+def administrator() -> str:
+    """The system user that may be the superuser of our servers: the one that runs us, never the one that runs them."""
+    return pwd.getpwuid(os.geteuid()).pw_name
 
 
 def make_folder(folder: Path, *, run_as: str | None, mode: int = 0o700) -> None:

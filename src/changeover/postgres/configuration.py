@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 SUPERUSER = "changeover"
 """The role that we administer every server as. It has no password: only peer authentication lets it in."""
 
-OURS = (f"local all {SUPERUSER} peer map={SUPERUSER}", f"local replication {SUPERUSER} peer map={SUPERUSER}")
+FOLLOWERS = "changeover_followers"
+"""The group of the roles that followers replicate as. Each has a password of its own and REPLICATION, nothing else."""
+OURS = f"local all {SUPERUSER} peer map={SUPERUSER}"
+LED = (f"local replication +{FOLLOWERS} scram-sha-256", f"local all +{FOLLOWERS} reject")
+"""Followers replicate over the socket. They enter no database."""
 POOLED = "local all all scram-sha-256"
 """Poolers come by the socket, whose folder only the servers' user can enter; each client with its own password."""
+NEVER_BY_TCP = (f"host all {SUPERUSER} all reject", f"host all +{FOLLOWERS} all reject")
+FORMERLY = f"local replication {SUPERUSER} peer map={SUPERUSER}"
+"""How followers came in before they had roles of their own."""
 
 SettingValue = str | int | bool
 
@@ -21,25 +28,38 @@ def settings_file(settings: Mapping[str, SettingValue]) -> str:
 
 
 def access_file(*, listens: bool, has_tls: bool) -> str:
-    """pg_hba.conf: we by peer over the socket, everybody else by SCRAM, over TLS wherever the build has it."""
-    lines = list(OURS)
+    """pg_hba.conf: we by peer over the socket, followers and poolers there by SCRAM, everybody else over TLS where the
+    build has it."""
+    lines = [OURS]
     if listens:
         kind = "hostssl" if has_tls else "host"
-        lines += [POOLED, f"host all {SUPERUSER} all reject", f"{kind} all all all scram-sha-256"]
+        lines += [*LED, POOLED, *NEVER_BY_TCP, f"{kind} all all all scram-sha-256"]
     return "\n".join(lines) + "\n"
 
 
-def with_poolers(access: str) -> str:
-    """An access file as an older version of ours wrote it, and poolers may come in by the socket; others are left alone."""
+def fenced_access_file(mark: str) -> str:
+    """pg_hba.conf of a fenced server: we and its followers, nobody else. `mark` is its first line."""
+    return "\n".join([mark, OURS, *LED, "local all all reject", "host all all all reject"]) + "\n"
+
+
+def renewed(access: str) -> str:
+    """An access file as an older version wrote it, in the form of this version. Every other text is left alone."""
     lines = access.splitlines()
-    if POOLED in lines or tuple(lines[: len(OURS)]) != OURS or len(lines) == len(OURS):
-        return access
-    return "\n".join([*OURS, POOLED, *lines[len(OURS) :]]) + "\n"
+    if FORMERLY in lines:
+        at = lines.index(FORMERLY)
+        listens = len(lines) > 2
+        lines[at : at + 1] = LED if listens else ()
+    if lines[: 1 + len(LED)] == [OURS, *LED] and POOLED not in lines:
+        lines.insert(1 + len(LED), POOLED)
+    by_tcp, for_followers = NEVER_BY_TCP
+    if by_tcp in lines and for_followers not in lines:
+        lines.insert(lines.index(by_tcp) + 1, for_followers)
+    return "\n".join(lines) + "\n"
 
 
-def identity_file(system_users: Iterable[str]) -> str:
-    """pg_ident.conf: these users of the host may be our superuser over the socket."""
-    return "".join(f'{SUPERUSER} "{user}" {SUPERUSER}\n' for user in sorted(set(system_users)))
+def identity_file(system_user: str) -> str:
+    """pg_ident.conf: this user of the host, and no other, may be our superuser over the socket."""
+    return f'{SUPERUSER} "{system_user}" {SUPERUSER}\n'
 
 
 def _setting(value: SettingValue) -> str:

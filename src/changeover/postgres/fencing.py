@@ -20,7 +20,7 @@ from changeover.errors import ChangeoverError, FenceFailed, ServerUnreachable
 from changeover.hosts.processes import PROC, Process, end_process, look_at
 from changeover.postgres import ending
 from changeover.postgres.cluster import Cluster, lay_ready, write_file
-from changeover.postgres.configuration import SUPERUSER
+from changeover.postgres.configuration import fenced_access_file
 from changeover.postgres.connect import Connection
 from changeover.postgres.refusals import PROBE, REJECTED
 from changeover.postgres.sessions import Session, prepared_transactions, sessions
@@ -46,12 +46,7 @@ class FenceProof:
 
 def fence_file(mark: str) -> str:
     """pg_hba.conf of a fenced server: we and its followers, nobody else."""
-    return (
-        f"{MARK}{mark}\n"
-        f"local all {SUPERUSER} peer map={SUPERUSER}\n"
-        f"local replication {SUPERUSER} peer map={SUPERUSER}\n"
-        "local all all reject\nhost all all all reject\n"
-    )
+    return fenced_access_file(f"{MARK}{mark}")
 
 
 def fenced_by(cluster: Cluster) -> str | None:

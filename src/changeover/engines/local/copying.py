@@ -12,14 +12,14 @@ import signal
 from collections.abc import Mapping
 
 from changeover.engines.engine import CopyProgress, Server
+from changeover.engines.local.leading import slot_of
 from changeover.engines.local.places import Places
-from changeover.engines.local.settings import conninfo
 from changeover.errors import ChangeoverError, CopyFailed, DiskFull, LeaderGone, ServerUnreachable
 from changeover.hosts.disks import full_disk_in
 from changeover.hosts.processes import Process, end_all, everything_running
 from changeover.hosts.programs import last_lines, said_in, start_detached
 from changeover.postgres.cluster import make_folder, write_file
-from changeover.postgres.configuration import SUPERUSER, SettingValue
+from changeover.postgres.configuration import SettingValue
 from changeover.postgres.connect import Address, connect
 from changeover.postgres.installations import require_program
 
@@ -36,26 +36,6 @@ LOST_ITS_LEADER = (
     "terminating connection",
     "could not receive data",
 )
-
-
-def slot_of(follower: Server) -> str:
-    """The follower's replication slot on its leader."""
-    return f"changeover_{follower.name}"
-
-
-def leader_conninfo(follower: Server, leader: Server) -> str:
-    """How a follower reaches its leader: over the unix socket, as our superuser, by peer authentication."""
-    return conninfo(
-        (
-            ("host", leader.socket_directory),
-            ("port", leader.port),
-            ("user", SUPERUSER),
-            ("application_name", follower.name),
-            ("passfile", "/nonexistent"),
-            ("sslmode", "disable"),
-            ("connect_timeout", 10),
-        )
-    )
 
 
 class Copying:
@@ -90,7 +70,7 @@ class Copying:
         self._places.cluster(self._follower).configure(settings, listens=True, folder=prepared)
         write_file(prepared / "standby.signal", b"", run_as=self._places.run_as)
 
-    async def start(self, leader: Server, *, leader_bytes: int) -> None:
+    async def start(self, leader: Server, *, conninfo: str, leader_bytes: int) -> None:
         """Throw away what an earlier attempt left, and copy from the beginning, in the background. Raises DiskFull."""
         await asyncio.to_thread(self.clear)
         make_folder(self._data, run_as=self._places.run_as)
@@ -99,8 +79,8 @@ class Copying:
             [
                 require_program(leader.bin_directory, "pg_basebackup"),
                 f"--pgdata={self._data}",
-                f"--dbname={leader_conninfo(self._follower, leader)}",
-                f"--slot={slot_of(self._follower)}",
+                f"--dbname={conninfo}",
+                f"--slot={slot_of(self._follower.name)}",
                 "--wal-method=stream",
                 "--checkpoint=fast",
                 "--no-password",

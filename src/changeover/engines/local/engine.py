@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Iterable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 
 import psycopg
 
 from changeover.engines.engine import Behind, CopyProgress, Credential, DatabaseFacts, Health, Server, Size
+from changeover.engines.local import leading
 from changeover.engines.local.certificates import CertificateAuthority
-from changeover.engines.local.copying import Copying, leader_conninfo, slot_of
+from changeover.engines.local.copying import Copying
 from changeover.engines.local.passage import open_passage, wait_for_readers_again
 from changeover.engines.local.places import Places
 from changeover.engines.local.ports import free_port
@@ -29,7 +30,7 @@ from changeover.errors import (
     ServerFailed,
     ServerUnreachable,
 )
-from changeover.postgres import databases, fencing, replication, wal
+from changeover.postgres import access, databases, extensions, fencing, replication, statistics, wal
 from changeover.postgres.acting import Actor
 from changeover.postgres.configuration import SettingValue
 from changeover.postgres.connect import Address, Connection, connect
@@ -63,6 +64,7 @@ class LocalEngine:
         self._authority = authority
         self._configured = tuple(configured)
         self._installation = installation
+        self._renewed: set[str] = set()
 
     # -- making and removing
 
@@ -100,6 +102,9 @@ class LocalEngine:
             is_alone=connection_limit is None,
         )
 
+    async def make_extensions(self, server: Server, database: str, owner: str, wanted: Mapping[str, str]) -> list[str]:
+        return await extensions.make_for_owner(_address(server), database, owner, wanted)
+
     async def drop_database(self, server: Server, database: str, owner: str) -> None:
         await databases.drop_database(_address(server), database, owner)
 
@@ -126,7 +131,21 @@ class LocalEngine:
         await self._bring_programs(server)
         self._places.open_folders(server.name)
         self._renew_certificate(server)
+        if cluster.postmaster() is None:
+            await access.renew(cluster)
         await cluster.start()
+        with suppress(ServerUnreachable):  # its leader is down; `renew_access` is called again
+            await self.renew_access(server)
+
+    def has_current_access(self, server: Server) -> bool:
+        return server.name in self._renewed
+
+    async def renew_access(self, server: Server) -> None:
+        await access.renew(self._places.cluster(server))
+        await leading.give_role(self._places, server)
+        if not (await self.health(server)).is_in_recovery:
+            await statistics.bind(_address(server))
+        self._renewed.add(server.name)
 
     async def stop(self, server: Server) -> None:
         await self._places.cluster(server).stop()
@@ -197,14 +216,18 @@ class LocalEngine:
             async with connect(_address(leader)) as connection:
                 of_leader = await _standby_minimum(connection)
                 leader_bytes = await databases.bytes_of_all(connection)
-                await replication.reserve_slot(connection, slot_of(server))
+                await replication.reserve_slot(connection, leading.slot_of(server.name))
+            if leader.data_directory == self._places.data(leader.name):
+                await access.renew(self._places.cluster(leader))
+            await leading.let_in(self._places, server, _address(leader))
         except ServerUnreachable as gone:
             raise LeaderGone(
                 f"{server.name} cannot follow {leader.name} now.", why=gone.why, fix="Start the leader, then try again."
             ) from gone
-        conninfo = leader_conninfo(server, leader)
-        copying.prepare(follower_settings(settings, of_leader, conninfo=conninfo, slot=slot_of(server)))
-        await copying.start(leader, leader_bytes=leader_bytes)
+        conninfo = leading.leader_conninfo(self._places, server, _address(leader))
+        slot = leading.slot_of(server.name)
+        copying.prepare(follower_settings(settings, of_leader, conninfo=conninfo, slot=slot))
+        await copying.start(leader, conninfo=conninfo, leader_bytes=leader_bytes)
 
     async def copy_progress(self, server: Server, leader: Server) -> CopyProgress:
         return await Copying(self._places, server).progress(leader)
@@ -227,17 +250,20 @@ class LocalEngine:
                 seconds=position.seconds_since_last_commit if missing and (not counted or counted.commits) else 0.0,
                 is_streaming=position.is_streaming,
                 replayed_bytes=wal.position_number(replayed),
-                is_lost=not position.is_streaming and await _is_lost(connection, slot_of(server), replayed),
+                is_lost=not position.is_streaming
+                and await _is_lost(connection, leading.slot_of(server.name), replayed),
             )
 
     async def promote(self, server: Server, *, acting_as: str) -> None:
         await replication.promote(_address(server), Actor.named(acting_as))
+        async with connect(_address(server)) as connection:
+            await leading.forget_others(connection)
 
     async def forget_follower(self, leader: Server, follower: Server) -> None:
         if not leader.data_directory.exists():
             return
         async with connect(_address(leader)) as connection:
-            await replication.drop_slot(connection, slot_of(follower))
+            await leading.forget(connection, follower.name)
 
     # -- changing over
 
@@ -250,6 +276,8 @@ class LocalEngine:
     async def settle(self, server: Server) -> None:
         async with connect(_address(server)) as connection:
             await wait_for_readers_again(connection)
+            if not (await replication.follower_position(connection)).is_in_recovery:
+                await leading.forget_others(connection)
 
     async def has_arrived(self, server: Server, end: EndOfSource) -> bool:
         async with connect(_address(server)) as connection:

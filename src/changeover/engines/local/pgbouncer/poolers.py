@@ -23,7 +23,7 @@ from changeover.engines.local.certificates import CertificateAuthority
 from changeover.engines.local.pgbouncer import configuration
 from changeover.engines.local.pgbouncer.configuration import Surroundings
 from changeover.engines.local.pgbouncer.console import Write, open_console
-from changeover.engines.local.pgbouncer.entrance import let_poolers_in, verifiers_of
+from changeover.engines.local.pgbouncer.entrance import verifiers_of
 from changeover.engines.local.pgbouncer.program import facts_of, find_pgbouncer
 from changeover.engines.local.places import Places, can_enter
 from changeover.engines.local.ports import POOLERS, free_port
@@ -32,6 +32,7 @@ from changeover.errors import BadSetting, PortTaken, ServerFailed, ServerUnreach
 from changeover.hosts.ports import is_free
 from changeover.hosts.processes import Process, end_all, end_process, everything_running
 from changeover.hosts.programs import last_lines, said_in, start_detached
+from changeover.postgres import access
 from changeover.postgres.cluster import alone_with, make_folder, tail_of, write_file
 from changeover.postgres.connect import Address
 
@@ -77,7 +78,7 @@ class LocalPoolers:
         )
 
     async def route_to(self, server: Server, database: str, *, roles: Sequence[str], most_connections: int) -> Route:
-        await let_poolers_in(self._places.cluster(server))
+        await access.renew(self._places.cluster(server))
         users = await verifiers_of(Address(server.socket_directory, server.port), roles)
         return Route(server=server, database=database, users=users, most_connections=most_connections)
 
