@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from tests.fix_state import StateDatabase
@@ -43,8 +44,9 @@ class Story:
     async def start(self) -> int:
         async with await self.database.connect() as db:
             run = await start_run(
-                db, kind="story", first_step="one", subject=unique("thing"), app=None, host="local", given={"n": 1}
-            )
+                db, kind="story", first_step="one", subject=unique("thing"), app=None, account_id=uuid4(), host="local",
+                given={"n": 1},
+            )  # fmt: skip
         return run.id
 
     async def row(self, run_id: int) -> RunRow:
@@ -183,7 +185,7 @@ async def test_a_cancelled_run_turns_back(story: Story) -> None:
 
     async def cancel_myself(held: Run) -> Outcome:
         async with await story.database.connect() as db:
-            await cancel_run(db, held.row.subject)
+            await cancel_run(db, held.id)
         return Wait(0, "a moment")
 
     story.acts["two"] = cancel_myself
@@ -280,6 +282,7 @@ async def test_one_subject_has_one_run_at_a_time(story: Story) -> None:
             "first_step": "one",
             "subject": unique("thing"),
             "app": None,
+            "account_id": uuid4(),
             "host": "h",
         }
         await start_run(db, **given, given={})

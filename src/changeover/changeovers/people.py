@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -10,7 +9,8 @@ from psycopg.types.json import Jsonb
 
 from changeover.changeovers.planning import Plan, plan_changeover
 from changeover.errors import NotAvailable, NotFound, PastReturn
-from changeover.platform.apps import find_app, list_apps
+from changeover.platform.apps import find_app
+from changeover.platform.progress import find_visible_run, visible_runs
 from changeover.platform.scope import Scope
 from changeover.runs.starting import cancel_run, start_run
 from changeover.store import query
@@ -49,7 +49,8 @@ async def begin(scope: Scope, wish: Wish) -> tuple[RunRow, Plan]:
             fix="\n".join(check.fix for check in failed if check.fix),
         )
     run = await start_run(
-        scope.db, kind=KIND, first_step=FIRST_STEP, subject=plan.source.name, app=plan.app.name, host=scope.parts.host,
+        scope.db, kind=KIND, first_step=FIRST_STEP, subject=plan.source.name, app=plan.app,
+        account_id=scope.caller.id, host=scope.parts.host,
         given={"source_id": str(plan.source.id), "account_id": str(scope.caller.id)},
     )  # fmt: skip
     await query.execute(
@@ -74,19 +75,17 @@ class Seen:
 
 async def list_changeovers(scope: Scope) -> list[Seen]:
     """The newest first, of all apps that the caller may see."""
-    mine = None if scope.caller.is_operator else [app.name for app in await list_apps(scope)]
-    rows: Sequence[ChangeoverRow] = await query.rows(
-        scope.db, ChangeoverRow, "changeovers.recent", apps=mine, most=MOST_LISTED
-    )
-    return [Seen(row, await query.only(scope.db, RunRow, "runs.find", id=row.run_id)) for row in rows]
+    runs = await visible_runs(scope, kind=KIND, most=MOST_LISTED)
+    rows = await query.rows(scope.db, ChangeoverRow, "changeovers.of_runs", runs=[run.id for run in runs])
+    by_run = {row.run_id: row for row in rows}
+    return [Seen(by_run[run.id], run) for run in runs]
 
 
 async def find_changeover(scope: Scope, number: int) -> Seen:
     """Raises NotFound, also for those of apps that the caller may not see."""
-    row = await query.one(scope.db, ChangeoverRow, "changeovers.find", run_id=number)
-    run = await query.one(scope.db, RunRow, "runs.find", id=number)
-    mine = None if scope.caller.is_operator else {app.name for app in await list_apps(scope)}
-    if row is None or run is None or (mine is not None and run.app not in mine):
+    run = await find_visible_run(scope, number, kind=KIND)
+    row = await query.one(scope.db, ChangeoverRow, "changeovers.find", run_id=number) if run is not None else None
+    if row is None or run is None:
         raise NotFound(
             "Couldn't find that changeover.", fix="`changeover changeovers` lists them.", resource="changeover"
         )
@@ -104,7 +103,7 @@ async def go(scope: Scope, number: int, *, ends_sessions: bool = False) -> Seen:
 async def abort(scope: Scope, number: int) -> Seen:
     """Have everything put back as it was. Raises PastReturn, NotAvailable when it has ended."""
     seen = await _unfinished(scope, number)
-    cancelled = await cancel_run(scope.db, seen.run.subject)
+    cancelled = await cancel_run(scope.db, seen.run.id)
     if cancelled is None:
         raise PastReturn(number, source=seen.row.source_name, target=seen.row.target_name or "")
     scope.started.append(cancelled)

@@ -162,7 +162,7 @@ async def _dynos(scope: Scope, attachments: Sequence[Attachment]) -> tuple[list[
 
 async def _change(scope: Scope, app: App, what: str, note: str, assumed_s: float) -> Part:
     measured = await query.values(
-        scope.db, "changeovers.latest_dyno_changes", app=app.name, note=note, most=MOST_CHANGES
+        scope.db, "changeovers.latest_dyno_changes", app_id=app.id, note=note, most=MOST_CHANGES
     )
     if not measured:
         return Part(assumed_s, f"dynos of {app.name} {what}: assumed, that was not measured yet")

@@ -67,7 +67,7 @@ class Changing:
             return Advance(f"{target.name} follows")
         if making is not None:
             return Wait(LOOK_S, making.waits_because or f"{row.target_name} is made", making.percent)
-        latest = await query.one(run.db, RunRow, "runs.latest_of", subject=row.target_name)
+        latest = await query.one(run.db, RunRow, "runs.latest_of_addon", addon_id=str(row.target_id))
         why = (latest.error or {}).get("message", "") if latest else ""
         raise NotAvailable(f"The target {row.target_name} could not be made.", why=why)
 

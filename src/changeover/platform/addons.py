@@ -158,7 +158,8 @@ async def _start(scope: Scope, addon: Addon, kind: str, first_step: str, **given
         kind=kind,
         first_step=first_step,
         subject=addon.name,
-        app=addon.app_name,
+        app=addon,
+        account_id=scope.caller.id,
         host=scope.parts.host,
         given={"addon_id": str(addon.id), "account_id": str(scope.caller.id), **given},
     )
@@ -208,8 +209,8 @@ async def destroy_addon(scope: Scope, addon: Addon, *, force: bool = False) -> R
     if database.is_external:
         await _forget(scope, addon, database, under_way)
         return None
-    if addon.state == "provisioning":
-        cancelled = await cancel_run(scope.db, addon.name)
+    if addon.state == "provisioning" and under_way is not None:
+        cancelled = await cancel_run(scope.db, under_way.id)
         if cancelled is not None:
             await query.execute(scope.db, "addons.set_state", id=addon.id, state="deprovisioning")
             scope.started.append(cancelled)

@@ -94,8 +94,8 @@ async def converge(scope: Scope, app: App, why: str) -> RunRow:
     """A run that makes the app's dynos what they should be by then; several of them do no harm."""
     [number] = await query.values(scope.db, "formation.next_number")
     run = await start_run(
-        scope.db, kind="dynos", first_step="apply", subject=f"{app.name} {why} {number}", app=app.name,
-        host=scope.parts.host, given={"app_id": str(app.id)},
+        scope.db, kind="dynos", first_step="apply", subject=f"{app.name} {why} {number}", app=app,
+        account_id=scope.caller.id, host=scope.parts.host, given={"app_id": str(app.id)},
     )  # fmt: skip
     scope.started.append(run)
     return run

@@ -11,7 +11,6 @@ from psycopg_pool import AsyncConnectionPool
 
 from changeover.errors import NotFound, Reported
 from changeover.platform.apps import find_app, list_apps
-from changeover.platform.rights import may_access
 from changeover.platform.scope import Scope
 from changeover.runs.run import Step, Workflow
 from changeover.store import query
@@ -33,17 +32,41 @@ class RunView:
     """Phase, things, bytes, rate, time left; None for kinds that don't count them."""
 
 
+async def visible_runs(
+    scope: Scope,
+    *,
+    number: int | None = None,
+    app: App | None = None,
+    kind: str | None = None,
+    about: str | None = None,
+    most: int = MOST_LISTED,
+) -> Sequence[RunRow]:
+    """The runs that the caller may see, the newest first. The only place that decides it, for runs of every kind.
+
+    A run belongs to the app whose id it carries, whatever that app is called now: those see it who may use this app. A run
+    without an app, or whose app is gone, is seen by the account that began it. The operator sees all.
+    """
+    mine = None if scope.caller.is_operator else [one.id for one in await list_apps(scope)]
+    return await query.rows(
+        scope.db, RunRow, "runs.visible",
+        apps=mine, caller=scope.caller.id, id=number, app_id=app.id if app else None, kind=kind, about=about, most=most,
+    )  # fmt: skip
+
+
+async def find_visible_run(scope: Scope, number: int, *, kind: str | None = None) -> RunRow | None:
+    """One that the caller may see; None for one of others, exactly as for one that does not exist."""
+    return next(iter(await visible_runs(scope, number=number, kind=kind, most=1)), None)
+
+
 async def list_runs(scope: Scope, app_key: str | None = None) -> Sequence[RunRow]:
     """The newest first, of one app or of all that the caller may see."""
-    app = (await find_app(scope, app_key)).name if app_key else None
-    mine = None if scope.caller.is_operator else [one.name for one in await list_apps(scope)]
-    return await query.rows(scope.db, RunRow, "runs.recent", app=app, apps=mine, most=MOST_LISTED)
+    return await visible_runs(scope, app=await find_app(scope, app_key) if app_key else None)
 
 
 async def find_run(scope: Scope, run_id: int, workflows: Mapping[str, Workflow]) -> RunView:
     """Raises NotFound, also for the runs of apps that the caller may not see."""
-    row = await query.one(scope.db, RunRow, "runs.find", id=run_id)
-    if row is None or not await _may_see(scope, row):
+    row = await find_visible_run(scope, run_id)
+    if row is None:
         raise NotFound("Couldn't find that run.", fix="`changeover runs` lists them.", resource="run")
     journal = await query.rows(scope.db, JournalRow, "runs.journal", id=run_id)
     [progress] = await query.values(scope.db, "runs.progress", id=run_id)
@@ -60,11 +83,9 @@ async def has_unfinished_runs(db: Db) -> bool:
 
 
 async def failure_of(scope: Scope, subject: str) -> dict[str, Any] | None:
-    """Why the newest run of that add-on (name or id) failed; None when it did not, or is not the caller's to know."""
-    row = await query.one(scope.db, RunRow, "runs.latest_of", subject=subject)
-    if row is None or row.error is None or not await _may_see(scope, row):
-        return None
-    return row.error
+    """Why the newest visible run of that add-on (name or id) failed; None when it did not."""
+    newest = await visible_runs(scope, about=subject, most=1)
+    return newest[0].error if newest else None
 
 
 async def wait_for_run(pool: AsyncConnectionPool[Any], run_id: int, *, most_s: float) -> bool:
@@ -80,10 +101,3 @@ async def wait_for_run(pool: AsyncConnectionPool[Any], run_id: int, *, most_s: f
         if asyncio.get_running_loop().time() > deadline:
             return False
         await asyncio.sleep(POLL_S)
-
-
-async def _may_see(scope: Scope, row: RunRow) -> bool:
-    if scope.caller.is_operator:
-        return True
-    app = await query.one(scope.db, App, "apps.find", key=row.app) if row.app else None
-    return app is not None and await may_access(scope, app.id)

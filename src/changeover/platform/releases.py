@@ -57,7 +57,8 @@ async def add_release(
     if code is None or is_superseded or not reaches_dynos:
         return None
     return await start_run(
-        db, kind="release", first_step="phase", subject=f"{made.app_name} v{made.version}", app=made.app_name,
+        db, kind="release", first_step="phase", subject=f"{made.app_name} v{made.version}",
+        app=await query.only(db, App, "apps.find", key=str(app_id)), account_id=account_id,
         host=parts.host, given={"app_id": str(app_id), "release_id": str(made.id)},
     )  # fmt: skip
 

@@ -30,7 +30,8 @@ async def unfollow(scope: Scope, addon: Addon, database: Database) -> RunRow:
         kind="unfollow",
         first_step="promote",
         subject=addon.name,
-        app=addon.app_name,
+        app=addon,
+        account_id=scope.caller.id,
         host=scope.parts.host,
         given={
             "addon_id": str(addon.id),

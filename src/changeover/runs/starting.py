@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from psycopg.errors import UniqueViolation
 from psycopg.types.json import Jsonb
@@ -10,18 +11,31 @@ from psycopg.types.json import Jsonb
 from changeover.errors import RunConflict
 from changeover.store import query
 from changeover.store.query import Db
-from changeover.store.rows import RunRow
+from changeover.store.rows import Addon, App, RunRow
 
 
 async def start_run(
-    db: Db, *, kind: str, first_step: str, subject: str, app: str | None, host: str, given: dict[str, Any]
+    db: Db,
+    *,
+    kind: str,
+    first_step: str,
+    subject: str,
+    app: App | Addon | None,
+    account_id: UUID,
+    host: str,
+    given: dict[str, Any],
 ) -> RunRow:
-    """The new run's row, in the caller's transaction. Raises RunConflict while another run works on `subject`."""
+    """The new run's row, in the caller's transaction. Raises RunConflict while another run works on `subject`.
+
+    `app`: the app that the run belongs to, or an add-on of that app. `account_id`: who began it, or whose app it works for.
+    """
+    app_id, app_name = _owner(app)
     try:
         async with db.transaction():
             return await query.only(
                 db, RunRow, "runs.add",
-                kind=kind, subject=subject, app=app, host=host, input=Jsonb(given), step=first_step,
+                kind=kind, subject=subject, app=app_name, app_id=app_id, account_id=account_id, host=host,
+                input=Jsonb(given), step=first_step,
             )  # fmt: skip
     except UniqueViolation:
         other = await query.one(db, RunRow, "runs.unfinished_of", subject=subject)
@@ -34,6 +48,12 @@ async def start_run(
         ) from None
 
 
-async def cancel_run(db: Db, subject: str) -> RunRow | None:
-    """Ask the unfinished run of `subject` to turn back; None when there is none."""
-    return await query.one(db, RunRow, "runs.cancel", subject=subject)
+def _owner(app: App | Addon | None) -> tuple[UUID | None, str | None]:
+    if isinstance(app, Addon):
+        return app.app_id, app.app_name
+    return (app.id, app.name) if app is not None else (None, None)
+
+
+async def cancel_run(db: Db, run_id: int) -> RunRow | None:
+    """Ask a run to turn back; None when it has ended, or is past the point of no return."""
+    return await query.one(db, RunRow, "runs.cancel", id=run_id)

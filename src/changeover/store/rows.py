@@ -323,6 +323,9 @@ class RunRow:
     kind: str
     subject: str
     app: str | None
+    """The name that the app had when the run began, for display. Rights go by `app_id`."""
+    app_id: UUID | None
+    account_id: UUID | None
     host: str
     input: dict[str, Any]
     status: str

@@ -10,6 +10,7 @@ from changeover.changeovers.migrating.wish import Wish, mark_of, sealed
 from changeover.changeovers.naming import location_named
 from changeover.errors import Forbidden, NotAvailable, NotFound
 from changeover.errors.elsewhere import BadAddress
+from changeover.platform.progress import find_visible_run, visible_runs
 from changeover.platform.scope import Scope
 from changeover.postgres.location import Location
 from changeover.runs.starting import cancel_run, start_run
@@ -18,6 +19,7 @@ from changeover.store.move_rows import MigrationRow, VerificationRow
 from changeover.store.rows import RunRow
 
 MOST_LISTED = 50
+KIND, VERIFICATION = "migrate", "verify"
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ async def begin(scope: Scope, source: str, target: str, wish: Wish) -> Seen:
         scope.started.append(seen.run)
         return await find_migration(scope, former.run_id)
     run = await start_run(
-        scope.db, kind="migrate", first_step="check", subject=_subject(ends[1]), app=None, host=scope.parts.host,
+        scope.db, kind=KIND, first_step="check", subject=_subject(ends[1]), app=None,
+        account_id=scope.caller.id, host=scope.parts.host,
         given={"account_id": str(scope.caller.id)},
     )  # fmt: skip
     await query.execute(
@@ -58,18 +61,20 @@ async def begin(scope: Scope, source: str, target: str, wish: Wish) -> Seen:
 
 
 async def list_migrations(scope: Scope) -> list[Seen]:
-    """The newest first; of everybody for the operator, else the caller's own."""
-    mine = None if scope.caller.is_operator else str(scope.caller.id)
-    rows = await query.rows(scope.db, MigrationRow, "migrations.recent", account_id=mine, most=MOST_LISTED)
-    return [Seen(row, await query.only(scope.db, RunRow, "runs.find", id=row.run_id)) for row in rows]
+    """The newest first; for the operator those of all accounts, else the caller's own."""
+    runs = await visible_runs(scope, kind=KIND, most=MOST_LISTED)
+    rows = await query.rows(scope.db, MigrationRow, "migrations.of_runs", runs=[run.id for run in runs])
+    by_run = {row.run_id: row for row in rows}
+    return [Seen(by_run[run.id], run) for run in runs]
 
 
 async def find_migration(scope: Scope, number: int) -> Seen:
-    """Raises NotFound, also for somebody else's."""
-    row = await query.one(scope.db, MigrationRow, "migrations.find", run_id=number)
-    if row is None:
+    """Raises NotFound, also for one of another account."""
+    run = await find_visible_run(scope, number, kind=KIND)
+    row = await query.one(scope.db, MigrationRow, "migrations.find", run_id=number) if run is not None else None
+    if row is None or run is None:
         raise _not_found("migration")
-    return Seen(row, await _own_run(scope, number, "migration"))
+    return Seen(row, run)
 
 
 async def abort(scope: Scope, number: int) -> Seen:
@@ -77,7 +82,7 @@ async def abort(scope: Scope, number: int) -> Seen:
     seen = await find_migration(scope, number)
     if seen.run.finished_at is not None:
         raise NotAvailable(f"Migration {number} has ended: it is {seen.run.status}.")
-    cancelled = await cancel_run(scope.db, seen.run.subject)
+    cancelled = await cancel_run(scope.db, seen.run.id)
     if cancelled is None:
         raise NotAvailable(f"Migration {number} can't be called off any more: its writers were led to the target.")
     scope.started.append(cancelled)
@@ -111,8 +116,8 @@ async def verify(scope: Scope, source: str, target: str, *, is_quick: bool) -> S
     ends = await location_named(scope, source), await location_named(scope, target)
     _require_two(*ends)
     run = await start_run(
-        scope.db, kind="verify", first_step="compare", subject=f"{_subject(ends[1])} (verify)", app=None,
-        host=scope.parts.host, given={"account_id": str(scope.caller.id)},
+        scope.db, kind=VERIFICATION, first_step="compare", subject=f"{_subject(ends[1])} (verify)", app=None,
+        account_id=scope.caller.id, host=scope.parts.host, given={"account_id": str(scope.caller.id)},
     )  # fmt: skip
     cipher = scope.parts.cipher
     await query.execute(
@@ -125,18 +130,12 @@ async def verify(scope: Scope, source: str, target: str, *, is_quick: bool) -> S
 
 
 async def find_verification(scope: Scope, number: int) -> SeenVerification:
-    """Raises NotFound, also for somebody else's."""
-    row = await query.one(scope.db, VerificationRow, "verifications.find", run_id=number)
-    if row is None:
+    """Raises NotFound, also for one of another account."""
+    run = await find_visible_run(scope, number, kind=VERIFICATION)
+    row = await query.one(scope.db, VerificationRow, "verifications.find", run_id=number) if run is not None else None
+    if row is None or run is None:
         raise _not_found("verification")
-    return SeenVerification(row, await _own_run(scope, number, "verification"))
-
-
-async def _own_run(scope: Scope, number: int, what: str) -> RunRow:
-    run = await query.only(scope.db, RunRow, "runs.find", id=number)
-    if not scope.caller.is_operator and run.input.get("account_id") != str(scope.caller.id):
-        raise _not_found(what)
-    return run
+    return SeenVerification(row, run)
 
 
 def _not_found(what: str) -> NotFound:

@@ -191,7 +191,7 @@ async def cancel(scope: Scope, row: TransferRow) -> TransferRow:
     if run is None:
         await records.say(scope.db, row.id, "Cancelled before it began.")
         await records.finish(scope.db, row.id, is_succeeded=False)
-    elif run.finished_at is None and (told := await cancel_run(scope.db, run.subject)):
+    elif run.finished_at is None and (told := await cancel_run(scope.db, run.id)):
         scope.started.append(told)
     return cancelled
 

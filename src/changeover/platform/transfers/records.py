@@ -38,8 +38,8 @@ async def start(db: Db, parts: Parts, app: App, transfer: TransferRow, subject: 
     """Its run. `subject`: the add-on that nobody else may work on meanwhile. Raises RunConflict."""
     run = await start_run(
         db, kind=transfer.kind, first_step=FIRST_STEPS[transfer.kind],
-        subject=subject or f"{transfer.name} of {app.name}", app=app.name, host=parts.host,
-        given={"transfer": str(transfer.id)},
+        subject=subject or f"{transfer.name} of {app.name}", app=app, account_id=app.owner_id,
+        host=parts.host, given={"transfer": str(transfer.id)},
     )  # fmt: skip
     await query.only(db, TransferRow, "transfers.set_run", id=transfer.id, run_id=run.id)
     return run

@@ -24,7 +24,7 @@ from changeover.postgres.reaching import reach
 from changeover.runs.starting import start_run
 from changeover.store import query
 from changeover.store.query import Db
-from changeover.store.rows import Database, RunRow, ServerRow
+from changeover.store.rows import App, Database, RunRow, ServerRow
 from changeover.store.transfer_rows import TransferRow
 
 KIND = "verify-backup"
@@ -43,9 +43,10 @@ SELECT count(*) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespa
 async def begin_verification(db: Db, parts: Parts, row: TransferRow) -> RunRow:
     """The run, and the place of its server, in the caller's transaction. Raises RunConflict while one is under way."""
     server = await _plan_server(db, parts, row)
+    app = await query.only(db, App, "apps.find", key=str(row.app_id))
     return await start_run(
-        db, kind=KIND, first_step="try", subject=f"verification of {row.id}", app=None, host=parts.host,
-        given={"transfer": str(row.id), "server": server.name},
+        db, kind=KIND, first_step="try", subject=f"verification of {row.id}", app=app, account_id=app.owner_id,
+        host=parts.host, given={"transfer": str(row.id), "server": server.name},
     )  # fmt: skip
 
 

@@ -7,11 +7,8 @@ VALUES (%(run_id)s, %(source_id)s, %(source_name)s, %(target_id)s, %(target_name
 -- name: find
 SELECT {columns} FROM changeovers WHERE run_id = %(run_id)s;
 
--- name: recent
--- The newest first; of those in `apps`, or all when it is null.
-SELECT {changeovers.columns} FROM changeovers JOIN runs ON runs.id = run_id
- WHERE %(apps)s::text[] IS NULL OR runs.app = ANY (%(apps)s)
- ORDER BY run_id DESC LIMIT %(most)s;
+-- name: of_runs
+SELECT {columns} FROM changeovers WHERE run_id = ANY (%(runs)s);
 
 -- name: set_target
 UPDATE changeovers SET target_id = %(target_id)s, target_name = %(target_name)s WHERE run_id = %(run_id)s;
@@ -77,5 +74,5 @@ SELECT CASE hold WHEN 'pooled' THEN (report->>'pause_s')::float
 SELECT extract(epoch FROM runs.finished_at - runs.step_began_at)::float AS seconds
   FROM runs JOIN run_journal ON run_journal.run_id = runs.id AND run_journal.event = 'done'
  WHERE runs.kind IN ('dynos', 'release') AND runs.status = 'done' AND runs.step = 'apply'
-   AND runs.app = %(app)s AND run_journal.step = 'apply' AND run_journal.detail ~ %(note)s
+   AND runs.app_id = %(app_id)s AND run_journal.step = 'apply' AND run_journal.detail ~ %(note)s
  ORDER BY runs.id DESC LIMIT %(most)s;

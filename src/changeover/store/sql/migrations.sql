@@ -10,11 +10,8 @@ SELECT {columns} FROM migrations WHERE run_id = %(run_id)s;
 SELECT {migrations.columns} FROM migrations JOIN runs ON runs.id = run_id
  WHERE mark = %(mark)s AND runs.finished_at IS NULL;
 
--- name: recent
--- The newest first; those of one account, or all when it is null.
-SELECT {migrations.columns} FROM migrations JOIN runs ON runs.id = run_id
- WHERE %(account_id)s::text IS NULL OR runs.input->>'account_id' = %(account_id)s
- ORDER BY run_id DESC LIMIT %(most)s;
+-- name: of_runs
+SELECT {columns} FROM migrations WHERE run_id = ANY (%(runs)s);
 
 -- name: go_on
 -- With the addresses as they were given now: a password may have changed.

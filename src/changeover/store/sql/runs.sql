@@ -1,6 +1,6 @@
 -- name: add
-INSERT INTO runs (kind, subject, app, host, input, status, step)
-VALUES (%(kind)s, %(subject)s, %(app)s, %(host)s, %(input)s, 'running', %(step)s)
+INSERT INTO runs (kind, subject, app, app_id, account_id, host, input, status, step)
+VALUES (%(kind)s, %(subject)s, %(app)s, %(app_id)s, %(account_id)s, %(host)s, %(input)s, 'running', %(step)s)
 RETURNING {columns};
 
 -- name: find
@@ -17,14 +17,20 @@ SELECT coalesce((SELECT progress FROM migrations WHERE run_id = %(id)s),
 -- name: is_any_unfinished
 SELECT EXISTS (SELECT FROM runs WHERE finished_at IS NULL);
 
--- name: latest_of
--- By the name of its add-on, or by the id, which is all that who polls for one has.
-SELECT {columns} FROM runs WHERE %(subject)s IN (subject, input->>'addon_id') ORDER BY id DESC LIMIT 1;
+-- name: latest_of_addon
+SELECT {columns} FROM runs WHERE input->>'addon_id' = %(addon_id)s::text ORDER BY id DESC LIMIT 1;
 
--- name: recent
--- The newest first; of one app, or of those in `apps`, or all when both are null.
+-- name: visible
+-- The newest first, of those that the caller may see: all for an operator (`apps` is null), else the runs of those apps, and
+-- what the caller began without an app or for one that is gone. Each filter that is null lets everything through.
+-- `about`: the name of an add-on, or its id.
 SELECT {columns} FROM runs
- WHERE (%(app)s::text IS NULL OR app = %(app)s) AND (%(apps)s::text[] IS NULL OR app = ANY (%(apps)s))
+ WHERE (%(apps)s::uuid[] IS NULL OR app_id = ANY (%(apps)s)
+        OR (account_id = %(caller)s AND NOT EXISTS (SELECT FROM apps WHERE apps.id = runs.app_id)))
+   AND (%(id)s::bigint IS NULL OR id = %(id)s)
+   AND (%(app_id)s::uuid IS NULL OR app_id = %(app_id)s)
+   AND (%(kind)s::text IS NULL OR kind = %(kind)s)
+   AND (%(about)s::text IS NULL OR %(about)s IN (subject, input->>'addon_id'))
  ORDER BY id DESC LIMIT %(most)s;
 
 -- name: journal
@@ -84,7 +90,7 @@ RETURNING {columns};
 -- name: cancel
 -- No row for one that can't turn back any more.
 UPDATE runs SET is_cancelled = true, updated_at = now()
- WHERE subject = %(subject)s AND finished_at IS NULL AND NOT is_past_return
+ WHERE id = %(id)s AND finished_at IS NULL AND NOT is_past_return
 RETURNING {columns};
 
 -- name: pass_point_of_no_return
