@@ -100,9 +100,21 @@ def test_told_to_it_ends_a_session_in_the_way(shop: Shop) -> None:
     assert shop.orders() == set()
 
 
+def holds_no_slot(shop: Shop, number: int) -> bool:
+    """Neither its lock nor a connection: it only has a time when it wakes."""
+    with shop.plane.state() as db:
+        row = db.execute(
+            "SELECT wakes_at > now() + interval '1 hour', EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory'"
+            " AND classid = hashtext('changeover.run')::bit(32)::bigint::oid AND objid = id::oid) FROM runs WHERE id = %s",
+            [number],
+        ).fetchone()
+    return row == (True, False)
+
+
 def test_the_pause_begins_when_somebody_says_so(shop: Shop) -> None:
     number = shop.begin(waits_for_word=True)
     shop.until(number, "the target", lambda seen: "changeovers:cut-over" in (seen["waits_because"] or ""))
+    wait_until(lambda: holds_no_slot(shop, number), what="the changeover to return its slot")
     with connect(shop.url()) as client:
         client.execute("INSERT INTO orders (id) VALUES (7)")
 

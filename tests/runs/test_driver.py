@@ -12,7 +12,7 @@ from tests.fix_state import StateDatabase
 from tests.fix_things import unique
 
 from changeover.errors import InvalidParams, LeaderGone, RunConflict
-from changeover.runs.driver import Driver
+from changeover.runs.driver import LOCKED_S, Driver
 from changeover.runs.run import Advance, Outcome, Run, Step, TakenOver, Wait, Workflow
 from changeover.runs.starting import cancel_run, start_run
 from changeover.store import query
@@ -275,6 +275,77 @@ async def test_who_loses_the_state_connection_stops_acting(story: Story, monkeyp
     assert ((await story.row(run)).status, (await story.row(run)).step) == ("running", "two")
 
 
+async def leave(seconds: float, _is_urgent: bool) -> float:
+    """Gives the slot back whenever the run waits."""
+    return seconds
+
+
+async def test_a_run_that_waits_for_long_returns_its_connection_and_lock(story: Story) -> None:
+    story.acts["two"] = once(Wait(3600.0, "an hour"))
+    run = await story.start()
+
+    left = await story.driver().drive(run, leave)
+
+    row = await story.row(run)
+    assert (left, row.status, row.waits_because) == (3600.0, "waiting", "an hour")
+    assert row.wakes_at is not None
+    assert 3500 < (row.wakes_at - row.updated_at).total_seconds() < 3700
+    async with await story.database.connect() as db:
+        assert await query.values(db, "runs.try_lock", id=run) == [True]
+
+
+async def test_the_driver_that_parked_a_run_goes_on_under_the_same_epoch(story: Story) -> None:
+    story.acts["two"] = once(Wait(3600.0, "an hour"))
+    run = await story.start()
+    driver = story.driver()
+
+    await driver.drive(run, leave)
+    assert await driver.drive(run, leave) is None
+
+    row = await story.row(run)
+    assert story.told == ["one", "two", "two", "three"]
+    assert (row.status, row.epoch, row.wakes_at) == ("done", 1, None)
+
+
+async def test_after_a_restart_during_a_wait_another_driver_goes_on_under_a_higher_epoch(story: Story) -> None:
+    story.acts["two"] = once(Wait(3600.0, "an hour"))
+    run = await story.start()
+    former = story.driver()
+
+    await former.drive(run, leave)
+    story.acts["three"] = once(Wait(3600.0, "another hour"))
+    await story.driver().drive(run, leave)
+    assert (await story.row(run)).epoch == 2
+
+    await former.drive(run, leave)  # its epoch is over: it takes the run over like any other
+    assert ((await story.row(run)).status, (await story.row(run)).epoch) == ("done", 3)
+
+
+async def test_failures_are_counted_across_waits_without_a_slot(story: Story) -> None:
+    story.acts["two"] = always(LeaderGone("The leader is away."))
+    run = await story.start()
+    driver = story.driver()
+
+    pauses = [await driver.drive(run, leave) for _ in range(4)]
+
+    assert pauses == [0.5, 1, 2, 4]
+    assert story.journal(run).count(("two", "retry")) == 1
+
+
+async def test_a_cancelled_run_turns_back_out_of_a_wait_without_a_slot(story: Story) -> None:
+    story.acts["two"] = once(Wait(3600.0, "an hour"))
+    run = await story.start()
+    driver = story.driver()
+    await driver.drive(run, leave)
+
+    async with await story.database.connect() as db:
+        await cancel_run(db, run)
+    await driver.drive(run, leave)
+
+    assert story.told == ["one", "two", "undo two", "undo one"]
+    assert (await story.row(run)).status == "failed"
+
+
 async def test_one_subject_has_one_run_at_a_time(story: Story) -> None:
     async with await story.database.connect() as db:
         given: dict[str, Any] = {
@@ -292,24 +363,22 @@ async def test_one_subject_has_one_run_at_a_time(story: Story) -> None:
     assert "A run works on it: story, step one" in refused.value.why
 
 
-async def test_the_sweep_finds_runs_that_nobody_drives(story: Story) -> None:
+async def test_a_run_is_locked_while_it_is_driven_and_free_right_after(story: Story) -> None:
     run = await story.start()
+    others: list[float | None] = []
 
-    async def undriven() -> list[int]:
-        async with await story.database.connect() as db:
-            return await query.values(db, "runs.unfinished_undriven", host="local")
-
-    found: list[list[int]] = [await undriven()]
-
-    async def look(_run: Run) -> Outcome:
-        found.append(await undriven())
+    async def drive_by_another(_run: Run) -> Outcome:
+        others.append(await story.driver().drive(run))
         return Advance()
 
-    story.acts["two"] = look
-    await story.driver().drive(run)
-    found.append(await undriven())
+    story.acts["two"] = drive_by_another
+    story.acts["three"] = once(Wait(3600.0, "an hour"))
+    driver = story.driver()
+    await driver.drive(run, leave)
 
-    assert [run in ids for ids in found] == [True, False, False]
+    assert others == [LOCKED_S]
+    assert await driver.drive(run, leave) is None
+    assert (await story.row(run)).status == "done"
 
 
 async def test_an_unfinished_run_outlives_a_restart_of_its_state(story: Story) -> None:

@@ -117,11 +117,11 @@ class Changing:
         if row.armed_mark is not None:
             await finish_even_if_cancelled(roll_back(run, await Sides.load(run.db, self._parts, row)))
         if row.go_at is None or row.go_at > datetime.now(UTC):
-            return Wait(LOOK_S, _waits_for(row))
+            return Wait(_seconds_until(row.go_at), _waits_for(row))
         if row.hold == "maintenance":
             row = await begin_hold(run, self._parts, row)
             if not await are_settled(run.db, row):
-                return Wait(RETRY_S, "dynos end")
+                return Wait(RETRY_S, "dynos end", is_urgent=True)
         return await self._attempt(run, row, await Sides.load(run.db, self._parts, row))
 
     async def _attempt(self, run: Run, row: ChangeoverRow, sides: Sides) -> Outcome:
@@ -131,7 +131,7 @@ class Changing:
             return await finish_even_if_cancelled(self._pause(run, row, sides))
         except ChangeoverError as error:
             if run.row.is_past_return:
-                return Wait(0.0, error.what)  # then it goes forward, by new connections
+                return Wait(0.0, error.what, is_urgent=True)  # then it goes forward, by new connections
             return await self._not_yet(run, row, error)
 
     async def _pause(self, run: Run, row: ChangeoverRow, sides: Sides) -> Outcome:
@@ -148,7 +148,7 @@ class Changing:
         """Try again in a moment; or, where that has no prospect, let the apps go on and ask a person."""
         waited = datetime.now(UTC) - (row.first_attempt_at or datetime.now(UTC))
         if error.retryable and waited < PATIENCE[row.hold]:
-            return Wait(RETRY_S, error.what)
+            return Wait(RETRY_S, error.what, is_urgent=True)
         await self._as_before(run, row)
         async with run.transaction() as db:
             await query.execute(db, "changeovers.withdraw", run_id=run.id, remark=error.message)
@@ -183,7 +183,7 @@ class Changing:
     async def restore(self, run: Run) -> Outcome:
         row = await _row(run)
         if not await end_hold(run, self._parts, row):
-            return Wait(0.1, "dynos boot")
+            return Wait(0.1, "dynos boot", is_urgent=True)
         async with run.transaction() as db:
             await query.execute(db, "changeovers.released", run_id=run.id)
         return Advance()
@@ -201,6 +201,11 @@ class Changing:
 
 async def _row(run: Run) -> ChangeoverRow:
     return await query.only(run.db, ChangeoverRow, "changeovers.find", run_id=run.id)
+
+
+def _seconds_until(go_at: datetime | None) -> float:
+    """A word of a person comes as a tick, so that nothing has to look for it."""
+    return DAYS_S if go_at is None else max((go_at - datetime.now(UTC)).total_seconds(), 0.0)
 
 
 def _waits_for(row: ChangeoverRow) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from psycopg_pool import AsyncConnectionPool
@@ -13,6 +13,7 @@ from changeover.errors import NotFound, Reported
 from changeover.platform.apps import find_app, list_apps
 from changeover.platform.scope import Scope
 from changeover.runs.run import Step, Workflow
+from changeover.runs.slots import may_hold_another
 from changeover.store import query
 from changeover.store.query import Db
 from changeover.store.rows import App, JournalRow, RunRow
@@ -59,8 +60,9 @@ async def find_visible_run(scope: Scope, number: int, *, kind: str | None = None
 
 
 async def list_runs(scope: Scope, app_key: str | None = None) -> Sequence[RunRow]:
-    """The newest first, of one app or of all that the caller may see."""
-    return await visible_runs(scope, app=await find_app(scope, app_key) if app_key else None)
+    """The newest first, of one app or of all that the caller may see; each with what it waits for."""
+    runs = await visible_runs(scope, app=await find_app(scope, app_key) if app_key else None)
+    return await _with_their_turn(scope, runs)
 
 
 async def find_run(scope: Scope, run_id: int, workflows: Mapping[str, Workflow]) -> RunView:
@@ -68,9 +70,33 @@ async def find_run(scope: Scope, run_id: int, workflows: Mapping[str, Workflow])
     row = await find_visible_run(scope, run_id)
     if row is None:
         raise NotFound("Couldn't find that run.", fix="`changeover runs` lists them.", resource="run")
+    [row] = await _with_their_turn(scope, [row])
     journal = await query.rows(scope.db, JournalRow, "runs.journal", id=run_id)
     [progress] = await query.values(scope.db, "runs.progress", id=run_id)
     return RunView(row, journal, workflows[row.kind].steps, progress)
+
+
+@dataclass(frozen=True)
+class _Queued:
+    run_id: int
+    of_account: int
+    of_all: int
+
+    @property
+    def because(self) -> str:
+        if may_hold_another(self.of_account, self.of_all):
+            return ""  # its turn is now
+        if self.of_account:
+            return f"waits for a slot: {self.of_account} of your runs are being worked on"
+        return f"waits for a slot: {self.of_all} runs of other accounts are being worked on"
+
+
+async def _with_their_turn(scope: Scope, runs: Sequence[RunRow]) -> list[RunRow]:
+    """The same; those that wait for a slot say so."""
+    unfinished = [run.id for run in runs if run.finished_at is None]
+    queued = await query.rows(scope.db, _Queued, "runs.queued", ids=unfinished) if unfinished else []
+    because = {one.run_id: one.because for one in queued}
+    return [replace(run, waits_because=because.get(run.id) or run.waits_because) for run in runs]
 
 
 async def run_under_way(scope: Scope, subject: str) -> RunRow | None:

@@ -1,7 +1,10 @@
-"""Drives one run from where it stands to its end: steps forward, or their undoing backward.
+"""Drives one run from where it stands to its end, or until it has to wait: steps forward, or their undoing backward.
 
 A crash anywhere means that the step runs again, by whoever takes the run over. The session lock says who drives; the
 epoch says whose writes count. Losing the state connection means: stop acting.
+
+A run that waits longer than a moment returns its connection, its lock and its slot. When this driver goes on with it, the epoch
+stays: no other worker has acted meanwhile, and what its steps have begun in this process is still theirs.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,8 +30,25 @@ log = logging.getLogger(__name__)
 
 RETRY_PAUSES_S = (0.5, 1, 2, 4, 8, 15)
 HEARTBEAT_S = 2.0
+LOCKED_S = 1.0
+NOTED_S = 2.0
+"""A wait without a slot that is longer than this is noted in the run's row: `runs` tells it from waiting for a slot."""
 
 Connect = Callable[[], Awaitable[Db]]
+Stay = Callable[[float, bool], Awaitable[float]]
+"""Waits these seconds (urgently or not). What is left of them, where the run has to wait without a slot; else 0."""
+
+
+async def stay_here(seconds: float, _is_urgent: bool) -> float:
+    """For a driver without slots to share."""
+    await asyncio.sleep(seconds)
+    return 0.0
+
+
+@dataclass(frozen=True)
+class _Parked:
+    epoch: int
+    failures: int
 
 
 class Driver:
@@ -36,12 +57,17 @@ class Driver:
     def __init__(self, connect: Connect, workflows: Mapping[str, Workflow]) -> None:
         self._connect = connect
         self._workflows = workflows
+        self._parked: dict[int, _Parked] = {}
 
-    async def drive(self, run_id: int) -> None:
-        """Take the run over and bring it to its end. Returns at once when it is finished or driven by somebody else."""
+    async def drive(self, run_id: int, stay: Stay = stay_here) -> float | None:
+        """Take the run over and bring it to its end; None then.
+
+        Otherwise the seconds to wait before it is driven again: its lock and connection are returned. So also for a run whose
+        lock is held: by a worker that is dying, or by one that lives and brings it to its end.
+        """
         db = await self._connect()
         async with db:
-            work = asyncio.create_task(self._drive(db, run_id))
+            work = asyncio.create_task(self._drive(db, run_id, stay))
             pulse = asyncio.create_task(_beat_until_lost(db))
             try:
                 await asyncio.wait({work, pulse}, return_when=asyncio.FIRST_COMPLETED)
@@ -53,49 +79,66 @@ class Driver:
                 log.warning("stopped acting: taken over (%s)", ended)
             elif isinstance(ended, BaseException) and not db.closed:
                 raise ended
+            return ended if isinstance(ended, float) else None
 
-    async def _drive(self, db: Db, run_id: int) -> None:
+    async def _drive(self, db: Db, run_id: int, stay: Stay) -> float | None:
         if await query.values(db, "runs.try_lock", id=run_id) != [True]:
-            return
-        row = await query.one(db, RunRow, "runs.take_over", id=run_id)
-        if row is not None:
-            await self._to_the_end(Run(row, db))
+            return LOCKED_S
+        left = await self._locked(db, run_id, stay)
+        # At once: a connection that is only closed keeps its lock until its server process has noticed.
+        await query.values(db, "runs.unlock", id=run_id)
+        return left
 
-    async def _to_the_end(self, run: Run) -> None:
-        workflow = self._workflows[run.row.kind]
-        failures = 0
+    async def _locked(self, db: Db, run_id: int, stay: Stay) -> float | None:
+        parked = self._parked.pop(run_id, None)
+        row = await query.one(db, RunRow, "runs.resume", id=run_id, epoch=parked.epoch) if parked else None
+        if row is None:
+            parked, row = None, await query.one(db, RunRow, "runs.take_over", id=run_id)
+        return None if row is None else await self._to_the_end(Run(row, db), parked.failures if parked else 0, stay)
+
+    async def _to_the_end(self, run: Run, failures: int, stay: Stay) -> float | None:
         while run.row.finished_at is None:
-            step = workflow.steps[workflow.position(run.row.step)]
-            try:
-                if run.row.status == "undoing":
-                    await self._undo(run, workflow, step)
-                else:
-                    await self._act(run, workflow, step)
-                failures = 0
-            except OperationalError as lost:
-                if run.db.closed:
-                    raise
-                error: ChangeoverError = full_disk_behind(lost, _without_room(run, step)) or _unreachable(lost)
-                failures = await self._failed(run, step, error, failures)
-            except ChangeoverError as refused:
-                failures = await self._failed(run, step, refused, failures)
-            except TakenOver:
-                raise
-            except Exception as failure:
-                log.exception("run %s failed in step %s", run.id, step.name)
-                bug = InternalError(f"step {step.name} of run {run.id}")
-                error = full_disk_behind(failure, _without_room(run, step)) or bug
-                failures = await self._failed(run, step, error, failures)
+            failures, wait = await self._once(run, failures)
+            left = await stay(wait.seconds, wait.is_urgent) if wait is not None else 0.0
+            if left > 0:
+                if left > NOTED_S:
+                    await query.execute(run.db, "runs.park", id=run.id, epoch=run.row.epoch, seconds=left)
+                self._parked[run.id] = _Parked(run.row.epoch, failures)
+                return float(left)
+        return None
 
-    async def _act(self, run: Run, workflow: Workflow, step: Step) -> None:
+    async def _once(self, run: Run, failures: int) -> tuple[int, Wait | None]:
+        """Act or undo once; how often it has failed in a row, and how long to wait before the next time."""
+        workflow = self._workflows[run.row.kind]
+        step = workflow.steps[workflow.position(run.row.step)]
+        try:
+            if run.row.status == "undoing":
+                await self._undo(run, workflow, step)
+                return 0, None
+            return 0, await self._act(run, workflow, step)
+        except OperationalError as lost:
+            if run.db.closed:
+                raise
+            error: ChangeoverError = full_disk_behind(lost, _without_room(run, step)) or _unreachable(lost)
+        except ChangeoverError as refused:
+            error = refused
+        except TakenOver:
+            raise
+        except Exception as failure:
+            log.exception("run %s failed in step %s", run.id, step.name)
+            bug = InternalError(f"step {step.name} of run {run.id}")
+            error = full_disk_behind(failure, _without_room(run, step)) or bug
+        return await self._failed(run, step, error, failures)
+
+    async def _act(self, run: Run, workflow: Workflow, step: Step) -> Wait | None:
         await _raise_if_cancelled(run)
         outcome: Outcome = await step.act(run)
         if isinstance(outcome, Wait):
             _raise_if_late(run, step, outcome.because)
             await self._show(run, outcome.because, outcome.percent)
-            await asyncio.sleep(outcome.seconds)
-            return
+            return outcome
         await _advance(run, workflow, step, outcome)
+        return None
 
     async def _undo(self, run: Run, workflow: Workflow, step: Step) -> None:
         if step.undo is not None:
@@ -107,7 +150,7 @@ class Driver:
             before = workflow.steps[position - 1].name
             await _change(run, "move", "undone" if step.undo else "", "", step=before, status="undoing")
 
-    async def _failed(self, run: Run, step: Step, error: ChangeoverError, failures: int) -> int:
+    async def _failed(self, run: Run, step: Step, error: ChangeoverError, failures: int) -> tuple[int, Wait | None]:
         """Try again, or turn back. While undoing, and past the point of no return, only the first: nothing stays half-made."""
         undoing = run.row.status == "undoing"
         if undoing or run.row.is_past_return or (error.retryable and not await _is_hopeless(run, step)):
@@ -115,10 +158,9 @@ class Driver:
             await self._show(run, f"{error.what} {error.why} Trying again.", None)
             if failures == 0:
                 await run.note("retry", error.message)
-            await asyncio.sleep(pause)
-            return failures + 1
+            return failures + 1, Wait(pause, error.what, is_urgent=undoing or run.row.is_past_return)
         await _change(run, "turn_back", "turned back", error.message, error=Jsonb(error.as_dict()))
-        return 0
+        return 0, None
 
     async def _show(self, run: Run, because: str, percent: int | None) -> None:
         if (run.row.waits_because, run.row.percent) != (because, percent):

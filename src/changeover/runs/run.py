@@ -32,6 +32,8 @@ class Wait:
     seconds: float
     because: str
     percent: int | None = None
+    is_urgent: bool = False
+    """Apps are stopped or held meanwhile: a short wait keeps its slot whatever else is queued."""
 
 
 Outcome = Advance | Wait
@@ -117,6 +119,8 @@ class Workflow:
 
     kind: str
     steps: tuple[Step, ...]
+    comes_last: bool = False
+    """Long work that nobody's app waits for: among one account's runs it gets a slot after the others."""
     by_name: dict[str, int] = field(init=False)
 
     def __post_init__(self) -> None:

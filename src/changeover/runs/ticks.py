@@ -1,21 +1,19 @@
 """Brings the ticks: a procrastinate job says "advance run N", and nothing else.
 
-A lost tick is late (the sweep gives it again), a doubled one does nothing (the run's lock). Jobs carry `queueing_lock`
+A lost tick is late (the sweep finds the run), a doubled one makes a run look once more. Jobs carry `queueing_lock`
 only, never `lock`: a job of a killed worker would keep that for ever.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import procrastinate
 from procrastinate.exceptions import AlreadyEnqueued
 
-from changeover.runs.driver import Driver
 from changeover.runs.job_tables import JOBS_SCHEMA
-from changeover.store import query
-from changeover.store.query import Db
 
 log = logging.getLogger(__name__)
 
@@ -49,19 +47,17 @@ class Ticks:
         except AlreadyEnqueued:
             log.debug("run %s has a tick already", run_id)
 
-    async def sweep(self, db: Db) -> None:
-        """Give every unfinished run of this host that nobody drives its tick again, and fail the jobs of dead workers."""
-        for run_id in await query.values(db, "runs.unfinished_undriven", host=self._host):
-            await self.give(run_id, self._host)
+    async def end_stalled_jobs(self) -> None:
+        """Those of dead workers. The dispatcher's sweep finds their runs."""
         for job in await self.app.job_manager.get_stalled_jobs(queue=f"host:{self._host}"):
             await self.app.job_manager.finish_job(job, status=procrastinate.jobs.Status.FAILED, delete_job=True)
 
-    async def obey(self, driver: Driver, *, concurrency: int = 16) -> None:
-        """Drive what ticks ask for, until cancelled."""
+    async def obey(self, tick: Callable[[int], Awaitable[None]], *, concurrency: int = 4) -> None:
+        """Hand each tick on, until cancelled. A job is done at once: slots are shared by the dispatcher, not by the queue."""
 
         @self.app.task(name=TASK)
         async def advance(run_id: int) -> None:
-            await driver.drive(run_id)
+            await tick(run_id)
 
         options: dict[str, Any] = {
             "queues": [f"host:{self._host}"], "concurrency": concurrency, "delete_jobs": "always",

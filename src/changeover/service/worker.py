@@ -32,6 +32,7 @@ from changeover.platform.routing import Routing, WebDynoNames, has_code
 from changeover.platform.scope import Parts
 from changeover.platform.servers import keep_alive, tidy_servers
 from changeover.platform.transfers.keeping import begin_due_backups, tidy_transfers
+from changeover.runs.dispatcher import Dispatcher
 from changeover.runs.driver import Driver
 from changeover.runs.ticks import Ticks
 from changeover.runtime.router import follow_access_log
@@ -59,9 +60,11 @@ async def work(places: Places, settings: Settings, *, router_listen: str, until_
         await _become_the_worker(lock, settings.host_name)
         names, routing = WebDynoNames(), Routing(parts)
         await names.look(pool)
-        driver = Driver(lambda: connect_state(state), workflows(parts))
+        kinds = workflows(parts)
+        driver = Driver(lambda: connect_state(state), kinds)
+        dispatcher = Dispatcher(driver, kinds, pool.connection, host=settings.host_name)
         await _until_told_to_stop(
-            _every(SWEEP_S, lambda: _sweep(pool, ticks)),
+            _every(SWEEP_S, lambda: _sweep(dispatcher, ticks)),
             _every(KEEP_ALIVE_S, lambda: keep_alive(parts, pool)),
             _every(KEEP_ALIVE_S, lambda: keep_poolers_alive(parts, pool)),
             _every(PROBE_S, lambda: probe_old_sides(parts, pool)),
@@ -74,7 +77,8 @@ async def work(places: Places, settings: Settings, *, router_listen: str, until_
             _every(HOURLY_S, lambda: forget_old_events(pool, settings.audit_days)),
             _every(STATE_S, lambda: lock.execute("SELECT 1")),
             *([_keep_in_use(places, pool)] if until_idle else []),
-            ticks.obey(driver),
+            dispatcher.run(),
+            ticks.obey(dispatcher.tick),
         )
 
 
@@ -166,9 +170,9 @@ async def _keep_in_use(places: Places, pool: AsyncConnectionPool[Any]) -> None:
             await asyncio.sleep(LOOK_S)
 
 
-async def _sweep(pool: AsyncConnectionPool[Any], ticks: Ticks) -> None:
-    async with pool.connection() as db:
-        await ticks.sweep(db)
+async def _sweep(dispatcher: Dispatcher, ticks: Ticks) -> None:
+    await dispatcher.sweep()
+    await ticks.end_stalled_jobs()
 
 
 async def _housekeeping(parts: Parts, pool: AsyncConnectionPool[Any], state: State) -> None:

@@ -340,6 +340,8 @@ class RunRow:
     created_at: datetime
     updated_at: datetime
     finished_at: datetime | None
+    wakes_at: datetime | None
+    """It waits without a slot until then; None: it is worked on, or may be at any time."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import UUID
 
 from changeover.errors import ChangeoverError, Reported
 from changeover.postgres.comparing.comparison import Comparison
@@ -16,6 +17,8 @@ from changeover.postgres.progress import Progress
 from changeover.runs.run import Run
 
 BEGINS = Progress("compare")
+MOST_OF_ACCOUNT = 8
+"""Comparisons that one account may have under way at once: each holds connections on both sides."""
 
 
 @contextmanager
@@ -30,6 +33,7 @@ def finally_failed() -> Iterator[None]:
 @dataclass
 class _UnderWay:
     epoch: int
+    account_id: UUID | None
     task: asyncio.Task[Comparison] | None = None
     progress: Progress = field(default=BEGINS)
 
@@ -59,7 +63,12 @@ class Comparisons:
         one = self._under_way.get(run.id)
         if one is None or one.epoch != run.row.epoch:
             self.forget(run)
-            one = self._under_way[run.id] = _UnderWay(run.row.epoch)
+            theirs = sum(other.account_id == run.row.account_id for other in self._under_way.values())
+            if theirs >= MOST_OF_ACCOUNT:
+                return Progress(
+                    "compare", f"waits until fewer than {MOST_OF_ACCOUNT} of your comparisons are under way"
+                ), None
+            one = self._under_way[run.id] = _UnderWay(run.row.epoch, run.row.account_id)
             one.task = asyncio.create_task(
                 compare(
                     source, target, is_quick=is_quick, skip_schemas=skip_schemas, skip_extensions=skip_extensions,

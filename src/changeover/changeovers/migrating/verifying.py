@@ -24,7 +24,9 @@ class Verifying:
     def workflow(self) -> Workflow:
         says = "Compare both sides, each as it is at one moment"
         return Workflow(
-            "verify", (Step("compare", self.compare, says, undo=self.stop, deadline_s=30 * DAYS_S, most_retries=3),)
+            "verify",
+            (Step("compare", self.compare, says, undo=self.stop, deadline_s=30 * DAYS_S, most_retries=3),),
+            comes_last=True,
         )
 
     async def compare(self, run: Run) -> Outcome:

@@ -21,7 +21,7 @@ from changeover.store import query
 from changeover.store.move_rows import MigrationRow
 
 DAYS_S = 86400.0
-LOOK_S, STOPPED_S = 0.5, 1.0
+LOOK_S, STOPPED_S = 0.5, 86400.0
 GONE = (ServerUnreachable, ConnectionLost, LoginRefused, HoldFailed, HookFailed)
 """What a side that is dead, or has been taken away, or was never ours to change, says when everything is to be put back."""
 

@@ -68,7 +68,7 @@ class Transferring:
                     most_retries=RETRIES)  # fmt: skip
         keep = Step("keep", self.keep, "Remove backups that the plan no longer keeps")
         return (
-            Workflow("backup", (dump, keep)),
+            Workflow("backup", (dump, keep), comes_last=True),
             Workflow("restore", (look, restore)),
             Workflow("copy", (look, restore)),
         )

@@ -40,22 +40,42 @@ SELECT {columns} FROM run_journal WHERE run_id = %(id)s ORDER BY id;
 -- One driver at a time; the lock dies with the connection, and so with its process.
 SELECT pg_try_advisory_lock(hashtext('changeover.run'), %(id)s::integer);
 
--- name: unfinished_undriven
--- Runs of this host that nobody drives now: what a sweep gives a tick.
-SELECT runs.id FROM runs
- WHERE finished_at IS NULL AND host = %(host)s
-   AND NOT EXISTS (
-       SELECT FROM pg_locks
-        WHERE locktype = 'advisory' AND objsubid = 2 AND granted
-          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-          AND classid = hashtext('changeover.run')::bit(32)::bigint::oid AND objid = runs.id::oid)
- ORDER BY runs.id;
+-- name: unlock
+SELECT pg_advisory_unlock(hashtext('changeover.run'), %(id)s::integer);
+
+-- name: unfinished_on_host
+-- One of them, or all: what a tick or a sweep puts on its way. Those that are driven already are refused by their lock.
+SELECT {columns} FROM runs
+ WHERE finished_at IS NULL AND host = %(host)s AND (%(id)s::bigint IS NULL OR id = %(id)s)
+ ORDER BY id;
+
+-- name: queued
+-- Which of these runs nobody drives although they need not wait; how many runs of the same account, and of all, are driven.
+WITH driven AS (
+    SELECT runs.id, runs.account_id FROM pg_locks JOIN runs ON pg_locks.objid = runs.id::oid
+     WHERE locktype = 'advisory' AND objsubid = 2 AND granted
+       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+       AND classid = hashtext('changeover.run')::bit(32)::bigint::oid)
+SELECT runs.id AS run_id,
+       (SELECT count(*) FROM driven WHERE driven.account_id IS NOT DISTINCT FROM runs.account_id) AS of_account,
+       (SELECT count(*) FROM driven) AS of_all
+  FROM runs
+ WHERE runs.id = ANY (%(ids)s) AND finished_at IS NULL AND coalesce(wakes_at <= now(), true)
+   AND runs.id NOT IN (SELECT id FROM driven);
 
 -- name: take_over
 -- Raise the epoch: whoever drove this run before can't write any more.
-UPDATE runs SET epoch = epoch + 1, updated_at = now()
+UPDATE runs SET epoch = epoch + 1, wakes_at = NULL, updated_at = now()
  WHERE id = %(id)s AND finished_at IS NULL
 RETURNING {columns};
+
+-- name: resume
+-- By the worker that has parked it: the epoch stays. No row when another one has taken it over, or it is finished.
+UPDATE runs SET wakes_at = NULL WHERE id = %(id)s AND epoch = %(epoch)s AND finished_at IS NULL
+RETURNING {columns};
+
+-- name: park
+UPDATE runs SET wakes_at = clock_timestamp() + make_interval(secs => %(seconds)s) WHERE id = %(id)s AND epoch = %(epoch)s;
 
 -- name: hold
 -- Fences a transaction of a step: no row when somebody else has taken the run over.
