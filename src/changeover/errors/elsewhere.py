@@ -11,6 +11,12 @@ class BadAddress(ChangeoverError):
     id, status = "bad_address", 422
 
 
+class AddressNotAllowed(ChangeoverError):
+    """The address leads to a place that accounts may not name; CHANGEOVER_FOREIGN_ADDRESSES says which they may."""
+
+    id, status = "address_not_allowed", 422
+
+
 class LoginRefused(ChangeoverError):
     """The server answers, and lets nobody in with this user, password or database."""
 

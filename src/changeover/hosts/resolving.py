@@ -1,0 +1,41 @@
+"""A host's addresses, each checked. A name is resolved once: what passed the check is what to connect to."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Iterable
+
+from changeover.errors.elsewhere import AddressNotAllowed
+from changeover.hosts.network import IPAddress, Reach, ip_address
+
+
+def resolve(host: str, reach: Reach) -> list[str]:
+    """The addresses of a host, each of them allowed. Blocks. Raises AddressNotAllowed, and OSError for an unknown name.
+
+    A name that leads to one forbidden address is refused altogether.
+    """
+    literal = ip_address(host)
+    if literal is not None:
+        return _allowed(host, [literal], reach)
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return _allowed(host, [ipaddress.ip_address(str(one[4][0])) for one in found], reach)
+
+
+async def resolved(host: str, reach: Reach) -> list[str]:
+    """Like `resolve`, without blocking."""
+    if ip_address(host) is not None:
+        return resolve(host, reach)
+    return await asyncio.to_thread(resolve, host, reach)
+
+
+def _allowed(host: str, addresses: Iterable[IPAddress], reach: Reach) -> list[str]:
+    found = list(dict.fromkeys(addresses))
+    if not all(reach.allows(one) for one in found):
+        raise AddressNotAllowed(
+            f"{host} can't be used here.",
+            why=reach.why_not(),
+            fix="Use an address that accounts may name, or ask the operator.",
+        )
+    return [str(one) for one in found]
