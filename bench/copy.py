@@ -25,7 +25,8 @@ from changeover.hosts.users import ensure_system_users, run_as_for_servers
 from changeover.postgres.cluster import Cluster
 from changeover.postgres.configuration import SUPERUSER
 from changeover.postgres.installations import Installation, find_installations, newest_with_tls
-from changeover.postgres.location import Location
+from changeover.postgres.libpq import told
+from changeover.postgres.location import Location, SocketLocation
 from changeover.postgres.snapshot.job import Job
 
 HERE = Path(__file__).resolve().parent
@@ -118,11 +119,11 @@ async def begin(one: Cluster) -> None:
 
 def location(one: Cluster, database: str) -> Location:
     host, port = str(one.address.socket_directory), str(one.address.port)
-    return Location({"host": host, "port": port, "user": SUPERUSER, "dbname": database})
+    return SocketLocation({"host": host, "port": port, "user": SUPERUSER, "dbname": database})
 
 
 def run_sql(where: Location, statement: str) -> list[tuple[object, ...]]:
-    with psycopg.connect(where.conninfo, autocommit=True) as session:
+    with psycopg.connect(where.url, autocommit=True) as session:
         cursor = session.execute(statement.encode())
         return cursor.fetchall() if cursor.description else []
 
@@ -201,7 +202,10 @@ def pgcopydb(there: Ground, target: Location) -> Took:
 def run(arguments: list[str | Path], where: Location | None = None, *, stdin: str = "") -> Took:
     """To its end, with what it and its children used."""
     began = time.monotonic()
-    environment = {**os.environ, **(where.environment() if where else {})}
+    environment = dict(os.environ)
+    if where:
+        with told(where, ()) as wanted:
+            environment |= wanted.environment()
     with tempfile.TemporaryFile() as said, subprocess.Popen(
         [str(word) for word in arguments], stdin=subprocess.PIPE, stdout=said, stderr=said, env=environment
     ) as child:  # fmt: skip

@@ -112,7 +112,7 @@ async def by_its_statement(sides: Sides) -> None:
 
 async def _sums(location: Location) -> list[tuple[object, ...]]:
     tables = "SELECT relname FROM pg_class WHERE relkind = 'r' AND oid >= 16384 ORDER BY relname"
-    async with await psycopg.AsyncConnection.connect(location.conninfo, autocommit=True) as session:
+    async with await psycopg.AsyncConnection.connect(location.url, autocommit=True) as session:
         await session.execute("SET max_parallel_workers_per_gather = 0")
         names = await (await session.execute(tables)).fetchall()
         sums = []

@@ -15,7 +15,7 @@ from tests.fix_control_plane import ControlPlane
 
 from changeover.engines.engine import Credential, Server
 from changeover.postgres.installations import newest_with_tls
-from changeover.postgres.location import Location
+from changeover.postgres.location import Location, written
 
 TABLE = "CREATE TABLE orders AS SELECT generate_series(1, 100) AS id"
 
@@ -35,17 +35,18 @@ class Elsewhere:
             {
                 "host": server.address, "port": str(server.port), "dbname": self.database.name,
                 "user": owner.user, "password": owner.password,
-                "sslmode": "verify-full", "sslrootcert": str(self.database.authority),
+                "sslmode": "verify-full", "sslrootcert": self.database.authority.read_text(),
             }
         )  # fmt: skip
 
     @property
     def url(self) -> str:
-        return self.location.url
+        return self.url_with()
 
     def url_with(self, **changed: str | None) -> str:
-        """With some of libpq's parameters changed; None takes one away."""
-        return self.location.with_(**changed).url
+        """As a user writes it, with some of libpq's parameters changed; None takes one away. Files are named by their path."""
+        given = {**self.location.parameters, "sslrootcert": str(self.database.authority), **changed}
+        return written({name: value for name, value in given.items() if value is not None})
 
     def ask(self, query: str) -> list[Any]:
         """What the provider's own superuser gets for a query in the database."""

@@ -57,6 +57,8 @@ class Settings:
     """CHANGEOVER_MAX_CONNECTIONS: how many HTTP connections the control plane holds at most."""
     max_connections_per_client: int
     """CHANGEOVER_MAX_CONNECTIONS_PER_CLIENT: how many of them one address may have."""
+    foreign_addresses: str
+    """CHANGEOVER_FOREIGN_ADDRESSES: which addresses accounts may name: `private` (private and public ones) or `public`."""
 
     audit_days: int
     """CHANGEOVER_AUDIT_DAYS: how long events of the audit trail are kept."""
@@ -93,6 +95,7 @@ class Settings:
             max_connections_per_client=_whole(
                 "CHANGEOVER_MAX_CONNECTIONS_PER_CLIENT", env.get("CHANGEOVER_MAX_CONNECTIONS_PER_CLIENT") or "256"
             ),
+            foreign_addresses=_one_of("CHANGEOVER_FOREIGN_ADDRESSES", env, ("private", "public")),
         )
 
 
@@ -123,6 +126,14 @@ def _networks(env: Mapping[str, str], name: str) -> tuple[str, ...]:
 
 def _number(env: Mapping[str, str], name: str, default: int) -> int:
     return _whole(name, env.get(name) or str(default))
+
+
+def _one_of(name: str, env: Mapping[str, str], choices: tuple[str, ...]) -> str:
+    """The first is the default."""
+    value = env.get(name) or choices[0]
+    if value not in choices:
+        raise BadSetting(name, value, wants=" or ".join(choices))
+    return value
 
 
 def _whole(name: str, text: str) -> int:

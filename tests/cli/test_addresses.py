@@ -91,11 +91,40 @@ def test_a_service_that_nobody_knows_is_misuse_and_says_where_it_looked(home: Pa
     assert str(home / "pgservicefile") in refused.value.why
 
 
-def test_files_are_named_with_their_whole_path(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(home)
+PEM = "-----BEGIN CERTIFICATE-----\nTUlJ+/=\n-----END CERTIFICATE-----\n"
 
-    assert parts("postgres://u@h/d?sslmode=verify-full&sslrootcert=./ca.pem")["sslrootcert"] == str(home / "ca.pem")
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgres://u@h/d?sslmode=verify-full&sslrootcert=./ca.pem",
+        "host=h dbname=d sslrootcert=ca.pem sslmode=verify-full",
+    ],
+)
+def test_a_certificate_is_read_here_and_sent_as_text(home: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.chdir(home)
+    (home / "ca.pem").write_text(f"A comment.\n{PEM}")
+
+    assert parts(text)["sslrootcert"] == PEM
     assert parts("host=h dbname=d sslrootcert=system")["sslrootcert"] == "system"
+
+
+def test_the_users_own_authority_is_sent_where_libpq_would_take_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(home))
+    (home / ".postgresql").mkdir()
+    (home / ".postgresql/root.crt").write_text(PEM)
+
+    assert parts("postgres://u@h/d?sslmode=verify-full")["sslrootcert"] == PEM
+    assert "sslrootcert" not in parts("postgres://u@h/d?sslmode=require")
+
+
+@pytest.mark.parametrize("content", [None, "no certificate at all"])
+def test_a_certificate_that_can_not_be_read_is_misuse(home: Path, content: str | None) -> None:
+    if content is not None:
+        (home / "ca.pem").write_text(content)
+
+    with pytest.raises(Misused, match="sslrootcert can't be"):
+        address(f"postgres://u@h/d?sslrootcert={home / 'ca.pem'}")
 
 
 def test_what_can_not_be_read_is_not_repeated() -> None:

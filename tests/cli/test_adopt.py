@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from urllib.parse import unquote
+
 import pytest
 from tests.cli.conftest import Keyboard
 from tests.cli.plane import ADDON, Plane, Reply, Turns, attachment
@@ -52,11 +55,15 @@ def test_what_people_do_with_an_adopted_database(
     name = plane.must("pg:adopt", "env:OLD_ONE", "-a", app, "--as", "LEGACY", "--json").json["addon"]["name"]
 
     assert "100\n" in plane.must("pg:psql", "LEGACY", "-a", app, "-c", "SELECT count(*) FROM orders").stdout
-    assert f"Connection URL:\n  {elsewhere.url}\n" in plane.must("pg:credentials:url", "LEGACY", "-a", app).stdout
+    url = plane.must("config:get", "LEGACY_URL", "-a", app).stdout.strip()
+    file = Path(unquote(url.rpartition("sslrootcert=")[2]))
+    assert (url, file.is_relative_to(plane.home)) == (elsewhere.url_with(sslrootcert=str(file)), True)
+    assert file.read_text() == elsewhere.database.authority.read_text()
+    assert f"Connection URL:\n  {url}\n" in plane.must("pg:credentials:url", "LEGACY", "-a", app).stdout
     info = plane.must("pg:info", "-a", app).stdout
     assert " ".join(info.split()).startswith("=== LEGACY_URL Plan: External Status: Available Data Size: ")
     assert f"to DATABASE_URL on {app}... done" in plane.must("pg:promote", "LEGACY", "-a", app).stderr.replace("⬢ ", "")
-    assert plane.must("config:get", "DATABASE_URL", "-a", app).stdout == f"{elsewhere.url}\n"
+    assert plane.must("config:get", "DATABASE_URL", "-a", app).stdout == f"{url}\n"
     assert "free" in plane.must("addons:info", name, "-a", app).stdout
     again = plane.typed("pg:adopt", "env:OLD_ONE", "-a", app)
     assert (again.exit_code, f"adopted already, as {name} of {app}" in again.stderr) == (1, True)
@@ -71,11 +78,10 @@ def test_psql_checks_the_certificate_as_the_address_asks(
     plane, app = control_plane, things.app()
     plane.environment["OLD_ONE"] = elsewhere.url
     plane.must("pg:adopt", "env:OLD_ONE", "-a", app, "--as", "LEGACY")
-    elsewhere.database.authority.rename(elsewhere.database.authority.with_suffix(".away"))
-    try:
-        asked = plane.typed("pg:psql", "LEGACY", "-a", app, "-c", "SELECT 1")
-    finally:
-        elsewhere.database.authority.with_suffix(".away").rename(elsewhere.database.authority)
+    url = plane.must("config:get", "LEGACY_URL", "-a", app).stdout.strip()
+    Path(unquote(url.rpartition("sslrootcert=")[2])).unlink()
+
+    asked = plane.typed("pg:psql", "LEGACY", "-a", app, "-c", "SELECT 1")
 
     assert asked.exit_code == 1
     assert "root certificate file" in asked.stderr

@@ -134,7 +134,7 @@ def test_a_database_elsewhere_is_checked_by_a_real_control_plane(
     [
         ({"password": "wrong"}, "login_refused"),
         ({"port": "1"}, "server_unreachable"),
-        ({"sslrootcert": "/nonexistent"}, "not_trusted"),
+        ({"sslmode": "disable", "sslrootcert": None}, "login_refused"),
     ],
 )
 def test_an_address_that_does_not_let_us_in_is_an_error(

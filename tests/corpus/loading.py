@@ -27,6 +27,6 @@ def has_xml(server: Server) -> bool:
 def load(location: Location, *names: str) -> None:
     """Each file is one transaction."""
     for name in names:
-        with psycopg.connect(location.conninfo, autocommit=True) as session:
+        with psycopg.connect(location.url, autocommit=True) as session:
             session.execute("SET client_min_messages = warning")
             session.execute((HERE / f"{name}.sql").read_bytes())

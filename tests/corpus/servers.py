@@ -23,7 +23,8 @@ from changeover.hosts.users import ensure_system_users, run_as_for_servers
 from changeover.postgres.cluster import Cluster
 from changeover.postgres.configuration import SUPERUSER, SettingValue
 from changeover.postgres.installations import Installation, find_installations
-from changeover.postgres.location import Location
+from changeover.postgres.libpq import told
+from changeover.postgres.location import Location, SocketLocation
 
 SMALL: dict[str, SettingValue] = {
     "listen_addresses": "", "shared_buffers": "32MB", "max_connections": 40, "fsync": False, "autovacuum": False,
@@ -47,7 +48,7 @@ class Server:
     def location(self, database: str = "postgres", **parameters: str) -> Location:
         """As its superuser, over its socket."""
         address = self.cluster.address
-        return Location(
+        return SocketLocation(
             {"host": str(address.socket_directory), "port": str(address.port), "user": SUPERUSER, "dbname": database}
             | parameters
         )
@@ -59,13 +60,13 @@ class Server:
         made = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE 'C' LC_CTYPE 'C'").format(
             sql.Identifier(name), sql.Literal(encoding)
         )
-        with psycopg.connect(self.location().conninfo, autocommit=True) as session:
+        with psycopg.connect(self.location().url, autocommit=True) as session:
             session.execute(made + sql.SQL(provider))
         return self.location(name)
 
     def drop(self, *databases: Location) -> None:
         force = sql.SQL(" (FORCE)" if self.major >= 13 else "")
-        with psycopg.connect(self.location().conninfo, autocommit=True) as session:
+        with psycopg.connect(self.location().url, autocommit=True) as session:
             for one in databases:
                 session.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(one.database)) + force)
 
@@ -126,7 +127,7 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
 
 def run_sql(location: Location, *statements: str) -> list[tuple[Any, ...]]:
     """Run them, each by itself; the rows of the last, if it has any."""
-    with psycopg.connect(location.conninfo, autocommit=True) as session:
+    with psycopg.connect(location.url, autocommit=True) as session:
         for statement in statements:
             cursor = session.execute(statement.encode())
         return cursor.fetchall() if cursor.description else []
@@ -136,7 +137,8 @@ def program(name: str, *arguments: str, location: Location, major: int, stdin: b
     """One of PostgreSQL's, of this major or the next newer one; its output. Fails the test with what it said."""
     able = [one for one in find_installations() if one.version[0] >= major and name in one.tools]
     newest = min(able, key=lambda one: one.version[0])
-    environment = {"PATH": os.defpath, "LC_ALL": "C"} | location.environment()
+    with told(location, ()) as wanted:
+        environment = {"PATH": os.defpath, "LC_ALL": "C"} | wanted.environment()
     done = subprocess.run(
         [newest.bin_directory / name, *arguments], input=stdin, capture_output=True, env=environment, check=False
     )

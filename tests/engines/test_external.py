@@ -24,7 +24,7 @@ def location_of(database: Database, **changed: str) -> Location:
         {
             "host": server.address, "port": str(server.port), "dbname": database.name,
             "user": owner.user, "password": owner.password,
-            "sslmode": "verify-full", "sslrootcert": str(database.authority),
+            "sslmode": "verify-full", "sslrootcert": database.authority.read_text(),
         }
         | changed
     )  # fmt: skip
@@ -82,7 +82,7 @@ async def test_why_one_does_not_answer_is_its_health_and_no_secret(
 async def test_a_server_with_another_authority_is_not_believed(fresh: Database, tmp_path: Path) -> None:
     stranger = CertificateAuthority(tmp_path).ensure()
 
-    health = await ExternalDatabase(location_of(fresh, sslrootcert=str(stranger))).health()
+    health = await ExternalDatabase(location_of(fresh, sslrootcert=stranger.read_text())).health()
 
     assert "certificate verify failed" in health.because
 

@@ -297,7 +297,7 @@ def test_adopted_or_ours_a_database_has_a_location_that_its_owner_can_enter(
 
     assert of_ours == (local.user, True)
     assert of_theirs == (external.user, True)
-    assert external.url == elsewhere.url
+    assert external.parameters == elsewhere.location.parameters
     assert local.parameters["sslmode"] == "verify-full"
 
 

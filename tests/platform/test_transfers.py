@@ -19,6 +19,7 @@ from changeover.errors.transfers import (
     BucketRefused,
     BucketUnreachable,
 )
+from changeover.hosts.network import Reach
 from changeover.platform.transfers import bucket as bucket_module
 from changeover.platform.transfers.archive import Contents, Dumped, Restored
 from changeover.platform.transfers.bucket import Bucket
@@ -200,11 +201,11 @@ def test_an_hour_that_is_none_is_refused(hour: str) -> None:
 def test_only_the_operator_names_files_and_buckets_that_are_read_with_our_own_rights() -> None:
     for url in ("file:///var/backups/shop.dump", "s3://bucket/shop.dump"):
         with pytest.raises(InvalidParams):
-            origin_of(url, endpoint=None, is_operator=False)
+            origin_of(url, endpoint=None, reach=Reach.PRIVATE)
 
-    assert origin_of("file:///a%20b.dump", endpoint=None, is_operator=True) == OnHost(Path("/a b.dump"))
-    assert isinstance(origin_of("s3://bucket/a/shop.dump", endpoint=None, is_operator=True), InBucket)
-    assert isinstance(origin_of("https://example.com/a?signature=x", endpoint=None, is_operator=False), OnWeb)
+    assert origin_of("file:///a%20b.dump", endpoint=None, reach=Reach.ANYWHERE) == OnHost(Path("/a b.dump"))
+    assert isinstance(origin_of("s3://bucket/a/shop.dump", endpoint=None, reach=Reach.ANYWHERE), InBucket)
+    assert isinstance(origin_of("https://example.com/a?signature=x", endpoint=None, reach=Reach.PRIVATE), OnWeb)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +213,7 @@ def test_only_the_operator_names_files_and_buckets_that_are_read_with_our_own_ri
 )
 def test_a_dump_never_travels_in_the_clear(url: str) -> None:
     with pytest.raises(InvalidParams):
-        origin_of(url, endpoint=None, is_operator=True)
+        origin_of(url, endpoint=None, reach=Reach.ANYWHERE)
 
 
 def test_a_signed_address_is_shown_nowhere() -> None:

@@ -35,7 +35,7 @@ class Pair:
     there: Location
 
     def session(self, where: Location, name: str) -> psycopg.Connection[psycopg.rows.TupleRow]:
-        return psycopg.connect(where.with_(application_name=name).conninfo, autocommit=True)
+        return psycopg.connect(where.with_(application_name=name).url, autocommit=True)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from changeover.api.addons import view as addon_view
-from changeover.api.bodies import Body, required, text
+from changeover.api.bodies import Body, address, text
 from changeover.api.desk import opened
 from changeover.api.views import Json, attachment_view
 from changeover.changeovers.naming import location_named
@@ -22,7 +22,7 @@ async def create(request: Request, response: Response, app: str, body: Body) -> 
         done = await adopt(
             scope,
             await find_app(scope, app),
-            await location_named(scope, required(body, "source")),
+            await location_named(scope, address(body, "source")),
             name=text("as", body.get("as")),
             confirm=text("confirm", body.get("confirm")),
         )

@@ -11,6 +11,8 @@ from changeover.errors import InvalidParams
 
 Fields = dict[str, Any]
 LONGEST_TEXT = 20_000
+LONGEST_ADDRESS = 450_000
+"""Certificates are in it: a provider's bundle has up to 200 kB."""
 LARGEST_WHOLE = 2**31 - 1
 
 
@@ -38,16 +40,23 @@ def required(fields: Fields, key: str) -> str:
     return value
 
 
-def text(key: str, value: Any) -> str | None:
+def address(fields: Fields, key: str) -> str:
+    """As `required`, and with room for certificates."""
+    value = fields.get(key)
+    found = text(key, value, most=LONGEST_ADDRESS) if isinstance(value, str) else named(fields, key)
+    if not found:
+        raise InvalidParams(f"The request must name {key}.")
+    return found
+
+
+def text(key: str, value: Any, *, most: int = LONGEST_TEXT) -> str | None:
     """None for an empty or absent one. Raises InvalidParams for what is not a text, or a very long one."""
     if value is None or value == "":
         return None
     if not isinstance(value, str):
         raise InvalidParams(f"{key} must be a text.")
-    if len(value) > LONGEST_TEXT:
-        raise InvalidParams(
-            f"{key} is too long.", why=f"It has {len(value):,} characters, of {LONGEST_TEXT:,} allowed."
-        )
+    if len(value) > most:
+        raise InvalidParams(f"{key} is too long.", why=f"It has {len(value):,} characters, of {most:,} allowed.")
     return value
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 
-from changeover.api.bodies import Body, Fields, named, required
+from changeover.api.bodies import Body, Fields, address
 from changeover.api.desk import opened
 from changeover.api.views import Json
 from changeover.changeovers.checks import check
@@ -20,9 +20,9 @@ LOOKS_S = 120.0
 @router.post("/checks")
 async def create(request: Request, body: Body) -> Json:
     """Answers when it is done: after `sample_s`, or when the last check has been asked. By POST: addresses are secret."""
-    sample_s, target = _sample(body), named(body, "target")
+    sample_s, target = _sample(body), address(body, "target") if body.get("target") else None
     async with opened(request) as scope:
-        source = await location_named(scope, required(body, "source"))
+        source = await location_named(scope, address(body, "source"))
         where_to = await location_named(scope, target) if target else None
         async with scope.asking(sample_s + LOOKS_S):
             report = await check(source, where_to, sample_s=sample_s, installations=scope.parts.installations)

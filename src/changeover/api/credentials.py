@@ -8,6 +8,7 @@ from changeover.api.desk import opened
 from changeover.api.views import Json
 from changeover.errors import NotFound
 from changeover.platform.databases import credentials_of, find_database
+from changeover.platform.environment import parameters_of
 from changeover.platform.scope import Scope
 from changeover.platform.things import CredentialRow, Database
 
@@ -24,7 +25,7 @@ def view(scope: Scope, database: Database, credential: CredentialRow) -> Json:
         "database": database.database_name,
         "host": database.address,
         "port": database.port,
-        "parameters": cipher.decrypt_map(database.parameters) if database.parameters else {},
+        "parameters": parameters_of(cipher, database),
         "credentials": [
             {
                 "user": credential.user_name,

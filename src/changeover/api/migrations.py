@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 
-from changeover.api.bodies import Body, Fields, flag, required, text, whole
+from changeover.api.bodies import Body, Fields, address, flag, text, whole
 from changeover.api.desk import desk_of, opened
 from changeover.api.moments import iso, maybe_iso
 from changeover.api.ours import run_view
@@ -61,7 +61,7 @@ async def create(request: Request, body: Body) -> Json:
     """Begins one, or goes on with the one between the same two that is under way."""
     wish = _wish(body)
     async with opened(request) as scope:
-        return view(request, await people.begin(scope, required(body, "source"), required(body, "target"), wish))
+        return view(request, await people.begin(scope, address(body, "source"), address(body, "target"), wish))
 
 
 @router.get("/migrations")
@@ -74,7 +74,7 @@ async def index(request: Request) -> list[Json]:
 async def find(request: Request, body: Body) -> Json:
     """The number of the one between these two that is under way; null where there is none. By POST: addresses are secret."""
     async with opened(request) as scope:
-        found = await people.under_way(scope, required(body, "source"), required(body, "target"))
+        found = await people.under_way(scope, address(body, "source"), address(body, "target"))
         return {"id": found.run_id if found else None}
 
 
@@ -88,7 +88,7 @@ async def show(request: Request, number: RunNumber) -> Json:
 async def abort(request: Request, body: Body) -> Json:
     """By the two databases, as a person knows it."""
     async with opened(request) as scope:
-        return view(request, await people.abort_between(scope, required(body, "source"), required(body, "target")))
+        return view(request, await people.abort_between(scope, address(body, "source"), address(body, "target")))
 
 
 @router.post("/migrations/{number}/actions/abort")
@@ -101,7 +101,7 @@ async def abort_by_number(request: Request, number: RunNumber) -> Json:
 async def verify(request: Request, body: Body) -> Json:
     async with opened(request) as scope:
         seen = await people.verify(
-            scope, required(body, "source"), required(body, "target"), is_quick=bool(flag(body, "is_quick"))
+            scope, address(body, "source"), address(body, "target"), is_quick=bool(flag(body, "is_quick"))
         )
         return verification_view(request, seen)
 

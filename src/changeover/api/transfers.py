@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
 
 from changeover.api.addresses import absolute
-from changeover.api.bodies import Body, Fields, required, text
+from changeover.api.bodies import Body, Fields, address, required, text
 from changeover.api.desk import desk_of, opened
 from changeover.api.moments import spaced
 from changeover.api.responses import error_response
@@ -153,7 +153,10 @@ async def restore(request: Request, key: str, body: Body) -> Json:
 
 @router.post(DATABASES + "/transfers", status_code=201)
 async def copy(request: Request, key: str, body: Body) -> Json:
-    wish = people.CopyWish(**{name: required(body, name) for name in ("from_name", "from_url", "to_name", "to_url")})
+    wish = people.CopyWish(
+        **{name: required(body, name) for name in ("from_name", "to_name")},
+        **{name: address(body, name) for name in ("from_url", "to_url")},
+    )
     async with opened(request) as scope:
         return view(request, await people.copy(scope, key, wish))
 

@@ -1,7 +1,7 @@
 """How a person names a database: a URL, `service=NAME`, `env:NAME`, or one of ours by its name. No HTTP here.
 
-Files and variables of the person who types are read here, because the control plane has others. Passwords come from
-.pgpass, from a question, or, with a warning, from the URL itself.
+The user's files and variables are read here, because the control plane has others: certificates are sent as their text.
+Passwords come from .pgpass, from a question, or, with a warning, from the URL itself.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from changeover.settings import client_files, variable
 SCHEMES = ("postgres://", "postgresql://")
 WORD = r"(\w+)\s*=\s*('(?:\\.|[^'\\])*'|(?:\\.|[^\s'\\])*)"
 """One `name=value` of a conninfo string, as libpq reads it."""
+PEM = "-----BEGIN "
 FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 
 
@@ -67,17 +68,33 @@ def _from_service(name: str, what: str) -> str:
 
 
 def _complete(text: str, what: str) -> str:
-    """With absolute paths and a password, where one is known or is told now."""
+    """With the text of its certificates, and a password if one is known or is told now."""
     parts = _parts(text, what)
-    extra: dict[str, str] = {}
-    for name in FILES:
-        if parts.get(name, "").startswith(("~", ".")) or ("/" in parts.get(name, "") and parts[name][0] != "/"):
-            extra[name] = str(Path(parts[name]).expanduser().absolute())
+    extra = _certificates(parts)
     if not parts.get("password"):
         password = _from_password_file(parts) or _asked(parts, what)
         if password:
             extra["password"] = password
     return _with(text, extra) if extra else text
+
+
+def _certificates(parts: dict[str, str]) -> dict[str, str]:
+    """Their text in place of their path. Like libpq, takes the user's own authority if none is named."""
+    own = Path.home() / ".postgresql" / "root.crt"
+    if parts.get("sslmode", "").startswith("verify") and "sslrootcert" not in parts and own.is_file():
+        parts = {**parts, "sslrootcert": str(own)}
+    named = {name: parts[name] for name in FILES if parts.get(name, "system") != "system"}
+    return {name: _text_of(name, value) for name, value in named.items() if not value.startswith(PEM)}
+
+
+def _text_of(name: str, path: str) -> str:
+    try:
+        text = Path(path).expanduser().read_text()
+    except (OSError, UnicodeError) as error:
+        raise Misused(f"{name} can't be read.", why=f"{path}: {error}.", fix="Name a file with PEM text.") from None
+    if PEM not in text:
+        raise Misused(f"{name} can't be used.", why=f"{path} has no PEM text.", fix="Name a file with PEM text.")
+    return text[text.index(PEM) :]
 
 
 def _parts(text: str, what: str) -> dict[str, str]:

@@ -137,6 +137,7 @@ def start_piped(
     *,
     environment: Mapping[str, str],
     run_as: str | None = None,
+    files: Sequence[int] = (),
     stdin: int | IO[bytes] = subprocess.DEVNULL,
     stdout: int | IO[bytes] = subprocess.PIPE,
 ) -> subprocess.Popen[bytes]:
@@ -144,8 +145,9 @@ def start_piped(
     surroundings = _surroundings(Path(arguments[0]), run_as)
     surroundings["env"] |= environment
     return subprocess.Popen(
-        [str(word) for word in arguments], stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, **surroundings
-    )
+        [str(word) for word in arguments], stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, pass_fds=files,
+        **surroundings,
+    )  # fmt: skip
 
 
 def as_user(run_as: str | None) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -17,6 +18,7 @@ from changeover.errors import (
 from changeover.platform.attachments import attachments_to, claim_name, put_on, take_off_all
 from changeover.platform.catalogue import Plan
 from changeover.platform.leaders import find_leader
+from changeover.platform.locations import certificates_of
 from changeover.platform.names import checked_addon_name, new_addon_name
 from changeover.platform.progress import run_under_way
 from changeover.platform.resolving import find_addon, visible_app_ids
@@ -240,6 +242,7 @@ async def _forget(scope: Scope, addon: Addon, database: Database, under_way: Run
     await query.execute(scope.db, "addons.remove", id=addon.id)
     await query.execute(scope.db, "databases.retire_server_if_unused", name=database.server_name)
     await query.execute(scope.db, "databases.remove_server", name=database.server_name)
+    shutil.rmtree(certificates_of(scope.parts, database.server_name), ignore_errors=True)
     scope.warnings.append(
         f"{addon.name} is forgotten here, and nothing else: the database at {database.address}:{database.port} "
         "keeps its data and goes on running."

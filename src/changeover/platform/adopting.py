@@ -5,6 +5,7 @@ The same again, under the name that it has already, renews its address: a passwo
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,16 +14,18 @@ from uuid import UUID
 from changeover.engines.external import Identity, identify
 from changeover.errors import ChangeoverError
 from changeover.errors.elsewhere import AlreadyAdopted, BadAddress
+from changeover.hosts.network import Reach
 from changeover.platform.addons import add_row
 from changeover.platform.attachments import attachments_to, claim_name, put_on
 from changeover.platform.environment import database_url
-from changeover.platform.locations import location_of, with_tls
+from changeover.platform.locations import certificates_of, location_of
 from changeover.platform.names import checked_attachment_name, new_server_name
 from changeover.platform.needs import AppNeed
 from changeover.platform.releases import release
 from changeover.platform.resolving import find_addon, may_use_addon
 from changeover.platform.scope import Scope
-from changeover.postgres.location import Location
+from changeover.postgres.certificate_files import write_certificates
+from changeover.postgres.location import MARK, MARKS, Location
 from changeover.store import query
 from changeover.store.rows import EXTERNAL, Addon, App, Attachment, Database
 
@@ -47,13 +50,13 @@ async def adopt(
 ) -> Adoption:
     """Attached to the app as `name`, or an invented one.
 
-    Raises what `identify` raises, BadAddress (a socket), AlreadyAdopted, and as `claim_name` does. Nothing is left behind
+    Raises what `identify` raises, BadAddress, AlreadyAdopted, and as `claim_name` does. Nothing is left behind
     then. Other adoptions wait until the transaction ends.
     """
-    _require_network(location)
+    _require_what_an_app_can_use(location)
     wanted = checked_attachment_name(name) if name else None
     async with scope.asking():
-        identity = await identify(location.with_(**with_tls(location.host, dict(location.parameters))))
+        identity = await identify(location)
     starts = await _lock(scope, location, identity)
     mine = (
         await query.one(scope.db, Attachment, "attachments.find_in_app", app_id=app.id, key=wanted) if wanted else None
@@ -67,12 +70,13 @@ async def adopt(
     return Adoption(await find_addon(scope, str(known.addon_id)), mine, was_known=True)
 
 
-def _require_network(location: Location) -> None:
-    if location.is_socket:
+def _require_what_an_app_can_use(location: Location) -> None:
+    """An app gets the address as a URL, with files in place of certificates. A key can't be left where all apps read it."""
+    if "sslkey" in location.parameters and "sslkey" not in location.files:
         raise BadAddress(
-            "A database can't be adopted by its socket.",
-            why="An app gets its address as a URL, and not every driver and tool can read a socket from one.",
-            fix="Give a host name or network address, also where it runs on this machine: postgres://user@127.0.0.1/name.",
+            "A database can't be adopted with a client key.",
+            why="Its apps get its address, and a key that changeover keeps is not theirs to read.",
+            fix="Adopt it with a password; or the operator names files that the apps' system users can read.",
         )
 
 
@@ -148,7 +152,7 @@ async def _add(
     plan = scope.parts.catalogue.plan_of(scope.parts.catalogue.service.name, EXTERNAL)
     addon_id = await add_row(scope, app, plan, None)
     server = new_server_name()
-    await query.execute(scope.db, "adopted.add_server", name=server, **_columns(scope, location, identity))
+    await query.execute(scope.db, "adopted.add_server", name=server, **_columns(scope, server, location, identity))
     await query.execute(
         scope.db, "databases.add",
         addon_id=addon_id, server_name=server, leader_id=None, database_name=location.database,
@@ -163,12 +167,15 @@ async def _add(
     return Adoption(addon, await put_on(scope, addon, app, attached_as))
 
 
-def _columns(scope: Scope, location: Location, identity: Identity) -> dict[str, object]:
+def _columns(scope: Scope, server: str, location: Location, identity: Identity) -> dict[str, object]:
     rest = {key: value for key, value in location.parameters.items() if key not in IN_COLUMNS}
-    if "host" not in location.parameters:
-        rest.pop("hostaddr")
+    folder = certificates_of(scope.parts, server)
+    shutil.rmtree(folder, ignore_errors=True)
+    rest |= write_certificates(location, folder, is_for_all=True)
+    if location.reach is Reach.ANYWHERE:
+        rest[MARK] = MARKS[Reach.ANYWHERE]
     return {
-        "address": location.host.lower(),
+        "address": location.host,
         "port": location.port,
         "parameters": scope.parts.cipher.encrypt_map(rest),
         "system_identifier": identity.system_identifier,
@@ -183,7 +190,10 @@ async def _renew(scope: Scope, known: Database, location: Location, identity: Id
     """Each app that has it gets a release, if its URL is another now."""
     before = await database_url(scope.db, scope.parts.cipher, known)
     await query.execute(
-        scope.db, "adopted.change_server", name=known.server_name, **_columns(scope, location, identity)
+        scope.db,
+        "adopted.change_server",
+        name=known.server_name,
+        **_columns(scope, known.server_name, location, identity),
     )
     await query.execute(
         scope.db, "adopted.change_credential",

@@ -8,6 +8,7 @@ from uuid import UUID
 from changeover.errors import NotFound
 from changeover.platform.secrets import Cipher
 from changeover.platform.urls import DatabaseUrl
+from changeover.postgres.location import MARK
 from changeover.store import query
 from changeover.store.query import Db
 from changeover.store.rows import Attachment, ConfigVar, CredentialRow, Database, PoolerRow
@@ -54,9 +55,15 @@ async def database_url(db: Db, cipher: Cipher, database: Database, namespace: st
                 database.database_name,
                 credential.user_name,
                 cipher.decrypt(credential.password),
-                parameters=cipher.decrypt_map(database.parameters) if database.parameters else {},
+                parameters=parameters_of(cipher, database),
             )
     raise NotFound(f"Couldn't find the credential {wanted} of {database.addon_name}.", resource="credential")
+
+
+def parameters_of(cipher: Cipher, database: Database) -> dict[str, str]:
+    """What its URL says beside host, port, user, password and name; only an adopted database's says anything."""
+    given = cipher.decrypt_map(database.parameters) if database.parameters else {}
+    return {name: value for name, value in given.items() if name != MARK}
 
 
 async def _pooled_address(db: Db, database: Database) -> tuple[str, int]:

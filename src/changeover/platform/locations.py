@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from uuid import UUID
 
 from changeover.errors import NotAvailable, NotFound
+from changeover.hosts.network import Reach, ip_address
+from changeover.hosts.resolving import resolve
 from changeover.loopback import is_loopback
-from changeover.platform.scope import Parts
-from changeover.postgres.location import Location
+from changeover.platform.scope import Parts, Scope
+from changeover.postgres.certificates import CERTIFICATES, is_text, read_certificate
+from changeover.postgres.location import MARK, MARKS, Location
 from changeover.store import query
 from changeover.store.query import Db
 from changeover.store.rows import CredentialRow, Database
@@ -18,7 +23,8 @@ DEFAULT = "default"
 async def location_of(db: Db, parts: Parts, addon_id: UUID) -> Location:
     """The owner's way in, with password and TLS, of one of our databases or an adopted one. Asks no server.
 
-    Raises NotFound for what is no database, NotAvailable for one that is still being made or already going.
+    Raises NotFound for what is no database, NotAvailable for one that is still being made or already going, and BadAddress
+    for an adopted one whose address, kept by an older version, isn't allowed any more.
     """
     database = await query.one(db, Database, "databases.find", addon_id=addon_id)
     if database is None:
@@ -32,24 +38,57 @@ async def location_of(db: Db, parts: Parts, addon_id: UUID) -> Location:
     credentials = await query.rows(db, CredentialRow, "databases.credentials", addon_id=addon_id)
     owner = next(one for one in credentials if one.name == DEFAULT)
     password = parts.cipher.decrypt(owner.password)
+    place = {
+        "host": database.address,
+        "port": str(database.port),
+        "dbname": database.database_name,
+        "user": owner.user_name,
+        **({"password": password} if password else {}),
+    }
+    if not database.is_external:
+        trust = {"sslmode": "verify-full", "sslrootcert": parts.ca_certificate.read_text()}
+        return Location(place | trust, Reach.ANYWHERE)
+    given = parts.cipher.decrypt_map(database.parameters) if database.parameters else {}
+    is_vouched = given.pop(MARK, None) == MARKS[Reach.ANYWHERE]
     return Location(
-        {
-            "host": database.address,
-            "port": str(database.port),
-            "dbname": database.database_name,
-            "user": owner.user_name,
-            **({"password": password} if password else {}),
-            **_trust(parts, database),
-        }
+        place | with_tls(database.address, _with_texts(given)),
+        Reach.ANYWHERE if is_vouched else parts.foreign_addresses,
     )
 
 
-def _trust(parts: Parts, database: Database) -> dict[str, str]:
-    """Ours prove who they are by our own authority; somebody else's as the address given for it asks."""
-    if not database.is_external:
-        return {"sslmode": "verify-full", "sslrootcert": str(parts.ca_certificate)}
-    given = parts.cipher.decrypt_map(database.parameters) if database.parameters else {}
-    return with_tls(database.address, given)
+def certificates_of(parts: Parts, server_name: str) -> Path:
+    """The folder with the uploaded certificates of an adopted database, which its apps read too."""
+    return parts.home / "certificates" / server_name
+
+
+def _with_texts(given: Mapping[str, str]) -> dict[str, str]:
+    """Adopted databases have files: the operator's own, or those that `keep_certificates` wrote. No account names them."""
+    return {
+        name: read_certificate(name, value, is_operator=True) if name in CERTIFICATES and not is_text(value) else value
+        for name, value in given.items()
+    }
+
+
+def named_location(scope: Scope, text: str) -> Location:
+    """A foreign address, as the caller wrote it. What leaves this machine is encrypted unless it says otherwise.
+
+    Raises BadAddress; AddressNotAllowed for an IP address where accounts may not go (a name is resolved when it is used);
+    Forbidden for files of this host, which only the operator may name.
+    """
+    location = Location.parse(text, reach=reach_of(scope))
+    if ip_address(location.host) is not None:
+        resolve(location.host, location.reach)
+    return location.with_(**with_tls(location.host, dict(location.parameters)))
+
+
+def reach_of(scope: Scope) -> Reach:
+    """Where the caller's addresses may lead."""
+    return Reach.ANYWHERE if scope.caller.is_operator else scope.parts.foreign_addresses
+
+
+def kept_location(parts: Parts, sealed: bytes) -> Location:
+    """From `Location.url`, encrypted. Checked again, by what is allowed now. Raises BadAddress."""
+    return Location.kept(parts.cipher.decrypt(sealed), reach=parts.foreign_addresses, authority=parts.ca_certificate)
 
 
 def with_tls(host: str, parameters: dict[str, str]) -> dict[str, str]:

@@ -80,12 +80,15 @@ async def set_maintenance(scope: Scope, app: App, on: bool) -> None:
 
 
 async def _page(scope: Scope, config: Mapping[str, str], name: str) -> bytes | None:
-    """A page that can't be fetched is a warning: maintenance mode must not fail for its looks."""
+    """A page that can't be fetched is a warning: maintenance mode must not fail for its looks.
+
+    Whoever may set the config var chose the address, so even the operator's request leads only where accounts may.
+    """
     url = config.get(name)
     if not url:
         return None
     try:
-        return await fetch_page(url)
+        return await fetch_page(url, scope.parts.foreign_addresses)
     except ChangeoverError as error:
         scope.warnings.append(f"{error.what} {error.why} The default page is shown instead.".replace("\n", " "))
         return None

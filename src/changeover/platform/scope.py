@@ -10,6 +10,7 @@ from uuid import UUID
 
 from changeover.engines.engine import Engine
 from changeover.engines.pooler import Poolers
+from changeover.hosts.network import Reach
 from changeover.platform.catalogue import Catalogue
 from changeover.platform.leases import ANSWER_S, Lease
 from changeover.platform.needs import WORKER_NEEDS, Needs, TokenNeed
@@ -48,6 +49,8 @@ class Parts:
     bucket_endpoint: str | None
     installations: tuple[Path, ...]
     """PostgreSQL installations beside those that are found without being told."""
+    foreign_addresses: Reach
+    """Where the addresses that accounts name may lead. The operator's may lead anywhere."""
 
     @property
     def router_port(self) -> int | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from changeover.errors import NoInstallation
 from changeover.postgres.installations import Installation
-from changeover.postgres.location import Location
+from changeover.postgres.location import Location, SocketLocation
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def clients_for(
 
 def needs_tls(location: Location) -> bool:
     """A program without TLS could not, or should not, go there."""
-    return not location.is_socket and location.parameters.get("sslmode") != "disable"
+    return not isinstance(location, SocketLocation) and location.parameters.get("sslmode") != "disable"
 
 
 def _nearest(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 import psycopg
+from psycopg import AsyncCursor
 
 from changeover.errors import ChangeoverError, ServerUnreachable
 from changeover.errors.elsewhere import ConnectionLost, LoginRefused, NotTrusted, PooledAddress
 from changeover.postgres.connect import Connection
+from changeover.postgres.libpq import addresses_of, told
 from changeover.postgres.location import KEEPALIVES, Location
 from changeover.postgres.pooled import has_a_go_between, shares_backends
 
@@ -28,15 +32,18 @@ async def reach(
     is_read_only: bool = True,
     statement_timeout_s: float = 30,
     connect_timeout_s: float = 10,
+    silence_ms: int = 0,
 ) -> AsyncIterator[Connection]:
     """An autocommit connection; `is_read_only` makes every transaction of it so. 0 seconds: no limit.
 
+    After `silence_ms` without an answer to what was sent, the other side counts as gone; 0: the system's own patience.
+
     Settings are SET after the login and not sent with it, because poolers refuse what they don't know.
-    Raises ServerUnreachable, LoginRefused, NotTrusted, PooledAddress; ConnectionLost when it ends while in use.
+    Raises ServerUnreachable, LoginRefused, NotTrusted, PooledAddress, AddressNotAllowed; ConnectionLost when it ends
+    while in use.
     """
-    parameters = {**KEEPALIVES, **location.parameters, "application_name": application_name}
-    parameters |= {"connect_timeout": str(max(2, int(connect_timeout_s))), "passfile": "/nonexistent"}
-    connection = await _log_in(location, parameters)
+    parameters = {"application_name": application_name, "connect_timeout": str(max(2, int(connect_timeout_s)))}
+    connection = await log_in(location, parameters | ({"tcp_user_timeout": str(silence_ms)} if silence_ms else {}))
     async with connection:
         try:
             await _refuse_a_pooler(location, connection, parameters)
@@ -48,20 +55,36 @@ async def reach(
             raise
 
 
-async def _log_in(location: Location, parameters: Mapping[str, str]) -> Connection:
+async def log_in(
+    location: Location, parameters: Mapping[str, str], *, cursors: type[AsyncCursor[Any]] = AsyncCursor
+) -> Connection:
+    """A connection to an address that is allowed. `parameters` are libpq's, and come before those of the address.
+
+    Raises ServerUnreachable, LoginRefused, NotTrusted, AddressNotAllowed.
+    """
     try:
-        return await psycopg.AsyncConnection.connect(
-            psycopg.conninfo.make_conninfo("", **parameters), autocommit=True, prepare_threshold=None
-        )
-    except psycopg.OperationalError as refused:
-        raise why_refused(location, refused) from None
+        async with asyncio.timeout(float(parameters["connect_timeout"])):
+            addresses = await addresses_of(location)
+    except (OSError, UnicodeError, TimeoutError) as unknown:
+        raise why_refused(
+            location, OSError(f"failed to resolve host {location.host!r}: {unknown or 'too slow'}")
+        ) from None
+    with told(location, addresses) as wanted:
+        everything = {**KEEPALIVES, **wanted.for_psycopg, **parameters}
+        try:
+            return await psycopg.AsyncConnection.connect(
+                psycopg.conninfo.make_conninfo("", **everything), autocommit=True, prepare_threshold=None,
+                cursor_factory=cursors,
+            )  # fmt: skip
+        except psycopg.OperationalError as refused:
+            raise why_refused(location, refused) from None
 
 
 async def _refuse_a_pooler(location: Location, connection: Connection, parameters: Mapping[str, str]) -> None:
     """Before anything is SET: in a pool by transactions the app's next statement would run under our settings."""
     if not await has_a_go_between(connection):
         return
-    async with await _log_in(location, parameters) as second:
+    async with await log_in(location, parameters) as second:
         if await shares_backends(connection, second):
             raise PooledAddress(
                 f"{location.host}:{location.port} is a pooler, not the server of {location.database} itself.",

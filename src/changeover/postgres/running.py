@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from changeover.hosts.programs import as_user, last_lines
+from changeover.postgres.libpq import addresses_of, told
 from changeover.postgres.location import Location
 
 
@@ -23,16 +24,30 @@ class ClientFailed(Exception):
 async def run_client(
     arguments: Sequence[str | Path], location: Location | None = None, *, run_as: str | None = None
 ) -> bytes:
-    """What it wrote. Raises ClientFailed. It has no work of its own worth keeping once nobody waits for it."""
+    """What it wrote. Raises ClientFailed, AddressNotAllowed. Killed once its caller doesn't wait any more."""
     program = Path(arguments[0])
     environment = {"LC_ALL": "C", "TZ": "UTC", "PATH": f"{program.parent}:{os.defpath}"}
+    if location is None:
+        return await _run([*as_user(run_as), *arguments], program, environment, ())
+    try:
+        addresses = await addresses_of(location)
+    except (OSError, UnicodeError) as unknown:
+        raise ClientFailed(program.name, f"failed to resolve host {location.host!r}: {unknown}") from None
+    with told(location, addresses, user=run_as) as wanted:
+        words = [*as_user(run_as), *arguments]
+        return await _run(words, program, environment | wanted.environment(), wanted.files)
+
+
+async def _run(
+    arguments: Sequence[str | Path], program: Path, environment: Mapping[str, str], files: Sequence[int]
+) -> bytes:
     child = await asyncio.create_subprocess_exec(
-        *as_user(run_as),
         *map(str, arguments),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env=environment | (location.environment() if location else {}),
+        env=environment,
+        pass_fds=files,
     )
     try:
         written, said = await child.communicate()

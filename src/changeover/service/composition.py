@@ -16,6 +16,7 @@ from changeover.changeovers.workflow import Changing
 from changeover.engines.local import CertificateAuthority, LocalEngine
 from changeover.engines.local.pgbouncer import LocalPoolers
 from changeover.engines.local.places import within_reach
+from changeover.hosts.network import Reach
 from changeover.hosts.users import run_as_for_apps, run_as_for_clients, run_as_for_router, run_as_for_servers
 from changeover.platform.catalogue import Catalogue
 from changeover.platform.scope import Parts
@@ -64,6 +65,7 @@ def make_parts(places: Places, settings: Settings, ticks: Ticks) -> Parts:
         archive_limits=ArchiveLimits(settings.deploy_packed_bytes, settings.deploy_unpacked_bytes),
         bucket_endpoint=settings.bucket_endpoint,
         installations=within_reach(places.home, settings.installations, run_as_for_clients()),
+        foreign_addresses=Reach(settings.foreign_addresses),
     )
 
 

@@ -20,7 +20,7 @@ from changeover.hosts.users import ensure_system_users, run_as_for_servers
 from changeover.postgres.cluster import Cluster
 from changeover.postgres.configuration import SettingValue
 from changeover.postgres.installations import Installation
-from changeover.postgres.location import Location
+from changeover.postgres.location import Location, SocketLocation
 
 SETTINGS: dict[str, SettingValue] = {
     "listen_addresses": "127.0.0.1",
@@ -77,7 +77,7 @@ class Ground:
     def at(self, database: str = "postgres", **changed: str) -> Location:
         """As superuser, by the socket."""
         where = {"host": str(self.cluster.socket_directory), "port": str(self.cluster.port)}
-        return Location({**where, "user": "changeover", "dbname": database, **changed})
+        return SocketLocation({**where, "user": "changeover", "dbname": database, **changed})
 
     def run(self, *statements: str, database: str = "postgres") -> list[TupleRow]:
         """As superuser; the rows of the last one."""
@@ -146,7 +146,7 @@ def run(location: Location, *statements: str) -> list[TupleRow]:
 
 
 def connected(location: Location, **changed: Any) -> psycopg.Connection[TupleRow]:
-    return psycopg.connect(location.conninfo, autocommit=True, **changed)
+    return psycopg.connect(location.url, autocommit=True, **changed)
 
 
 async def asked(

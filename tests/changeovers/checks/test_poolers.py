@@ -33,7 +33,8 @@ async def pooled(elsewhere: Elsewhere) -> AsyncIterator[Pooled]:
 
 
 def location_of(pooled: Pooled) -> Location:
-    return Location({name: str(value) for name, value in pooled.parameters().items()})
+    given = pooled.parameters(sslrootcert=pooled.database.authority.read_text())
+    return Location({name: str(value) for name, value in given.items()})
 
 
 @needs_pgbouncer

@@ -58,6 +58,17 @@ IMITATIONS = [
 ]  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Named(Location):
+    """Reached by its address, and known by a provider's name."""
+
+    name: str = ""
+
+    @property
+    def host(self) -> str:
+        return self.name
+
+
 @contextmanager
 def imitated(pair: Pair, like: Imitation) -> Iterator[Location]:
     """How its owner reaches a source that looks so."""
@@ -77,7 +88,7 @@ def imitated(pair: Pair, like: Imitation) -> Iterator[Location]:
     pair.here("CREATE TABLE ours (a int)", f"ALTER TABLE ours OWNER TO {pair.owner}",
               *(f"GRANT SELECT ON ours TO {role}" for role in like.roles))  # fmt: skip
     try:
-        yield pair.as_owner(pair.source).with_(host=like.host or "127.0.0.1", hostaddr="127.0.0.1")
+        yield Named(pair.as_owner(pair.source).parameters, name=like.host or "127.0.0.1")
     finally:
         pair.here(*(f"DROP OWNED BY {role}" for role in like.roles))
         run(

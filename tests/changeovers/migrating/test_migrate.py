@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import unquote
 
 import psycopg
 import pytest
@@ -127,20 +129,31 @@ def test_a_target_that_is_not_empty_is_refused_and_left_alone(
 def test_commands_of_ones_own_hold_switch_and_release(
     migrate: Callable[..., Typed], source: Elsewhere, target: Elsewhere, tmp_path: Path
 ) -> None:
+    """The certificates are in files that are gone afterwards."""
     told = tmp_path / "told"
     command = tmp_path / "tell"
-    command.write_text(f'#!/bin/sh\necho "$CHANGEOVER_PHASE $SOURCE_URL $TARGET_URL $CHANGEOVER_OUTCOME $*" >>{told}\n')
+    command.write_text(
+        f'#!/bin/sh\necho "$CHANGEOVER_PHASE $SOURCE_URL $TARGET_URL $CHANGEOVER_OUTCOME $*" >>{told}\n'
+        f'for url in "$SOURCE_URL" "$TARGET_URL"; do\n'
+        f'cat "$(echo "${{url##*=}}" | sed s,%2F,/,g)"; done >{tmp_path}/certificates\n'
+    )
     command.chmod(command.stat().st_mode | stat.S_IXUSR)
     words = ("hold", "switch", "release")
 
     done = migrate(*(part for word in words for part in (f"--on-{word}", f"{command} 'two words'")))
 
     assert done.exit_code == 0, done.everything
-    assert told.read_text().splitlines() == [
-        f"hold {source.url} {target.url}  two words",
-        f"switch {source.url} {target.url}  two words",
-        f"release {source.url} {target.url} done two words",
+    lines = told.read_text()
+    files = set(re.findall(r"(?<=sslrootcert=)\S+", lines))
+    plain = [re.sub(r"(?<=sslrootcert=)\S+", "FILE", text) for text in (lines, f"{source.url} {target.url}")]
+    assert plain[0].splitlines() == [
+        f"hold {plain[1]}  two words",
+        f"switch {plain[1]}  two words",
+        f"release {plain[1]} done two words",
     ]
+    assert (tmp_path / "certificates").read_text() == source.database.authority.read_text() * 2
+    assert len(files) == 6
+    assert not any(Path(unquote(file)).exists() for file in files)
 
 
 def test_a_command_that_fails_changes_nothing_and_shows_no_password(
@@ -231,7 +244,7 @@ def test_events_are_lines_of_json(migrate: Callable[..., Typed]) -> None:
     ("words", "says"),
     [
         (("postgres://u@h/d", "postgres://u@h/d", "--yes"), "same database"),
-        (("http://h/d", "postgres://u@h/d", "--yes"), "no PostgreSQL address"),
+        (("http://h/d", "postgres://u@h/d", "--yes"), "not a PostgreSQL address"),
         (("postgres://u:hunter2@h:x/d", "postgres://u@h/d", "--yes"), "can't be read"),
         (("env:NOWHERE", "postgres://u@h/d"), "no such variable"),
         (("postgres://u@h/d", "postgres://u@h/e", "--hold", "tight"), "--hold can't be"),

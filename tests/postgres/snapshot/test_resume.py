@@ -108,7 +108,7 @@ def test_idle_timeouts_of_the_source_do_not_end_the_snapshot(copy: Copy) -> None
     run_sql(copy.source.with_(application_name="idle"), "BEGIN")
     import psycopg
 
-    with psycopg.connect(copy.source.with_(application_name="idle").conninfo) as session:
+    with psycopg.connect(copy.source.with_(application_name="idle").url) as session:
         session.execute("SELECT 1")
         wait_until(lambda: run_sql(copy.source.with_(dbname="postgres"), idle) == [])
         session.close()

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from changeover.errors import PageNotFetched
+from changeover.hosts.network import Reach
 from changeover.runtime.router import fetch_page
 
 
@@ -74,7 +75,7 @@ def server() -> Iterator[str]:
     ("path", "page"), [("/page", "<h1>Back soon</h1>"), ("/moved", "<h1>Back soon</h1>"), ("/latin", "<h1>Zurück</h1>")]
 )
 async def test_a_page_is_fetched_and_kept_as_utf8(server: str, path: str, page: str) -> None:
-    assert await fetch_page(server + path) == page.encode()
+    assert await fetch_page(server + path, Reach.PRIVATE) == page.encode()
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,7 @@ async def test_a_page_is_fetched_and_kept_as_utf8(server: str, path: str, page: 
 )
 async def test_what_is_no_page_is_refused_with_its_reason(server: str, path: str, why: str) -> None:
     with pytest.raises(PageNotFetched) as refused:
-        await fetch_page(f"{server}{path}?token=verysecret", timeout_s=0.5)
+        await fetch_page(f"{server}{path}?token=verysecret", Reach.PRIVATE, timeout_s=0.5)
 
     assert why in refused.value.why
     assert f"{server}{path}" in refused.value.what
@@ -99,7 +100,9 @@ async def test_a_server_that_never_answers_holds_nobody_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()
         with pytest.raises(PageNotFetched, match="could not be fetched"):
-            await fetch_page(f"http://user:verysecret@127.0.0.1:{silent.getsockname()[1]}/page", timeout_s=0.3)
+            await fetch_page(
+                f"http://user:verysecret@127.0.0.1:{silent.getsockname()[1]}/page", Reach.PRIVATE, timeout_s=0.3
+            )
 
     assert time.monotonic() - began < 2
 
@@ -109,7 +112,7 @@ async def test_a_server_that_never_answers_holds_nobody_up() -> None:
 )
 async def test_only_addresses_of_the_web_are_fetched(url: str) -> None:
     with pytest.raises(PageNotFetched):
-        await fetch_page(url)
+        await fetch_page(url, Reach.PRIVATE)
 
 
 async def test_a_server_that_is_not_there_is_said_so() -> None:
@@ -117,6 +120,6 @@ async def test_a_server_that_is_not_there_is_said_so() -> None:
         url = f"http://127.0.0.1:{gone.getsockname()[1]}/page"
 
     with pytest.raises(PageNotFetched) as refused:
-        await fetch_page(url)
+        await fetch_page(url, Reach.PRIVATE)
 
     assert "refused" in refused.value.why

@@ -8,6 +8,7 @@ import struct
 
 from cryptography import x509
 
+from changeover.postgres.libpq import addresses_of
 from changeover.postgres.location import Location
 
 ASK_FOR_TLS = struct.pack("!ii", 8, 80877103)
@@ -15,11 +16,11 @@ PATIENCE_S = 5.0
 
 
 async def server_certificate(location: Location) -> x509.Certificate:
-    """Raises OSError or TimeoutError when it can't be had."""
+    """Raises OSError or TimeoutError when it can't be had, AddressNotAllowed."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    host = location.parameters.get("hostaddr") or location.host
     async with asyncio.timeout(PATIENCE_S):
+        host = (await addresses_of(location))[0]
         reader, writer = await asyncio.open_connection(host, location.port)
         try:
             writer.write(ASK_FOR_TLS)

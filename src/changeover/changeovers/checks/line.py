@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 import statistics
 import time
@@ -24,8 +23,11 @@ from changeover.changeovers.checks.finding import (
 from changeover.changeovers.checks.look import Line, Look
 from changeover.changeovers.checks.side import Side
 from changeover.errors import NoInstallation
+from changeover.hosts.network import ip_address, is_private
+from changeover.loopback import is_loopback
 from changeover.postgres.clients import clients_for, needs_tls
 from changeover.postgres.connect import Connection, fetch_row
+from changeover.postgres.location import SocketLocation
 
 ROUNDS = 11
 SLOW_MS, MOST_OFFSET_S = 100, 5
@@ -66,7 +68,7 @@ async def _stream(connection: Connection, blocks: int) -> float:
 async def names(look: Look) -> Answers:
     for side in look.sides:
         host = side.location.host
-        if side.location.is_socket or "hostaddr" in side.location.parameters or _is_address(host):
+        if isinstance(side.location, SocketLocation) or ip_address(host) is not None:
             continue
         for kind, addresses in (await resolved(host)).items():
             if len(addresses) > 1:
@@ -132,10 +134,10 @@ async def programs(look: Look) -> Answers:
 @check("S20", "The line is encrypted, and we know who answers", "line")
 async def encryption(look: Look) -> Answers:
     for side in look.sides:
-        if side.location.is_socket or _is_loopback(side):
+        if side.identity.address is None or is_loopback(side.identity.address):
             continue
         if not side.identity.has_tls:
-            yield (warning if _is_private(side) else failed)(
+            yield (warning if is_private(side.identity.address) else failed)(
                 f"The line to the {side.name} is not encrypted.", "Passwords and rows can be read on the way.",
                 "Add ?sslmode=verify-full&sslrootcert=FILE to its address.",
             )  # fmt: skip
@@ -145,7 +147,7 @@ async def encryption(look: Look) -> Answers:
                 "Add ?sslmode=verify-full&sslrootcert=FILE with the authority that its provider offers.",
             )  # fmt: skip
     for side in look.sides:
-        if side.identity.has_tls and not side.location.is_socket:
+        if side.identity.has_tls and not isinstance(side.location, SocketLocation):
             yield await _certificate(side)
 
 
@@ -161,19 +163,3 @@ async def _certificate(side: Side) -> Answer:
             "Renew it before the move.",
         )
     return passed(f"The line to the {side.name} is encrypted; its certificate is good until {ends:%Y-%m-%d}.")
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_loopback(side: Side) -> bool:
-    return side.identity.address is None or ipaddress.ip_address(side.identity.address).is_loopback
-
-
-def _is_private(side: Side) -> bool:
-    return side.identity.address is not None and ipaddress.ip_address(side.identity.address).is_private

@@ -12,11 +12,13 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from changeover.changeovers.migrating.pausing import leading_to, pause, resume
 from changeover.changeovers.migrating.wish import Hooks
 from changeover.errors.elsewhere import HookFailed
 from changeover.hosts.programs import last_lines
+from changeover.postgres.certificate_files import url_with_files
 from changeover.postgres.location import Location
 from changeover.postgres.reaching import reach
 from changeover.postgres.read_only import (
@@ -37,6 +39,8 @@ class Ends:
     run_id: int
     source: Location
     target: Location
+    authority: Path
+    """Our own, whose file stays: an address with it can be kept."""
 
 
 @dataclass(frozen=True)
@@ -106,14 +110,16 @@ async def run_hook(phase: str, command: str | None, ends: Ends, *, outcome: str 
         raise HookFailed(f"There is no program {words[0]!r} for --on-{phase}.", fix="Name it with its whole path.")
     surroundings = {
         "PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": str(Path.home()),
-        "SOURCE_URL": ends.source.url, "TARGET_URL": ends.target.url,
         "CHANGEOVER_RUN": str(ends.run_id), "CHANGEOVER_PHASE": phase, "CHANGEOVER_OUTCOME": outcome,
     }  # fmt: skip
     try:
-        done = await asyncio.to_thread(
-            subprocess.run, [program, *words[1:]], env=surroundings, cwd="/", stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=HOOK_S, check=False,
-        )  # fmt: skip
+        with TemporaryDirectory(prefix="changeover-hook-") as folder:
+            surroundings |= {f"{side.upper()}_URL": url_with_files(where, Path(folder, side), ends.authority) for side, where in
+                             (("source", ends.source), ("target", ends.target))}  # fmt: skip
+            done = await asyncio.to_thread(
+                subprocess.run, [program, *words[1:]], env=surroundings, cwd="/", stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=HOOK_S, check=False,
+            )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise HookFailed(f"The command for --on-{phase} did not end within {HOOK_S:.0f} seconds.") from None
     if done.returncode != 0:

@@ -12,9 +12,10 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from changeover.errors.elsewhere import HoldFailed
+from changeover.hosts.network import Reach
 from changeover.postgres.connect import Connection
-from changeover.postgres.location import KEEPALIVES, Location
-from changeover.postgres.reaching import why_refused
+from changeover.postgres.location import Location
+from changeover.postgres.reaching import log_in
 
 PAUSE_S = 10
 """A PAUSE waits for open transactions, and may never return: past this it is taken back."""
@@ -30,7 +31,7 @@ async def leading_to(console: str, source: Location) -> list[str]:
         return names
     raise HoldFailed(
         f"No database of that PgBouncer leads to {source}.",
-        why=f"SHOW DATABASES at {Location.parse(console).host} has none with this host, port and name.",
+        why=f"SHOW DATABASES at {Location.place(console)[0]} has none with this host, port and name.",
         fix="Name the source as PgBouncer does, or give the console of the right one.",
     )
 
@@ -83,14 +84,8 @@ async def _say(connection: Connection, verb: LiteralString, name: str) -> None:
 
 @asynccontextmanager
 async def _console(url: str) -> AsyncIterator[Connection]:
-    location = Location.parse(url)
-    parameters = {**KEEPALIVES, **location.parameters, "connect_timeout": "5", "passfile": "/nonexistent"}
-    try:
-        connection = await psycopg.AsyncConnection.connect(
-            psycopg.conninfo.make_conninfo("", **parameters), autocommit=True, prepare_threshold=None,
-            cursor_factory=psycopg.AsyncClientCursor,
-        )  # fmt: skip
-    except psycopg.OperationalError as refused:
-        raise why_refused(location, refused) from None
+    """Only the operator can name one."""
+    location = Location.parse(url, reach=Reach.ANYWHERE)
+    connection = await log_in(location, {"connect_timeout": "5"}, cursors=psycopg.AsyncClientCursor)
     async with connection:
         yield connection

@@ -5,8 +5,8 @@ from __future__ import annotations
 from psycopg.types.json import Jsonb
 
 from changeover.changeovers.migrating.comparing import Comparisons, finally_failed
+from changeover.platform.locations import kept_location
 from changeover.platform.scope import Parts
-from changeover.postgres.location import Location
 from changeover.runs.run import Advance, Outcome, Run, Step, Wait, Workflow
 from changeover.store import query
 from changeover.store.move_rows import VerificationRow
@@ -33,8 +33,7 @@ class Verifying:
         row = await query.only(run.db, VerificationRow, "verifications.find", run_id=run.id)
         if row.report is not None:  # the worker died before it could say so
             return Advance()
-        cipher = self._parts.cipher
-        source, target = (Location.parse(cipher.decrypt(url)) for url in (row.source_url, row.target_url))
+        source, target = (kept_location(self._parts, url) for url in (row.source_url, row.target_url))
         with finally_failed():
             progress, found = await self._comparisons.look(run, source, target, is_quick=row.is_quick)
         if found is None:

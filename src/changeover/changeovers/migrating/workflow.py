@@ -14,8 +14,8 @@ from changeover.changeovers.migrating.holds import Ends
 from changeover.changeovers.migrating.wish import hooks_of
 from changeover.errors import ChangeoverError, ServerUnreachable
 from changeover.errors.elsewhere import CheckFailed, ConnectionLost, Differs, HoldFailed, HookFailed, LoginRefused
+from changeover.platform.locations import kept_location
 from changeover.platform.scope import Parts
-from changeover.postgres.location import Location
 from changeover.runs.run import Advance, Outcome, Run, Step, Wait, Workflow
 from changeover.store import query
 from changeover.store.move_rows import MigrationRow
@@ -174,9 +174,8 @@ class Migrating:
 
     async def _load(self, run: Run) -> tuple[MigrationRow, Ends]:
         row = await self._row(run)
-        cipher = self._parts.cipher
-        source, target = (Location.parse(cipher.decrypt(url)) for url in (row.source_url, row.target_url))
-        return row, Ends(run.id, source, target)
+        source, target = (kept_location(self._parts, url) for url in (row.source_url, row.target_url))
+        return row, Ends(run.id, source, target, self._parts.ca_certificate)
 
     async def _row(self, run: Run) -> MigrationRow:
         return await query.only(run.db, MigrationRow, "migrations.find", run_id=run.id)

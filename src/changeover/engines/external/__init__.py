@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from changeover.engines.external.database import ExternalDatabase
+from changeover.engines.external.database import ExternalDatabase, UnusableDatabase
 from changeover.engines.external.identity import Identity, identify
 
-__all__ = ["ExternalDatabase", "Identity", "identify"]
+__all__ = ["ExternalDatabase", "Identity", "UnusableDatabase", "identify"]

@@ -20,6 +20,29 @@ PATIENCE_S = 3.0
 """For one question with its login: lists show many databases, and people wait for them."""
 
 
+class UnusableDatabase:
+    """A `Reading` of a database whose address isn't allowed, or lacks a file: it answers nothing, and says why."""
+
+    def __init__(self, refused: ChangeoverError) -> None:
+        self._refused = refused
+
+    async def health(self) -> Health:
+        return Health("failed", because=f"{self._refused.what} {self._refused.why}".strip())
+
+    async def facts(self) -> DatabaseFacts:
+        raise self._unreachable()
+
+    async def end_sessions(self) -> int:
+        raise self._unreachable()
+
+    def _unreachable(self) -> ServerUnreachable:
+        return ServerUnreachable(
+            "The database can't be reached by its address.",
+            why=f"{self._refused.what} {self._refused.why}".strip(),
+            fix="Adopt it again under the same name, with an address that is allowed.",
+        )
+
+
 class ExternalDatabase:
     """A `Reading` of the database at `location`. Each question is a connection of its own."""
 

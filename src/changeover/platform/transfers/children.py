@@ -11,11 +11,10 @@ import signal
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import MappingProxyType
 from typing import IO, TypeVar
 from uuid import UUID
 
@@ -24,11 +23,12 @@ from psycopg.conninfo import make_conninfo
 from changeover.hosts.processes import Process, end_all, everything_running
 from changeover.hosts.programs import start_piped
 from changeover.hosts.users import run_as_for_clients
+from changeover.postgres.libpq import addresses_of_blocking, told
 from changeover.postgres.location import KEEPALIVES, Location
+from changeover.postgres.reaching import why_refused
 
 PROGRAMS = ("pg_dump", "pg_restore")
 KEPT_LINES = 40
-NO_ENVIRONMENT: Mapping[str, str] = MappingProxyType({})
 Result = TypeVar("Result")
 
 
@@ -51,18 +51,21 @@ class Child:
         self,
         arguments: Sequence[str | Path],
         *,
-        environment: Mapping[str, str] = NO_ENVIRONMENT,
+        location: Location | None = None,
         on_line: Callable[[str], None] = lambda _: None,
         stdin: int | IO[bytes] = subprocess.DEVNULL,
         stdout: int | IO[bytes] = subprocess.DEVNULL,
     ) -> None:
+        """`location` is where it connects to. Resolves that name, so it belongs into a thread. Raises AddressNotAllowed."""
         program = Path(arguments[0])
         self.name = program.name
         self._said: deque[str] = deque(maxlen=KEPT_LINES)
         self._on_line = on_line
-        self._process = start_piped(
-            arguments, environment=environment, run_as=run_as_for_clients(), stdin=stdin, stdout=stdout
-        )
+        user = run_as_for_clients()
+        with _told(location, user) as (environment, files):
+            self._process = start_piped(
+                arguments, environment=environment, run_as=user, files=files, stdin=stdin, stdout=stdout
+            )
         self._listener = threading.Thread(target=self._listen, name=f"listen to {self.name}", daemon=True)
         self._listener.start()
 
@@ -114,6 +117,20 @@ class Child:
             line = raw.decode(errors="replace").rstrip()
             self._said.append(line)
             self._on_line(line)
+
+
+@contextmanager
+def _told(location: Location | None, user: str | None) -> Iterator[tuple[Mapping[str, str], Sequence[int]]]:
+    """What the program's environment says of its database. It inherits the certificates, so ours can be closed."""
+    if location is None:
+        yield {}, ()
+        return
+    try:
+        addresses = addresses_of_blocking(location)
+    except (OSError, UnicodeError) as unknown:
+        raise why_refused(location, OSError(f"failed to resolve host {location.host!r}: {unknown}")) from None
+    with told(location, addresses, user=user) as wanted:
+        yield wanted.environment(), wanted.files
 
 
 async def in_a_thread(work: Callable[[], Result], *, give_up: Callable[[], None]) -> Result:

@@ -72,7 +72,7 @@ class Dump:
         self._location = location
         self._child = Child(
             dump_arguments(program, location, transfer),
-            environment=location.environment(),
+            location=location,
             on_line=self.heard.hear,
             stdout=subprocess.PIPE,
         )

@@ -11,16 +11,17 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPMessage
 from pathlib import Path
-from typing import IO, Protocol
+from typing import Protocol
 from urllib.parse import unquote, urlsplit
 from urllib.request import Request
 from uuid import UUID
 
 from changeover.errors import InvalidParams
+from changeover.errors.elsewhere import BadAddress
 from changeover.errors.transfers import BackupGone, BucketRefused, BucketUnreachable
-from changeover.loopback import is_loopback
+from changeover.hosts.network import Reach
+from changeover.hosts.web import checked_url, open_url
 from changeover.platform.transfers.bucket import READ_BYTES, Bucket
 from changeover.platform.transfers.dumping import SourceFacts, dumping
 from changeover.postgres.location import Location
@@ -84,12 +85,13 @@ class OnWeb:
     """`url` may be signed: then it is a secret, and no message repeats it."""
 
     url: str = field(repr=False)
+    reach: Reach = Reach.PRIVATE
 
     @contextmanager
     def open(self) -> Iterator[Opened]:
-        """Raises BackupGone, BucketRefused, BucketUnreachable."""
+        """Raises BackupGone, BucketRefused, BucketUnreachable, BadAddress, AddressNotAllowed."""
         with self._in_words():
-            response = _opener.open(self.url, timeout=SILENCE_S)
+            response = open_url(Request(self.url), self.reach, timeout_s=SILENCE_S)  # noqa: S310 - its scheme is checked
         with response:
             total = int(response.headers.get("Content-Length") or 0)
             yield _stoppable(self._chunks(response, total), total)
@@ -142,33 +144,16 @@ class FromDatabase:
             yield opened
 
 
-def _is_safe(url: str) -> bool:
-    """A dump travels over https, or stays on this host."""
-    parts = urlsplit(url)
-    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+def origin_of(url: str, *, endpoint: str | None, reach: Reach) -> Origin:
+    """From the address that a user gave. Raises InvalidParams for what can't be restored from, or not by that user.
 
-
-class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Followed as far as they are safe."""
-
-    def redirect_request(  # noqa: PLR0917 - the library's own signature
-        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
-    ) -> Request | None:
-        if not _is_safe(newurl):
-            raise urllib.error.HTTPError(req.full_url, code, "it leads to where nothing is encrypted", headers, fp)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-_opener = urllib.request.build_opener(_Redirects)
-
-
-def origin_of(url: str, *, endpoint: str | None, is_operator: bool) -> Origin:
-    """From the address that somebody gave. Raises InvalidParams for what can't be restored from, or not by them.
-
-    Files of the host, and buckets by our own keys, hold everybody's backups: only the operator may name them.
+    Files of the host, and buckets by our own keys, hold all accounts' backups: only the operator may name them.
     """
-    parts = urlsplit(url)
-    if parts.scheme in ("file", "s3") and not is_operator:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise InvalidParams("That is not the address of a backup.", fix="Write it as https://HOST/PATH.") from None
+    if parts.scheme in ("file", "s3") and reach is not Reach.ANYWHERE:
         raise InvalidParams(
             f"A backup at {parts.scheme}:// can be restored by the operator only.",
             why="It is read with the control plane's own rights.", fix="Give a signed https:// address.",
@@ -177,12 +162,13 @@ def origin_of(url: str, *, endpoint: str | None, is_operator: bool) -> Origin:
         return OnHost(Path(unquote(parts.path)))
     if parts.scheme == "s3" and parts.netloc and parts.path.strip("/"):
         return InBucket(Bucket(f"s3://{parts.netloc}", endpoint=endpoint), unquote(parts.path.strip("/")))
-    if _is_safe(url):
-        return OnWeb(url)
-    raise InvalidParams(
-        "That is no address of a backup.", why="A dump travels over https, or stays on this host.",
-        fix="Write https://…, s3://BUCKET/KEY or file:///PATH, or name one of `changeover pg:backups`.",
-    )  # fmt: skip
+    try:
+        return OnWeb(checked_url(url), reach)
+    except BadAddress as refused:
+        raise InvalidParams(
+            "That is not the address of a backup.", why=f"{refused.what} {refused.why}".strip(),
+            fix="Write https://…, s3://BUCKET/KEY or file:///PATH, or name one of `changeover pg:backups`.",
+        ) from None  # fmt: skip
 
 
 def _stoppable(chunks: Iterator[bytes], size: int) -> Opened:

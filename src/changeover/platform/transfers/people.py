@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,15 +13,17 @@ from uuid import UUID
 
 from changeover.errors import InvalidParams, NotAvailable, NotFound
 from changeover.errors.transfers import BackupGone
+from changeover.hosts.network import Reach, checked_host
+from changeover.hosts.resolving import resolved
 from changeover.platform.apps import find_app
 from changeover.platform.databases import find_database
 from changeover.platform.environment import attachments_of
-from changeover.platform.locations import location_of, with_tls
+from changeover.platform.locations import location_of, named_location, reach_of
 from changeover.platform.resolving import find_addon
 from changeover.platform.rights import may_access
 from changeover.platform.scope import Parts, Scope
 from changeover.platform.transfers import records
-from changeover.platform.transfers.origins import InBucket, Origin, origin_of
+from changeover.platform.transfers.origins import InBucket, OnWeb, Origin, origin_of
 from changeover.platform.transfers.retention import keeping_of
 from changeover.platform.transfers.schedules import checked_hour, checked_zone, next_backup
 from changeover.platform.transfers.scratch import begin_verification
@@ -33,6 +36,7 @@ from changeover.store.transfer_rows import TransferLogRow, TransferRow, Transfer
 
 OURS = "changeover:"
 """Begins what is kept of a restore's origin where that is a backup of ours: its id follows."""
+MARK = "#operator"
 PATH = "/changeover/v1/backups/"
 
 
@@ -61,9 +65,7 @@ async def restore(scope: Scope, key: str, url: str, extensions: Sequence[str]) -
     await location_of(scope.db, scope.parts, addon.id)
     _require_leader(addon, database)
     source = await _backup_of(scope, url)
-    if source is None:
-        origin_of(url, endpoint=scope.parts.bucket_endpoint, is_operator=scope.caller.is_operator)
-    kept = f"{OURS}{source.id}" if source is not None else url
+    kept = f"{OURS}{source.id}" if source is not None else await _checked_origin(scope, url)
     app = await find_app(scope, str(addon.app_id))
     row = await records.add(
         scope.db, app, "restore", addon_id=addon.id, from_name=source.name if source else "BACKUP",
@@ -72,6 +74,20 @@ async def restore(scope: Scope, key: str, url: str, extensions: Sequence[str]) -
     )  # fmt: skip
     scope.started.append(await records.start(scope.db, scope.parts, app, row, subject=addon.name))
     return row
+
+
+async def _checked_origin(scope: Scope, url: str) -> str:
+    """The address as it is kept: the operator's ends with MARK, which no web server ever gets to see.
+
+    Raises InvalidParams, AddressNotAllowed. A name that is unknown now may be known when the restore begins.
+    """
+    reach = reach_of(scope)
+    plain = url.partition("#")[0]
+    origin = origin_of(plain, endpoint=scope.parts.bucket_endpoint, reach=reach)
+    if isinstance(origin, OnWeb):
+        with suppress(OSError, UnicodeError):
+            await resolved(checked_host(urlsplit(plain).hostname or ""), reach)
+    return f"{plain}{MARK}" if reach is Reach.ANYWHERE else plain
 
 
 async def copy(scope: Scope, key: str, wish: CopyWish) -> TransferRow:
@@ -93,14 +109,16 @@ async def copy(scope: Scope, key: str, wish: CopyWish) -> TransferRow:
 
 
 async def _ours_or_theirs(scope: Scope, url: str) -> tuple[Location, Addon | None]:
-    """Of ours, the way in that we know, for who may see it; of others, the address as it was given."""
-    given = Location.parse(url)
+    """Of ours, the way in that we know, if the caller may see it; of others, the address as it was given.
+
+    Raises BadAddress; Forbidden for files of this host.
+    """
+    host, port, database_name = Location.place(url)
     database = await query.one(
-        scope.db, Database, "databases.at_address",
-        address=given.host, port=given.port, database_name=given.database,
-    )  # fmt: skip
+        scope.db, Database, "databases.at_address", address=host, port=port, database_name=database_name
+    )
     if database is None or not await may_access(scope, database.app_id):
-        return Location(with_tls(given.host, dict(given.parameters))), None
+        return named_location(scope, url), None
     addon = await find_addon(scope, str(database.addon_id))
     return await location_of(scope.db, scope.parts, addon.id), addon
 
@@ -122,7 +140,10 @@ def _checked_extensions(names: Sequence[str]) -> list[str]:
 
 async def _backup_of(scope: Scope, url: str) -> TransferRow | None:
     """The backup of ours that a `to_url` or a public URL of ours means. Raises NotFound, NotAvailable."""
-    _, found, key = urlsplit(url).path.partition(PATH)
+    try:
+        _, found, key = urlsplit(url).path.partition(PATH)
+    except ValueError:
+        return None
     if not found:
         return None
     transfer = signed_transfer(scope.parts, key.removeprefix("signed/")) if key.startswith("signed/") else key
@@ -269,7 +290,9 @@ async def origin_of_restore(db: Db, parts: Parts, row: TransferRow) -> Origin:
     """Where a restore that was let through reads from."""
     url = parts.cipher.decrypt(row.from_url or b"")
     if not url.startswith(OURS):
-        return origin_of(url, endpoint=parts.bucket_endpoint, is_operator=True)
+        is_operators = url.endswith(MARK) or url.startswith(("file:", "s3:"))  # older versions kept these without it
+        reach = Reach.ANYWHERE if is_operators else parts.foreign_addresses
+        return origin_of(url.removesuffix(MARK), endpoint=parts.bucket_endpoint, reach=reach)
     source = await query.one(db, TransferRow, "transfers.find", id=UUID(url.removeprefix(OURS)))
     if source is None or source.object_key is None:
         raise NotFound("The backup is gone.", why="It was deleted meanwhile.", resource="transfer")

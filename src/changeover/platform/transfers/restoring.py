@@ -189,7 +189,7 @@ class Restore:
         self._archive, self._location, self._wanted = archive, location, wanted
         _write_for(run_as_for_clients(), wanted, archive.contents.to_restore(present=present))
         self._child = Child(
-            restore_arguments(archive.program, location, transfer, wanted), environment=location.environment(),
+            restore_arguments(archive.program, location, transfer, wanted), location=location,
             on_line=self.heard.hear, stdin=subprocess.PIPE,
         )  # fmt: skip
 

@@ -13,6 +13,7 @@ from changeover.engines.engine import Credential, Server, Size
 from changeover.errors import ChangeoverError, HostFull, RunCancelled
 from changeover.errors.elsewhere import NotOurs
 from changeover.errors.transfers import RestoreFailed
+from changeover.hosts.network import Reach
 from changeover.platform.names import new_server_name
 from changeover.platform.scope import Parts
 from changeover.platform.secrets import new_password
@@ -91,8 +92,9 @@ async def make_scratch(parts: Parts, server: Server) -> Location:
     return Location(
         {
             "host": server.address, "port": str(server.port), "dbname": DATABASE, "user": ROLE, "password": password,
-            "sslmode": "verify-full", "sslrootcert": str(parts.ca_certificate),
-        }
+            "sslmode": "verify-full", "sslrootcert": parts.ca_certificate.read_text(),
+        },
+        Reach.ANYWHERE,
     )  # fmt: skip
 
 

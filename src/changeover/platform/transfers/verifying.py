@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from changeover.engines.engine import Server
 from changeover.errors import ChangeoverError
 from changeover.platform.scope import Parts
@@ -79,7 +81,7 @@ class Verifying:
         await self._parts.engine.make_extensions(server, DATABASE, ROLE, wished)
         present = await furnish(location, ())
         wanted = self._parts.home / "transfers" / f"{row.id}.scratch.list"
-        restore = Restore(archive, location, row.id, present=present, wanted=wanted)
+        restore = await asyncio.to_thread(Restore, archive, location, row.id, present=present, wanted=wanted)
         await watched(
             run, row.name, restore.run(opened),
             lambda: show_run(run, restore.heard.says, 100 * restore.bytes_done // max(1, opened.bytes_total)),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,12 +16,12 @@ from uuid import UUID
 
 from changeover.errors import ChangeoverError, RunCancelled
 from changeover.errors.transfers import BackupFailed
-from changeover.platform.locations import location_of
+from changeover.platform.locations import kept_location, location_of
 from changeover.platform.scope import Parts
 from changeover.platform.servers import server_of
 from changeover.platform.transfers import records
 from changeover.platform.transfers.children import end_children, in_a_thread
-from changeover.platform.transfers.dumping import dump_into, dumping, look_at_source
+from changeover.platform.transfers.dumping import Dump, dump_into, look_at_source
 from changeover.platform.transfers.keeping import after_backup
 from changeover.platform.transfers.origins import FromDatabase, Opened, Origin
 from changeover.platform.transfers.people import origin_of_restore
@@ -115,7 +115,7 @@ class Transferring:
                 needs_tls=needs_tls(location),
             )  # fmt: skip
             await self._begin(run, row, facts.bytes, f"Dumping {facts.bytes:,} bytes by {program}")
-            with dumping(program, location, row.id, facts) as dump:
+            with closing(await asyncio.to_thread(Dump, program, location, row.id, facts)) as dump:
                 look = _paced(lambda: (dump.heard.written, Progress(
                     "dump", dump.heard.says, dump.heard.tables_done, len(facts.table_bytes),
                     dump.heard.bytes_done, dump.heard.bytes_total,
@@ -162,7 +162,8 @@ class Transferring:
                 await make_room(location)
                 await self._make_extensions(run, row, archive)
                 present = await furnish(location, row.extensions)
-                restore = Restore(archive, location, row.id, present=present, wanted=self._list_of(row))
+                wanted = self._list_of(row)
+                restore = await asyncio.to_thread(Restore, archive, location, row.id, present=present, wanted=wanted)
                 look = _paced(lambda: (restore.bytes_done, Progress(
                     "restore", restore.heard.says, restore.heard.tables_done, archive.contents.tables_with_data,
                     restore.bytes_done, opened.bytes_total,
@@ -205,7 +206,7 @@ class Transferring:
 
     async def _target(self, run: Run, row: TransferRow) -> Location:
         if row.to_url is not None:
-            return Location.parse(self._parts.cipher.decrypt(row.to_url))
+            return kept_location(self._parts, row.to_url)
         if row.addon_id is None:
             raise BackupFailed("There is nothing to restore into.", why="The restore names no database.")
         return await location_of(run.db, self._parts, row.addon_id)
@@ -231,7 +232,7 @@ class Transferring:
     async def _origin(self, run: Run, row: TransferRow, target_version_num: int) -> Origin:
         if row.kind == "restore":
             return await origin_of_restore(run.db, self._parts, row)
-        source = Location.parse(self._parts.cipher.decrypt(row.from_url or b""))
+        source = kept_location(self._parts, row.from_url or b"")
         facts = await look_at_source(source)
         installations = find_installations(self._parts.installations)
         clients = clients_for(facts.version_num, target_version_num, installations, needs_tls=needs_tls(source))

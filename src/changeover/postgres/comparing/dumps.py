@@ -10,6 +10,7 @@ from pathlib import Path
 
 from changeover.hosts.users import run_as_for_clients
 from changeover.postgres.comparing.sides import Side
+from changeover.postgres.location import SocketLocation
 from changeover.postgres.running import exactly, run_client
 
 HEADER = re.compile(
@@ -49,7 +50,9 @@ def dump_arguments(program: Path, side: Side, *, skip_schemas: Iterable[str], co
 
 async def dump_schema(arguments: list[str], side: Side) -> str:
     """Its output. Raises ClientFailed."""
-    run_as = None if side.location.is_socket else run_as_for_clients()  # it reads what a foreign server sends
+    run_as = (
+        None if isinstance(side.location, SocketLocation) else run_as_for_clients()
+    )  # it reads what a foreign server sends
     return (await run_client(arguments, side.location, run_as=run_as)).decode("utf-8", errors="surrogateescape")
 
 

@@ -12,7 +12,7 @@ from changeover.errors import ChangeoverError
 from changeover.errors.elsewhere import TransferFailed
 from changeover.postgres import ending
 from changeover.postgres.connect import Connection, fetch_row
-from changeover.postgres.location import Location
+from changeover.postgres.location import handed_over
 from changeover.postgres.snapshot.job import Job
 from changeover.postgres.snapshot.ledger import WAS_THERE, Ledger, read_ledger
 from changeover.postgres.snapshot.sessions import is_lost, one_line, writing
@@ -41,7 +41,7 @@ async def clean(job: Job) -> list[str]:
 
     The source needs nothing: our sessions there end with the program, and it was never written to.
     """
-    target = Location.parse(job.target)
+    target = handed_over(job.target)
     try:
         async with writing(target, f"changeover:{job.run} abort") as connection:
             ledger = await read_ledger(connection, job.mark)
@@ -58,7 +58,7 @@ async def clean(job: Job) -> list[str]:
 
 async def forget_ledger(job: Job) -> None:
     """What was made stays for good. Raises ServerUnreachable, LoginRefused, ConnectionLost."""
-    async with writing(Location.parse(job.target), f"changeover:{job.run} end") as connection:
+    async with writing(handed_over(job.target), f"changeover:{job.run} end") as connection:
         await connection.execute("DROP SCHEMA IF EXISTS _changeover CASCADE")
 
 

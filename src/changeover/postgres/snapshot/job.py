@@ -17,7 +17,7 @@ class Job:
     """What to bring where. Both addresses hold passwords: they travel by the pipe and are never written to a file."""
 
     source: str
-    """A URL (`Location.url`)."""
+    """A URL (`Location.url`), certificates included."""
     target: str
     run: str
     """RUN:EPOCH, the application name of its sessions, so that a successor can end them."""

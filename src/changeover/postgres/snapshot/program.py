@@ -14,7 +14,7 @@ import psycopg
 from changeover.errors import ChangeoverError
 from changeover.errors.elsewhere import ConnectionLost, SnapshotGone
 from changeover.postgres.connect import fetch_row
-from changeover.postgres.location import Location
+from changeover.postgres.location import handed_over
 from changeover.postgres.snapshot.board import first_of
 from changeover.postgres.snapshot.holder import Holder, holding
 from changeover.postgres.snapshot.job import Job
@@ -34,7 +34,7 @@ async def bring(job: Job, work: Path, telling: Telling) -> dict[str, Any]:
     """All of the job; returns the report. Raises ChangeoverError when it can't be done, or not now."""
     if (report := await _finished_before(job, work)) is not None:
         return report
-    source, target, name = Location.parse(job.source), Location.parse(job.target), session_name(job)
+    source, target, name = handed_over(job.source), handed_over(job.target), session_name(job)
     async with reading_control(source, name) as connection, writing(target, name):  # a wrong address is said at once
         await end_leftovers(connection, name)
     patience = Patience(job.patience_s, telling)
@@ -120,7 +120,7 @@ async def _finished_before(job: Job, work: Path) -> dict[str, Any] | None:
         return None
     if kept.get("mark") != job.mark:
         return None
-    async with writing(Location.parse(job.target), session_name(job)) as target:
+    async with writing(handed_over(job.target), session_name(job)) as target:
         (is_open,) = await fetch_row(target, "SELECT pg_catalog.to_regclass('_changeover.done') IS NOT NULL")
     report: dict[str, Any] = kept["report"]
     return None if is_open else report

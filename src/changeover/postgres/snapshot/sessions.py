@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -22,6 +21,7 @@ from changeover.errors.elsewhere import ConnectionLost, SnapshotGone
 from changeover.postgres.connect import Connection
 from changeover.postgres.location import KEEPALIVES, Location
 from changeover.postgres.reaching import reach
+from changeover.postgres.snapshot.reader import connect_reader
 
 SILENCE_MS: Final = 70_000
 """After so long without an answer to what was sent, the other side is gone; as with the keepalives of KEEPALIVES."""
@@ -54,7 +54,6 @@ WRITING: Final = EVERYWHERE | {
     "standard_conforming_strings": "on",
     "vacuum_cost_delay": "0",
 }
-ASYNCPG_KNOWS: Final = ("user", "password", "port", "dbname", "sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl")
 
 
 @asynccontextmanager
@@ -71,8 +70,9 @@ async def writing(location: Location, name: str, *, encoding: str = "UTF8") -> A
 
     It does not wait for its commits to be durable: after a crash of the server the ledger says what is left of them.
     """
-    patient = location.with_(tcp_user_timeout=str(SILENCE_MS))
-    async with reach(patient, application_name=name, is_read_only=False, statement_timeout_s=0) as connection:
+    async with reach(
+        location, application_name=name, is_read_only=False, statement_timeout_s=0, silence_ms=SILENCE_MS
+    ) as connection:
         await settle(connection, WRITING | {"client_encoding": encoding})
         await _settle_load(connection)
         yield connection
@@ -98,7 +98,7 @@ async def _settle_load(connection: Connection) -> None:
 async def open_reader(location: Location, name: str, snapshot: str, *, encoding: str = "UTF8") -> Any:
     """An asyncpg session that reads at `snapshot`. Raises ConnectionLost, ServerUnreachable; see `why_lost`."""
     try:
-        reader = await asyncpg.connect(**_for_asyncpg(location), timeout=20, server_settings={"application_name": name})
+        reader = await connect_reader(location, name)
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as refused:
         raise ServerUnreachable(
             f"The server of {location} does not answer.", why=one_line(refused), fix="It is tried again."
@@ -118,17 +118,6 @@ async def open_reader(location: Location, name: str, snapshot: str, *, encoding:
         reader.terminate()
         raise
     return reader
-
-
-def _for_asyncpg(location: Location) -> dict[str, Any]:
-    given = {name: location.parameters[name] for name in ASYNCPG_KNOWS if name in location.parameters}
-    chosen: dict[str, Any] = {}
-    if given.get("sslrootcert") == "system":
-        del given["sslrootcert"]
-        chosen["ssl"] = ssl.create_default_context()
-    # An empty passfile: what is not in the address is nobody's.
-    there = {"dsn": Location({"host": "there", **given}).url, "host": location.host, "port": location.port}
-    return there | {"passfile": "/nonexistent"} | chosen
 
 
 def _keep_alive(reader: Any) -> None:

@@ -13,13 +13,17 @@ import urllib.error
 import urllib.request
 from urllib.parse import urlsplit
 
-from changeover.errors import PageNotFetched
+from changeover.errors import ChangeoverError, PageNotFetched
+from changeover.hosts.network import Reach
+from changeover.hosts.web import open_url
 
 LONGEST_S = 5.0
 LARGEST_BYTES = 1_000_000
 
 
-async def fetch_page(url: str, *, timeout_s: float = LONGEST_S, largest_bytes: int = LARGEST_BYTES) -> bytes:
+async def fetch_page(
+    url: str, reach: Reach, *, timeout_s: float = LONGEST_S, largest_bytes: int = LARGEST_BYTES
+) -> bytes:
     """The page as UTF-8. Raises PageNotFetched, which names the address without what is secret in it, and the reason."""
     try:
         parts = urlsplit(url)
@@ -28,10 +32,10 @@ async def fetch_page(url: str, *, timeout_s: float = LONGEST_S, largest_bytes: i
     except ValueError:
         is_one, shown = False, "that address"
     if not is_one:
-        raise PageNotFetched(shown or "that address", why="It wants an address that begins with http:// or https://.")
+        raise PageNotFetched(shown or "that address", why="It wants an address that begins with https://.")
     try:
         async with asyncio.timeout(timeout_s):
-            return await asyncio.to_thread(_fetch, url, time.monotonic() + timeout_s, largest_bytes)
+            return await asyncio.to_thread(_fetch, url, reach, time.monotonic() + timeout_s, largest_bytes)
     except TimeoutError:
         raise PageNotFetched(shown, why=f"It took longer than {timeout_s:g} seconds.") from None
     except _TooLarge:
@@ -39,6 +43,8 @@ async def fetch_page(url: str, *, timeout_s: float = LONGEST_S, largest_bytes: i
     except urllib.error.HTTPError as refused:
         refused.close()
         raise PageNotFetched(shown, why=f"The answer was {refused.code} {refused.reason}.") from None
+    except ChangeoverError as refused:
+        raise PageNotFetched(shown, why=f"{refused.what} {refused.why}") from None
     except (OSError, ValueError, http.client.HTTPException) as failed:
         reason = failed.reason if isinstance(failed, urllib.error.URLError) else failed
         raise PageNotFetched(shown, why=f"{reason or type(failed).__name__}.") from None
@@ -48,25 +54,10 @@ class _TooLarge(Exception):
     pass
 
 
-def _opener() -> urllib.request.OpenerDirector:
-    """Follows redirects, but speaks HTTP only: not the files and FTP that the library's own would take."""
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(),
-        urllib.request.HTTPRedirectHandler(),
-        urllib.request.HTTPErrorProcessor(),
-        urllib.request.HTTPDefaultErrorHandler(),
-        urllib.request.UnknownHandler(),
-    ):
-        opener.add_handler(handler)
-    return opener
-
-
-def _fetch(url: str, deadline: float, largest_bytes: int) -> bytes:
+def _fetch(url: str, reach: Reach, deadline: float, largest_bytes: int) -> bytes:
     """The deadline is looked at between reads: a server that drips holds this thread no longer than one read."""
     request = urllib.request.Request(url, headers={"User-Agent": "changeover", "Accept": "text/html"})  # noqa: S310
-    with _opener().open(request, timeout=max(0.1, deadline - time.monotonic())) as answer:
+    with open_url(request, reach, timeout_s=max(0.1, deadline - time.monotonic())) as answer:
         page = bytearray()
         while chunk := answer.read1(65536):
             page += chunk

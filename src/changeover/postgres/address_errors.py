@@ -1,0 +1,54 @@
+"""What a user is told about an address that can't be used: which parameter, what is allowed, how to go on."""
+
+from __future__ import annotations
+
+import re
+
+from psycopg.pq import Conninfo
+
+from changeover.errors.elsewhere import BadAddress
+
+SHOWN = (
+    "host, port, dbname, user, password, sslmode, sslnegotiation, channel_binding, connect_timeout, application_name, "
+    "sslrootcert, sslcert, sslkey and sslcrl"
+)
+LEAVE_OUT = "Leave it out."
+HINTS = {
+    "hostaddr": "Give the IP address as the host.",
+    "service": "Give the address itself: a service is known only where its file is.",
+    "options": "Leave it out. Neon: keep the whole host name, which names the endpoint. Settings: ALTER ROLE … SET.",
+    "target_session_attrs": "Leave it out, and name the server that accepts writes.",
+    "load_balance_hosts": "Leave it out, and name one server.",
+    "gssencmode": "Leave it out: Kerberos isn't used.",
+    "keepalives": "Leave it out: changeover sets its own keepalives.",
+    "sslpassword": "Give a key without a passphrase: openssl pkey -in KEY -out OPEN_KEY.",
+    "pgbouncer": "Leave it out: it is Prisma's. If the address is a pooler's, give the server's own.",
+    "schema": "Leave it out: it is Prisma's. The whole database is meant.",
+}
+HINTS |= dict.fromkeys(("keepalives_idle", "keepalives_interval", "keepalives_count"), HINTS["keepalives"])
+OF_DRIVERS = frozenset({
+    "pgbouncer", "schema", "connection_limit", "pool_timeout", "pool_size", "pool_max_conns", "statement_cache_size",
+    "prepared_statements", "socket_timeout", "sslaccept", "sslidentity", "currentSchema", "ApplicationName", "search_path",
+    "statement_timeout", "timezone", "endpoint", "supa", "workaround", "uselibpqcompat", "reconnect", "pool", "driver",
+})  # fmt: skip
+"""What drivers, frameworks and providers add to addresses. Names are repeated only if we know them: the rest may be secret."""
+
+
+def not_allowed(name: str) -> BadAddress:
+    return BadAddress(
+        f"{name} isn't allowed in an address.",
+        why=f"An address may have {SHOWN}, and nothing else.",
+        fix=HINTS.get(name, LEAVE_OUT),
+    )
+
+
+def unreadable(text: str) -> BadAddress:
+    """For what libpq can't read. Names the reason where that can't be a part of a password."""
+    for name in re.findall(r"[?&](\w+)=", text) if text.startswith(("postgres://", "postgresql://")) else ():
+        if name in OF_DRIVERS and name.encode() not in {one.keyword for one in Conninfo.get_defaults()}:
+            return not_allowed(name)
+    return BadAddress(
+        "That is not a usable database address.",
+        why=f"It can't be read. It isn't repeated here because it may hold a password. An address may have {SHOWN}.",
+        fix="Write it as postgres://user@host:5432/name, with anything unusual in it percent-encoded.",
+    )
