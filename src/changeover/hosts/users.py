@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import pwd
-from pathlib import Path
 
-from changeover.hosts.programs import run_or_fail, run_program
+from changeover.errors import ServerFailed
+from changeover.hosts.programs import last_lines, run_program
 
 SERVER_USER = "changeover-pg"
 STATE_USER = "changeover-state"
@@ -50,7 +50,11 @@ async def ensure_system_users() -> list[str]:
         useradd = ["/usr/sbin/useradd", "--system", "--user-group", "--no-create-home", "--home-dir=/nonexistent"]
         done = await run_program([*useradd, "--shell=/usr/sbin/nologin", user])
         if done.code != 0 and not _exists(user):  # another process of ours may have been faster
-            await run_or_fail([Path("/usr/bin/id"), user])
+            raise ServerFailed(
+                f"The system user {user} is missing and can't be made.",
+                why=last_lines(done.output, 2),
+                fix="Run `systemd-sysusers` with changeover-sysusers.conf of packaging/systemd, then start again.",
+            )
     return missing
 
 
