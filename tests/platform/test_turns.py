@@ -35,6 +35,13 @@ async def test_who_waits_too_long_is_told_the_limit() -> None:
             await hold(few, mine)
 
 
+async def test_a_queue_that_is_full_refuses_at_once() -> None:
+    few, mine = Turns(1, 8, 30, TooManyQuestions, most_waiting=0), uuid4()
+    async with few.taken_by(mine):
+        with pytest.raises(TooManyQuestions):
+            await hold(few, mine)
+
+
 async def test_who_gives_up_waiting_leaves_nothing_behind() -> None:
     few, mine, other = turns(1, 1), uuid4(), uuid4()
     async with few.taken_by(mine):

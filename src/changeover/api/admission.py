@@ -41,7 +41,7 @@ LINGER_BYTES = 4_000_000
 
 Check = Callable[[str, str], Awaitable[UUID]]
 """Takes a token, and the address that it came from; returns its account's id. Raises Unauthorized."""
-MOST_REQUESTS_OF_ACCOUNT, MOST_REQUESTS, QUEUE_S = 32, 256, 30.0
+MOST_REQUESTS_OF_ACCOUNT, MOST_REQUESTS, MOST_WAITING, QUEUE_S = 32, 256, 32, 30.0
 
 
 class Admission:
@@ -49,7 +49,7 @@ class Admission:
 
     def __init__(self, app: ASGIApp, check: Check) -> None:
         self._app, self._check = app, check
-        self._turns = Turns(MOST_REQUESTS_OF_ACCOUNT, MOST_REQUESTS, QUEUE_S, TooManyRequests)
+        self._turns = Turns(MOST_REQUESTS_OF_ACCOUNT, MOST_REQUESTS, QUEUE_S, TooManyRequests, MOST_WAITING)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -53,12 +53,14 @@ class OpenConnections:
             self._of_client += Counter()  # drops the clients without connections
 
     def _close_idle(self, client: str) -> bool:
-        for one, its_client in self._known.items():
-            if its_client == client and one.is_idle:
-                self.forget(one)
-                one.transport.abort()
-                return True
-        return False
+        """The oldest of those that never sent a request, else the oldest between two requests."""
+        idle = [one for one, its_client in self._known.items() if its_client == client and one.is_idle]
+        if not idle:
+            return False
+        chosen = next((one for one in idle if one.cycle is None), idle[0])
+        self.forget(chosen)
+        chosen.transport.abort()
+        return True
 
 
 class HttpConnection(H11Protocol):

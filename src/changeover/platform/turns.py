@@ -27,6 +27,8 @@ class Turns:
     most: int
     patience_s: float
     refusal: Callable[[int], ChangeoverError]
+    most_waiting: int = 1000
+    """Of one account; a further one is refused at once, because whoever waits holds a connection."""
     _queues: dict[UUID, _Queue] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -36,6 +38,8 @@ class Turns:
     async def taken_by(self, account: UUID) -> AsyncIterator[None]:
         """Raises the refusal."""
         queue = self._queues.setdefault(account, _Queue(asyncio.Semaphore(self.most_of_account)))
+        if queue.users >= self.most_of_account + self.most_waiting:
+            raise self.refusal(self.most_of_account)
         queue.users += 1
         try:
             await self._wait(queue)
