@@ -97,4 +97,5 @@ async def _until(most_s: float | None, left: Left | None) -> AsyncIterator[None]
 async def _end_when(left: Left, deadline: asyncio.Timeout) -> None:
     with contextlib.suppress(ChangeoverError):  # its body did not arrive: it is as good as gone
         await left()
-    deadline.reschedule(asyncio.get_running_loop().time())
+    with contextlib.suppress(RuntimeError):  # the block ended in the same moment: there is nothing left to end
+        deadline.reschedule(asyncio.get_running_loop().time())
