@@ -57,12 +57,12 @@ def test_stopping_ends_every_process_and_starting_again_brings_all_back(
         connect(url)
 
     plane.start()
-    wait_until(lambda: _answers(url), what="the database to be back")
+    wait_until(lambda: answers(url), what="the database to be back")
     assert count_orders(url) == (1,)
     assert url_of(plane, app) == url
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
     try:
         connect(url).close()
     except psycopg.OperationalError:
@@ -74,7 +74,7 @@ def test_left_running_databases_go_on_and_are_adopted(lived_in: tuple[ControlPla
     plane, _, url = lived_in
     plane.stop()
     plane.start("--leave-running")
-    wait_until(lambda: _answers(url), what="the database to be back")
+    wait_until(lambda: answers(url), what="the database to be back")
     before = take_inventory(plane).postmasters
 
     plane.stop()
@@ -88,7 +88,7 @@ def test_stop_takes_down_what_was_left_running(lived_in: tuple[ControlPlane, str
     plane, _, url = lived_in
     plane.stop()
     plane.start("--leave-running")
-    wait_until(lambda: _answers(url), what="the database to be back")
+    wait_until(lambda: answers(url), what="the database to be back")
 
     plane.must("stop")
 

@@ -12,7 +12,7 @@
     ├── apps          BadArchive, ArchiveTooLarge, BadProcfile, RuntimeFailed, ReleaseFailed, BootFailed, RouterFailed,
     │                 PageNotFetched
     ├── runs          RunConflict, RunCancelled, StepDeadline, InternalError
-    └── ourselves     StateUnavailable, AlreadyRunning, NotRunning, NoAnswer, ToolMissing, DemoFailed;
+    └── ourselves     StateUnavailable, AlreadyRunning, NotRunning, HomeMoved, HomeGone, NoAnswer, ToolMissing, DemoFailed;
                       Reported: any of these, met by another process
 
 `id` never changes: scripts compare it. `retryable` tells the run loop whether trying again can help. The same object
@@ -348,6 +348,18 @@ class StateUnavailable(ChangeoverError):
 
 class AlreadyRunning(ChangeoverError):
     id, status = "already_running", 409
+
+
+class HomeMoved(ChangeoverError):
+    """The data directory lies elsewhere than it was made: its files name paths that are not its own any more."""
+
+    id, status = "home_moved", 409
+
+
+class HomeGone(ChangeoverError):
+    """The data directory was deleted or moved while its control plane ran."""
+
+    id, status = "home_gone", 503
 
 
 class NotRunning(ChangeoverError):

@@ -15,6 +15,7 @@ from backports import tarfile  # Python 3.11.2, Debian 12's, has no extraction f
 from changeover.errors import AlreadyRunning, BadRequest
 from changeover.hosts.disks import naming
 from changeover.service.composition import connect_state
+from changeover.service.moved import require_home_in_its_place
 from changeover.service.places import Places
 from changeover.service.state import State
 from changeover.settings import Settings
@@ -31,6 +32,7 @@ async def backup(places: Places, settings: Settings, file: Path | None) -> None:
     target = _named(file)
     if not places.state_data.exists() and settings.state_url is None:
         raise BadRequest(f"There is nothing to back up in {places.home}.", why="No control plane ever ran there.")
+    require_home_in_its_place(places)
     state = State(places, settings)
     was_running = state.is_running()
     await state.start()

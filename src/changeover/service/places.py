@@ -21,6 +21,11 @@ class Places:
         return self.home / "changeover.lock"
 
     @property
+    def made_at(self) -> Path:
+        """Holds the path that this home was made at."""
+        return self.home / "place"
+
+    @property
     def endpoint(self) -> Path:
         """Where a running control plane answers, for the CLI."""
         return self.home / "endpoint.json"

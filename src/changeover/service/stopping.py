@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 from changeover.errors import NotRunning, ServerFailed
+from changeover.service.moved import require_home_in_its_place
 from changeover.service.places import Places
 
 STOP_S = 120.0
@@ -17,6 +18,7 @@ STOP_S = 120.0
 
 def stop(places: Places) -> int:
     """Raises NotRunning when there is nothing to stop, ServerFailed when the parent does not go."""
+    require_home_in_its_place(places)
     pid = _parent(places)
     if pid is None and not (places.state_data / "postmaster.pid").exists():
         raise NotRunning(f"Nothing of changeover runs over {places.home}.", fix="`changeover server` starts it.")

@@ -6,6 +6,7 @@ reason to fail.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import http.client
@@ -13,6 +14,7 @@ import json
 import logging
 import os
 import select
+import shutil
 import signal
 import socket
 import ssl
@@ -23,10 +25,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from changeover.errors import AlreadyRunning, BadSetting, ChangeoverError, PortTaken, Reported, ServerFailed
+from changeover.errors import AlreadyRunning, BadSetting, ChangeoverError, HomeGone, PortTaken, Reported, ServerFailed
+from changeover.hosts.remains import end_everything
 from changeover.loopback import is_loopback
 from changeover.service.child import Child
 from changeover.service.children import log_to
+from changeover.service.moved import note_its_place, require_home_in_its_place, where_it_is_now
 from changeover.service.places import Places
 
 READY_S = 60.0
@@ -95,12 +99,16 @@ class Supervisor:
     """False: the state is on a server of somebody else's."""
     told_to_stop: bool = False
     revive_not_before: float = 0.0
+    lock_file: int | None = None
+    home_is_gone: bool = False
     children: list[Child] = field(default_factory=list)
 
     def run(self) -> int:
         """The exit code. Raises AlreadyRunning, PortTaken, and what `prepare` met."""
         self.places.make()
         with self._alone(), self.listen.open() as listening:
+            require_home_in_its_place(self.places)
+            note_its_place(self.places)
             log_to(self.places.logs, "parent", also_to=sys.stderr)
             self.places.endpoint.unlink(missing_ok=True)  # of one that was killed
             wake, woken = self._obey_signals()
@@ -115,7 +123,9 @@ class Supervisor:
                     self._tend(woken, TICK_MS)
             finally:
                 self.places.endpoint.unlink(missing_ok=True)
-                self._stop_all()
+                self._stop_children()
+                if not (self.leave_running or self.home_is_gone):
+                    self._one_shot("teardown")
             wake.close()
         return 0
 
@@ -137,6 +147,7 @@ class Supervisor:
             handle.truncate(0)
             handle.write(f"{os.getpid()}\n")
             handle.flush()
+            self.lock_file = handle.fileno()
             yield
             handle.truncate(0)
 
@@ -210,6 +221,7 @@ class Supervisor:
         with contextlib.suppress(BlockingIOError):
             while woken.recv(64):
                 pass
+        self._require_home()
         for child in self.children:
             child.end_if_frozen(self.frozen_after_s)
             child.reap()
@@ -244,24 +256,47 @@ class Supervisor:
             return False
         return not _is_alive(pid)
 
-    def _stop_all(self) -> None:
+    def _require_home(self) -> None:
+        """Nobody can work without it, or should where it was moved. Raises HomeGone, when nothing is left."""
+        assert self.lock_file is not None  # noqa: S101 - held for as long as we run
+        try:
+            if os.path.samestat(os.fstat(self.lock_file), self.places.lock.stat()):
+                return
+        except FileNotFoundError:
+            pass
+        now = where_it_is_now(self.lock_file, self.places.lock.name)
+        how = f"moved to {now}" if now else "deleted or unmounted"
+        what = f"The home {self.places.home} was {how} while its control plane ran."
+        self.home_is_gone = True
+        log.error("%s Everything that runs over it is ended.", what)
+        self._stop_children(0)  # at once: they would make parts of it again
+        asyncio.run(end_everything(self.places.home.resolve(), *([now] if now else [])))
+        shutil.rmtree(self.places.sockets, ignore_errors=True)
+        if now and self.places.home.exists():  # parts of it were made again in the last moment
+            self.places.home.rename(self.places.home.with_name(f"{self.places.home.name}.made-again-{os.getpid()}"))
+        raise HomeGone(
+            what,
+            why="Its servers and apps could not go on.",
+            fix=f"Move it back (`mv {now} {self.places.home}`), then start it again." if now
+            else "Start a new one, and restore the last backup into it: `changeover restore FILE`.",
+        )  # fmt: skip
+
+    def _stop_children(self, within_s: float = STOP_S) -> None:
         alive = [child for child in self.children if child.process is not None]
         for child in alive:
             assert child.process is not None  # noqa: S101 - filtered above
             child.process.terminate()
-        deadline = time.monotonic() + STOP_S
+        deadline = time.monotonic() + within_s
         for child in alive:
             assert child.process is not None  # noqa: S101 - filtered above
             try:
-                child.process.wait(max(0.1, deadline - time.monotonic()))
+                child.process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 log.warning("the %s (process %d) did not end within %.0f seconds: it is killed",
-                            child.name, child.process.pid, STOP_S)  # fmt: skip
+                            child.name, child.process.pid, within_s)  # fmt: skip
                 child.process.kill()
                 child.process.wait()
             child.forget()
-        if not self.leave_running:
-            self._one_shot("teardown")
 
 
 class _Idle:

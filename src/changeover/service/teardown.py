@@ -1,11 +1,13 @@
-"""Stops what the installation runs: poolers and servers first, then (dumped) the state."""
+"""Stops what the installation runs: copies, dumps and restores, then poolers and servers, then (dumped) the state."""
 
 from __future__ import annotations
 
 import shutil
 
+from changeover.hosts.remains import end_tasks
 from changeover.platform.pooling import stop_poolers
 from changeover.platform.servers import stop_all
+from changeover.platform.transfers.keeping import end_transfers
 from changeover.runs.ticks import Ticks
 from changeover.service.composition import connect_state, make_parts
 from changeover.service.places import Places
@@ -17,10 +19,12 @@ async def teardown(places: Places, settings: Settings) -> list[str]:
     """The names of the servers that were stopped. Starts the state first where it had died: it knows the servers."""
     state = State(places, settings)
     await state.start()
+    await end_tasks(places.home.resolve())
     parts = make_parts(places, settings, Ticks(state.conninfo, host=settings.host_name))
     await parts.router.stop()
     await parts.dynos.stop()
     async with await connect_state(state) as db:
+        await end_transfers(db)
         await stop_poolers(parts, db)
         stopped = await stop_all(parts, db)
     await state.dump()

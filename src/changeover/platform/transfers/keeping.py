@@ -13,6 +13,7 @@ from changeover.errors import ChangeoverError, HostFull
 from changeover.platform.environment import attachments_of
 from changeover.platform.scope import Parts
 from changeover.platform.transfers import records
+from changeover.platform.transfers.children import end_children
 from changeover.platform.transfers.people import tier_of
 from changeover.platform.transfers.retention import keeping_of, surplus
 from changeover.platform.transfers.schedules import next_backup
@@ -104,6 +105,12 @@ async def tidy_transfers(parts: Parts, pool: AsyncConnectionPool[Any]) -> None:
             log.warning("removed the half of an upload: %s", half)
     except ChangeoverError as error:
         log.warning("the bucket could not be swept: %s", error.message)
+
+
+async def end_transfers(db: Db) -> None:
+    """At a clean stop: no program of ours works on one any more. Their runs begin them anew."""
+    for transfer in await query.values(db, "transfers.under_way"):
+        await end_children(transfer)
 
 
 async def _remove(db: Db, parts: Parts, row: TransferRow) -> None:

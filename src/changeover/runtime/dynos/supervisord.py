@@ -6,15 +6,23 @@ number, like a shell); and its events carry that exit code.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
 import sys
+import threading
+import time
+from pathlib import Path
 from typing import Any
 
 import supervisor.supervisord as original
 from supervisor import events, process
 
+from changeover.hosts.processes import end_all
+from changeover.hosts.remains import followers_over
+
+LAST_WORD_S = 30.0
 ROUNDS_AFTER_A_DEATH = 3
 """supervisord reaps at the end of one round of its loop, starts anew in the next, and tells listeners in the third."""
 DEATH, ROUND = bytes([signal.SIGCHLD]), b"\0"
@@ -23,7 +31,8 @@ DEATH, ROUND = bytes([signal.SIGCHLD]), b"\0"
 class Alarm:
     """Makes the loop go round when a child dies; looks to it like one more connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, home: Home) -> None:
+        self._home = home
         self._ear, self._bell = socket.socketpair()
         self._ear.setblocking(False)
         self._bell.setblocking(False)
@@ -33,6 +42,8 @@ class Alarm:
         return self._ear.fileno()
 
     def readable(self) -> bool:
+        """Asked in each round, and so at least once a second."""
+        self._home.look()
         return True
 
     def writable(self) -> bool:
@@ -47,11 +58,32 @@ class Alarm:
         raise  # noqa: PLE0704 - called by supervisord inside its own except
 
 
+class Home:
+    """Whether there still is one. Without it nobody could speak to us, and the log keeper could not start again."""
+
+    def __init__(self, configuration: str) -> None:
+        self._configuration = configuration
+        self._ends: threading.Thread | None = None
+
+    def look(self) -> None:
+        """Gone: end what else runs over it, then ourselves with all dynos. In a thread, for the loop reaps meanwhile."""
+        if self._ends is None and not os.path.exists(self._configuration):  # noqa: PTH110 - asked in each round
+            self._ends = threading.Thread(target=self._end, name="end", daemon=True)
+            self._ends.start()
+
+    def _end(self) -> None:
+        home = Path(self._configuration).parents[1]
+        asyncio.run(end_all(lambda: followers_over(home), gently=signal.SIGTERM))
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(LAST_WORD_S)  # a shutdown that waits for what is gone
+        os._exit(1)
+
+
 class Supervisor(original.Supervisor):  # type: ignore[misc]
     """Hangs the alarm into the loop."""
 
     def runforever(self) -> None:
-        alarm = Alarm()
+        alarm = Alarm(Home(self.options.configfile))
         self.options.get_socket_map()[alarm.fileno()] = alarm
         super().runforever()
 

@@ -68,6 +68,9 @@ SELECT {columns} FROM transfers
    AND (schedule_id = %(schedule_id)s OR (schedule_id IS NULL AND addon_id = %(addon_id)s))
  ORDER BY created_at DESC;
 
+-- name: under_way
+SELECT id FROM transfers WHERE finished_at IS NULL;
+
 -- name: keys_under_way
 SELECT object_key FROM transfers WHERE finished_at IS NULL AND object_key IS NOT NULL;
 
