@@ -17,6 +17,8 @@ log = logging.getLogger("changeover.parent")
 
 QUICK_DEATH_S = 2.0
 LONGEST_PAUSE_S = 5.0
+LONGEST_START_S = 60.0
+"""However impatient the setting is: until its first beat a process loads its programs."""
 
 
 @dataclass
@@ -65,7 +67,7 @@ class Child:
         if self.process is None or self.watch is None:
             return
         silent_s = self.watch.look()
-        if silent_s > after_s:
+        if silent_s > (after_s if self.watch.has_begun else max(after_s, LONGEST_START_S)):
             log.error("the %s (process %d) has made no progress for %.0f seconds: %s; it is killed and replaced",
                       self.name, self.process.pid, silent_s, self.watch.why)  # fmt: skip
             self.process.kill()

@@ -8,6 +8,7 @@ that waits for its turn on a busy CPU, does not count either.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import time
 from contextlib import suppress
@@ -33,6 +34,8 @@ class Watch:
     ear: int
     silent_s: float = 0.0
     why: str = ""
+    has_begun: bool = False
+    """It has beaten at least once."""
     _looked_at: float = field(default_factory=time.monotonic)
     _cpu_ticks: int = 0
 
@@ -42,9 +45,9 @@ class Watch:
         passed, self._looked_at = min(now - self._looked_at, LONGEST_STEP_S), now
         seen = _look_at(self.pid)
         if self._has_beaten():
-            self.silent_s, self.why = 0.0, ""
-        elif seen is not None and seen.could_run_since(self._cpu_ticks):
-            self.silent_s += passed
+            self.silent_s, self.why, self.has_begun = 0.0, "", True
+        elif seen is not None:
+            self.silent_s += min(passed, seen.could_run_s(self._cpu_ticks))
             self.why = WHY.get(seen.state, f"its state is {seen.state}")
         self._cpu_ticks = seen.cpu_ticks if seen else 0
         return self.silent_s
@@ -60,9 +63,13 @@ class _Seen:
     state: str
     cpu_ticks: int
 
-    def could_run_since(self, cpu_ticks: int) -> bool:
-        """False: it waits for a disk, or it is ready to run and was given no CPU."""
-        return self.state != "D" and not (self.state == "R" and self.cpu_ticks == cpu_ticks)
+    def could_run_s(self, cpu_ticks: int) -> float:
+        """Nothing while it waits for a disk. One that is ready to run could do so for as long as it was given a CPU."""
+        if self.state == "D":
+            return 0.0
+        if self.state == "R":
+            return (self.cpu_ticks - cpu_ticks) / os.sysconf("SC_CLK_TCK")
+        return math.inf
 
 
 def _look_at(pid: int) -> _Seen | None:
