@@ -145,7 +145,7 @@ def begin(phase: str, scene: Scene, provider: Provider) -> Finish:
     wait_until(lambda: tasks_over(scene.plane.home), what="the copy")
 
     def finish_migrating() -> None:
-        scene.plane.must(*words)
+        wait_until(lambda: not unfinished(scene), what="the end of the migration", timeout_s=90)
         assert target.ask("SELECT count(*) FROM public.big") == [(60000,)]
 
     return finish_migrating
