@@ -195,3 +195,18 @@ def test_roles_and_permissions_can_be_typed(control_plane: ControlPlane, api: ht
     assert control_plane.typed("apps:info", "-a", app, token=made).exit_code == 0
     control_plane.must("members:remove", email, "--team", team)
     assert control_plane.typed("apps:info", "-a", app, token=made).exit_code == 1
+
+
+def test_naming_an_add_on_by_its_service_gives_no_right_on_another_apps_database(things: Things, as_: As) -> None:
+    """An app that has it attached finds it by that name, as by any other."""
+    owner = things.app()
+    database = things.database(owner, ESSENTIAL)["name"]
+    client = as_("neighbour")
+    other = client.post("/apps", json={}).json()["name"]
+    assert things.api.post("/addon-attachments", json={"addon": database, "app": other}).status_code == 201
+
+    for key in ("heroku-postgresql", database):
+        assert client.get(f"/apps/{other}/addons/{key}").status_code == 200
+        assert status_of(client.patch(f"/apps/{other}/addons/{key}", json={"name": unique("mine")})) == FORBIDDEN
+    assert things.api.get(f"/addons/{database}").status_code == 200
+    client.delete(f"/apps/{other}")

@@ -56,14 +56,13 @@ async def resolve_addons(scope: Scope, key: str, app_key: str | None) -> Sequenc
     key, app_key = split_app(key, app_key)
     if app_key is not None:
         app = await find_app(scope, app_key)
-        attached = await query.rows(scope.db, Addon, "addons.attached_as", app_id=app.id, key=key)
-        if attached:
-            for addon in attached:
+        found = await query.rows(scope.db, Addon, "addons.attached_as", app_id=app.id, key=key) or await query.rows(
+            scope.db, Addon, "addons.of_service", app_id=app.id, service=key
+        )
+        if found:
+            for addon in found:
                 await _require_addon(scope, addon)
-            return attached
-        of_service = await query.rows(scope.db, Addon, "addons.of_service", app_id=app.id, service=key)
-        if of_service:
-            return of_service
+            return found
     return [await find_addon(scope, key)]
 
 
