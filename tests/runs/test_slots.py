@@ -151,6 +151,17 @@ async def test_a_long_wait_holds_no_slot_and_ends_by_an_event() -> None:
         await work.until(lambda: work.order == [1, 2, 1])
 
 
+async def test_a_wait_whose_event_is_lost_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("changeover.runs.slots.LONGEST_S", 0.01)
+
+    async def wait_for_days(slot: Slot) -> float | None:
+        return None if len(work.order) > 1 else await slot.stay(86400.0, False)
+
+    async with working(Work(total=1)) as work:
+        work.add(1, ANNA, wait_for_days)
+        await work.until(lambda: work.order == [1, 1])
+
+
 async def test_a_long_wait_ends_by_time() -> None:
     async def wait_once(slot: Slot) -> float | None:
         return None if work.order.count(1) > 1 else await slot.stay(KEPT_S + 0.1, False)

@@ -27,10 +27,11 @@ class Dispatcher:
 
     async def tick(self, run_id: int) -> None:
         """An event: a run was started, cancelled, or told to go on."""
-        if self._slots.knows(run_id):
+        rows = [] if self._slots.knows(run_id) else await self._unfinished(run_id)
+        if self._slots.knows(run_id):  # a sweep may have found it meanwhile, and let it wait
             self._slots.wake(run_id)
             return
-        for row in await self._unfinished(run_id):
+        for row in rows:
             self._add(row, after_s=0.0)
 
     async def sweep(self) -> None:

@@ -24,6 +24,8 @@ TOTAL = 16
 SHARE = 2
 KEPT_S = 2.0
 """A wait up to this long keeps its slot while nothing else needs it."""
+LONGEST_S = 300.0
+"""A run that waits longer looks again in between: a tick that was lost is late, and no more than that."""
 SOON_S, GRACE_S = 0.001, 5.0
 
 
@@ -136,7 +138,7 @@ class Slots:
 
     def _wait(self, one: Slot, seconds: float) -> None:
         if seconds > 0:
-            one.timer = asyncio.get_running_loop().call_later(seconds, self._enqueue, one)
+            one.timer = asyncio.get_running_loop().call_later(min(seconds, LONGEST_S), self._enqueue, one)
         else:
             self._enqueue(one)
 
