@@ -97,3 +97,25 @@ def ends(connection: socket.socket) -> bool:
     while connection.recv(4096):
         pass
     return True
+
+
+async def test_other_accounts_are_answered_while_pages_of_one_are_fetched(
+    control_plane: ControlPlane, things: Things, silent_server: SilentServer
+) -> None:
+    """A silent web server holds neither connections of our state nor the threads that everything else needs."""
+    app = things.app()
+    database = things.database(app, ESSENTIAL)["name"]
+    noisy = {"Authorization": f"Bearer {things.token_for('pages@example.org')}"}
+    page = f"http://127.0.0.1:{silent_server.listener.getsockname()[1]}/"
+    async with httpx2.AsyncClient(base_url=control_plane.url, headers=noisy, timeout=120) as client:
+        names = [(await client.post("/apps", json={})).json()["name"] for _ in range(MANY // 4)]
+        for name in names:
+            await client.patch(f"/apps/{name}/config-vars", json={"MAINTENANCE_PAGE_URL": page})
+        asked = [asyncio.ensure_future(client.patch(f"/apps/{name}", json={"maintenance": True})) for name in names]
+        await asyncio.to_thread(wait_until, lambda: silent_server.held_now() >= 8, what="8 pages to be asked for")
+
+        answers = await asyncio.to_thread(ask_all, control_plane, app, database)
+
+        assert answers == [200] * 5
+        assert not any(one.done() for one in asked)
+        assert {one.status_code for one in await asyncio.gather(*asked)} == {200}

@@ -18,7 +18,7 @@ from changeover.platform.accounts import find_account
 from changeover.platform.addons import addons_to_destroy_with, destroy_addon
 from changeover.platform.catalogue import stable_id
 from changeover.platform.releases import releases_reaching_dynos
-from changeover.platform.routing import set_maintenance
+from changeover.platform.routing import Pages, fetch_pages, set_maintenance
 from changeover.platform.scheduling import follow_maintenance
 from changeover.platform.scope import Scope
 from changeover.platform.teams import find_team
@@ -74,9 +74,11 @@ async def update(request: Request, key: str, body: Body) -> Json:
     if flag(body, "maintenance") is False:
         await _stay_for_releases(request, key)
     async with opened(request) as scope:
+        app = await platform.find_app(scope, key)
+        pages = await fetch_pages(scope, app) if flag(body, "maintenance") else Pages()
         app = await platform.change_app(
             scope,
-            await platform.find_app(scope, key),
+            app,
             name=text("name", body.get("name")),
             is_in_maintenance=flag(body, "maintenance"),
             stack=named(body, "build_stack"),
@@ -84,7 +86,7 @@ async def update(request: Request, key: str, body: Body) -> Json:
         if "maintenance" in body or runs_jobs is not None:
             await follow_maintenance(scope, app, runs_jobs)
         if "maintenance" in body:
-            await set_maintenance(scope, app, app.is_in_maintenance)
+            set_maintenance(scope, app, on=app.is_in_maintenance, pages=pages)
         return app_view(scope, app)
 
 

@@ -13,7 +13,7 @@ from changeover.platform.accounts import find_account
 from changeover.platform.apps import change_app
 from changeover.platform.attachments import attachments_to
 from changeover.platform.formation import Change, formation_of, scale
-from changeover.platform.routing import set_maintenance
+from changeover.platform.routing import fetch_pages, set_maintenance
 from changeover.platform.scheduling import hold_jobs, resume_jobs
 from changeover.platform.scope import Parts, Scope
 from changeover.runs.run import Run
@@ -55,7 +55,7 @@ async def begin_hold(run: Run, parts: Parts, row: ChangeoverRow) -> ChangeoverRo
     scope = await scope_of(run.db, run, parts)
     for app in apps:
         if not parts.router.is_in_maintenance(str(app.id)):
-            await set_maintenance(scope, app, on=True)
+            set_maintenance(scope, app, on=True, pages=await fetch_pages(scope, app))
     return row
 
 
@@ -93,13 +93,14 @@ async def _end_maintenance(run: Run, parts: Parts, row: ChangeoverRow) -> None:
                 await resume_jobs(scope, app, "maintenance")
             if not held["was_in_maintenance"]:
                 await change_app(scope, app, is_in_maintenance=False)
-                await set_maintenance(scope, app, on=False)
+                set_maintenance(scope, app, on=False)
         await query.execute(db, "changeovers.let_go", run_id=run.id)
 
 
 async def scope_of(db: Db, run: Run, parts: Parts) -> Scope:
     """As the person who began the changeover."""
-    return Scope(db=db, caller=await find_account(db, str(run.account_id)), parts=parts)
+    caller = await find_account(db, str(run.account_id))
+    return Scope(db=db, caller=caller, parts=parts)
 
 
 async def are_settled(db: Db, row: ChangeoverRow) -> bool:

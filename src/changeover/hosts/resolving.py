@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import socket
 from collections.abc import Iterable
+from functools import partial
 
 from changeover.errors.elsewhere import AddressNotAllowed
 from changeover.hosts.network import IPAddress, Reach, ip_address
+from changeover.hosts.threads import wait_elsewhere
 
 
 def resolve(host: str, reach: Reach) -> list[str]:
@@ -27,7 +28,7 @@ async def resolved(host: str, reach: Reach) -> list[str]:
     """Like `resolve`, without blocking."""
     if ip_address(host) is not None:
         return resolve(host, reach)
-    return await asyncio.to_thread(resolve, host, reach)
+    return await wait_elsewhere(partial(resolve, host, reach))
 
 
 def _allowed(host: str, addresses: Iterable[IPAddress], reach: Reach) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from psycopg_pool import AsyncConnectionPool
@@ -70,13 +71,32 @@ class Handover:
         self._parts.router.route(self._app, tuple(self._ports.values()))
 
 
-async def set_maintenance(scope: Scope, app: App, on: bool) -> None:
-    """From the next request on. The page is the app's own where MAINTENANCE_PAGE_URL names one that answers."""
+@dataclass(frozen=True)
+class Pages:
+    """An app's own pages; None: the default one."""
+
+    maintenance: bytes | None = None
+    error: bytes | None = None
+
+
+async def fetch_pages(scope: Scope, app: App) -> Pages:
+    """Those that MAINTENANCE_PAGE_URL and ERROR_PAGE_URL name, where they answer. To be called before anything is changed."""
     own = await own_config(scope.db, scope.parts.cipher, app.id)
-    page = await _page(scope, own, MAINTENANCE_PAGE) if on else None
-    scope.parts.router.maintenance(str(app.id), on, page)
+    if not own.get(MAINTENANCE_PAGE) and not own.get(ERROR_PAGE):
+        return Pages()
+    try:
+        async with scope.asking():
+            return Pages(await _page(scope, own, MAINTENANCE_PAGE), await _page(scope, own, ERROR_PAGE))
+    except ChangeoverError as error:
+        _warn(scope, error)
+        return Pages()
+
+
+def set_maintenance(scope: Scope, app: App, *, on: bool, pages: Pages = Pages()) -> None:
+    """From the next request on."""
+    scope.parts.router.maintenance(str(app.id), on, pages.maintenance if on else None)
     if on:
-        scope.parts.router.error_page(str(app.id), await _page(scope, own, ERROR_PAGE))
+        scope.parts.router.error_page(str(app.id), pages.error)
 
 
 async def _page(scope: Scope, config: Mapping[str, str], name: str) -> bytes | None:
@@ -90,8 +110,12 @@ async def _page(scope: Scope, config: Mapping[str, str], name: str) -> bytes | N
     try:
         return await fetch_page(url, scope.parts.foreign_addresses)
     except ChangeoverError as error:
-        scope.warnings.append(f"{error.what} {error.why} The default page is shown instead.".replace("\n", " "))
+        _warn(scope, error)
         return None
+
+
+def _warn(scope: Scope, error: ChangeoverError) -> None:
+    scope.warnings.append(f"{error.what} {error.why} The default page is shown instead.".replace("\n", " "))
 
 
 class WebDynoNames:

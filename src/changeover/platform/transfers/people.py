@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from changeover.errors import InvalidParams, NotAvailable, NotFound
+from changeover.errors import InvalidParams, NotAvailable, NotFound, ServerUnreachable
 from changeover.errors.transfers import BackupGone
 from changeover.hosts.network import Reach, checked_host
 from changeover.hosts.resolving import resolved
@@ -38,6 +38,8 @@ OURS = "changeover:"
 """Begins what is kept of a restore's origin where that is a backup of ours: its id follows."""
 MARK = "#operator"
 PATH = "/changeover/v1/backups/"
+LOOKUP_S = 5.0
+"""For a name that a restore reads from. One that takes longer is looked up when the restore begins."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,9 @@ async def _checked_origin(scope: Scope, url: str) -> str:
     plain = url.partition("#")[0]
     origin = origin_of(plain, endpoint=scope.parts.bucket_endpoint, reach=reach)
     if isinstance(origin, OnWeb):
-        with suppress(OSError, UnicodeError):
-            await resolved(checked_host(urlsplit(plain).hostname or ""), reach)
+        with suppress(OSError, UnicodeError, ServerUnreachable):
+            async with scope.asking(LOOKUP_S):
+                await resolved(checked_host(urlsplit(plain).hostname or ""), reach)
     return f"{plain}{MARK}" if reach is Reach.ANYWHERE else plain
 
 

@@ -11,10 +11,12 @@ import http.client
 import time
 import urllib.error
 import urllib.request
+from functools import partial
 from urllib.parse import urlsplit
 
 from changeover.errors import ChangeoverError, PageNotFetched
 from changeover.hosts.network import Reach
+from changeover.hosts.threads import wait_elsewhere
 from changeover.hosts.web import open_url
 
 LONGEST_S = 5.0
@@ -35,7 +37,7 @@ async def fetch_page(
         raise PageNotFetched(shown or "that address", why="It wants an address that begins with https://.")
     try:
         async with asyncio.timeout(timeout_s):
-            return await asyncio.to_thread(_fetch, url, reach, time.monotonic() + timeout_s, largest_bytes)
+            return await wait_elsewhere(partial(_fetch, url, reach, time.monotonic() + timeout_s, largest_bytes))
     except TimeoutError:
         raise PageNotFetched(shown, why=f"It took longer than {timeout_s:g} seconds.") from None
     except _TooLarge:
