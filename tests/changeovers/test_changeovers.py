@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from tests.changeovers.fix_orders import Shop, new_shop, ordering
 from tests.fix_control_plane import connect, wait_until
-from tests.fix_things import ESSENTIAL, STANDARD, Things
+from tests.fix_things import ESSENTIAL, STANDARD, Things, unique
 
 PHASES = [
     "armed", "held", "fenced", "drained", "point of no return", "promoted", "canary", "routed", "released",
@@ -139,6 +139,24 @@ def test_called_off_everything_is_as_before(shop: Shop) -> None:
     assert shop.orders() == {1}
     assert not shop.things.api.get(f"/apps/{shop.app}").json()["maintenance"]
     assert shop.look(number)["error"]["id"] == "run_cancelled"
+
+
+def test_called_off_it_ends_although_the_account_that_began_it_has_lost_the_app(shop: Shop, things: Things) -> None:
+    author = f"{unique('author')}@example.com"
+    member = f"/apps/{shop.app}/collaborators"
+    assert things.api.post(member, json={"user": author, "permissions": ["operate"]}).status_code == 201
+    body = {"app": shop.app, "source": "DATABASE_URL", "to": STANDARD, "hold": "maintenance", "waits_for_word": True}
+    with things.plane.client(things.token_for(author)) as client:
+        made = client.post("/changeover/v1/changeovers", json=body)
+    assert made.status_code == 201, made.text
+    number = made.json()["id"]
+    shop.until(number, "its target", lambda seen: seen["target"])
+    assert things.api.delete(f"{member}/{author}").status_code == 200
+
+    assert shop.act(number, "abort") == 200
+
+    target = shop.until(number, "its end", lambda seen: seen["status"] == "failed")["target"]
+    wait_until(lambda: things.api.get(f"/addons/{target}").status_code == 404, what="the target to be removed")
 
 
 def test_called_off_a_follower_that_was_there_already_is_as_before(shop: Shop) -> None:

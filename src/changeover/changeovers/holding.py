@@ -72,7 +72,7 @@ async def end_hold(run: Run, parts: Parts, row: ChangeoverRow) -> bool:
 async def _bring_dynos_back(run: Run, parts: Parts, row: ChangeoverRow) -> None:
     """Every type that the hold brought to zero, and that is still there, back to its level."""
     async with run.transaction() as db:
-        scope = await scope_of(db, run, parts)
+        scope = await scope_of(db, run, parts, is_finishing=True)
         for app_id, held in (row.held or {}).items():
             app = await query.one(db, App, "apps.find", key=app_id)
             if app is not None:
@@ -84,7 +84,7 @@ async def _bring_dynos_back(run: Run, parts: Parts, row: ChangeoverRow) -> None:
 async def _end_maintenance(run: Run, parts: Parts, row: ChangeoverRow) -> None:
     """Off again where it was off before, once the dynos are there."""
     async with run.transaction() as db:
-        scope = await scope_of(db, run, parts)
+        scope = await scope_of(db, run, parts, is_finishing=True)
         for app_id, held in (row.held or {}).items():
             app = await query.one(db, App, "apps.find", key=app_id)
             if app is None:
@@ -97,10 +97,10 @@ async def _end_maintenance(run: Run, parts: Parts, row: ChangeoverRow) -> None:
         await query.execute(db, "changeovers.let_go", run_id=run.id)
 
 
-async def scope_of(db: Db, run: Run, parts: Parts) -> Scope:
+async def scope_of(db: Db, run: Run, parts: Parts, *, is_finishing: bool = False) -> Scope:
     """As the person who began the changeover."""
     caller = await find_account(db, str(run.account_id))
-    return Scope(db=db, caller=caller, parts=parts)
+    return Scope(db=db, caller=caller, parts=parts, is_finishing=is_finishing)
 
 
 async def are_settled(db: Db, row: ChangeoverRow) -> bool:

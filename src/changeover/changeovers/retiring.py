@@ -31,7 +31,8 @@ async def destroy_old_sources(parts: Parts, pool: AsyncConnectionPool[Any]) -> N
 async def _destroy(parts: Parts, pool: AsyncConnectionPool[Any], row: ChangeoverRow) -> None:
     async with pool.connection() as db:
         run = await query.only(db, RunRow, "runs.find", id=row.run_id)
-        scope = Scope(db=db, caller=await find_account(db, run.input["account_id"]), parts=parts)
+        caller = await find_account(db, run.input["account_id"])
+        scope = Scope(db=db, caller=caller, parts=parts, is_finishing=True)
         source = await query.only(db, Addon, "addons.find", key=str(row.source_id))
         await destroy_addon(scope, source)
     await parts.tick(scope.started)

@@ -89,7 +89,7 @@ class Changing:
             return
         async with run.transaction() as db:
             target = await query.one(db, Addon, "addons.find", key=str(row.target_id))
-            scope = await scope_of(db, run, self._parts)
+            scope = await scope_of(db, run, self._parts, is_finishing=True)
             if target is not None:
                 await destroy_addon(scope, target, force=True)
         await self._parts.tick(scope.started)

@@ -15,8 +15,8 @@ from changeover.store.rows import App
 
 
 async def permissions_on(scope: Scope, app_id: object) -> frozenset[str]:
-    """What the caller holds on an app; all for the operator, nothing for an app that is gone."""
-    if scope.caller.is_operator:
+    """What the caller holds on an app; all for the operator and a run that finishes, nothing for an app that is gone."""
+    if scope.caller.is_operator or scope.is_finishing:
         return EVERYTHING
     standing = await query.one(scope.db, Standing, "rights.standing", id=app_id, caller=scope.caller.id)
     return held_by(standing) if standing is not None else frozenset()

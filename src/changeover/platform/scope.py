@@ -84,6 +84,8 @@ class Scope:
     """What the request needs, by the rule of its route; what a step of a run needs otherwise."""
     grants: frozenset[TokenNeed] = frozenset(TokenNeed)
     """What the request's token may do."""
+    is_finishing: bool = False
+    """A run ends, or takes back, what it began: that must not fail because its author has lost a right meanwhile."""
     bearer: Bearer | None = None
     """Whose token was sent; None in a step of a run."""
     about: tuple[UUID, str] | None = None
