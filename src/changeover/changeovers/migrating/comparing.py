@@ -19,6 +19,13 @@ from changeover.runs.run import Run
 BEGINS = Progress("compare")
 MOST_OF_ACCOUNT = 8
 """Comparisons that one account may have under way at once: each holds connections on both sides."""
+WAITS = Progress("compare", f"waits until fewer than {MOST_OF_ACCOUNT} of your comparisons are under way")
+LOOK_S, WAITS_S = 0.1, 5.0
+
+
+def look_again_s(progress: Progress) -> float:
+    """Hundreds may wait for their turn: each look is a connection to our state."""
+    return WAITS_S if progress is WAITS else LOOK_S
 
 
 @contextmanager
@@ -65,9 +72,7 @@ class Comparisons:
             self.forget(run)
             theirs = sum(other.account_id == run.row.account_id for other in self._under_way.values())
             if theirs >= MOST_OF_ACCOUNT:
-                return Progress(
-                    "compare", f"waits until fewer than {MOST_OF_ACCOUNT} of your comparisons are under way"
-                ), None
+                return WAITS, None
             one = self._under_way[run.id] = _UnderWay(run.row.epoch, run.row.account_id)
             one.task = asyncio.create_task(
                 compare(

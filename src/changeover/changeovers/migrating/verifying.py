@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from psycopg.types.json import Jsonb
 
-from changeover.changeovers.migrating.comparing import Comparisons, finally_failed
+from changeover.changeovers.migrating.comparing import Comparisons, finally_failed, look_again_s
 from changeover.platform.locations import kept_location
 from changeover.platform.scope import Parts
 from changeover.runs.run import Advance, Outcome, Run, Step, Wait, Workflow
 from changeover.store import query
 from changeover.store.move_rows import VerificationRow
 
-LOOK_S = 0.1
 DAYS_S = 86400.0
 
 
@@ -38,7 +37,9 @@ class Verifying:
             progress, found = await self._comparisons.look(run, source, target, is_quick=row.is_quick)
         if found is None:
             await query.execute(run.db, "verifications.tell", run_id=run.id, progress=Jsonb(progress.as_dict()))
-            return Wait(LOOK_S, f"{progress.phase}: {progress.says}".rstrip(": "), percent=progress.percent)
+            return Wait(
+                look_again_s(progress), f"{progress.phase}: {progress.says}".rstrip(": "), percent=progress.percent
+            )
         async with run.transaction() as db:
             await query.execute(db, "verifications.finish", run_id=run.id, report=Jsonb(found.as_dict()))
         return Advance("equal" if not found.differences else f"{len(found.differences)} differences")

@@ -8,7 +8,7 @@ from psycopg.types.json import Jsonb
 
 from changeover.changeovers.checks import Finding, check
 from changeover.changeovers.migrating import holds
-from changeover.changeovers.migrating.comparing import Comparisons, finally_failed
+from changeover.changeovers.migrating.comparing import Comparisons, finally_failed, look_again_s
 from changeover.changeovers.migrating.copying import Copies
 from changeover.changeovers.migrating.holds import Ends
 from changeover.changeovers.migrating.wish import hooks_of
@@ -111,7 +111,9 @@ class Migrating:
             return await self._stop(run, error)
         await query.execute(run.db, "migrations.tell", run_id=run.id, progress=Jsonb(progress.as_dict()))
         if found is None:
-            return Wait(LOOK_S, f"{progress.phase}: {progress.says}".strip(": "), percent=progress.percent)
+            return Wait(
+                look_again_s(progress), f"{progress.phase}: {progress.says}".strip(": "), percent=progress.percent
+            )
         await self._report(run, verification=found.as_dict())
         if found.differences and row.wish["hold"] != "none":
             return await self._stop(run, differs(found))
