@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from changeover.errors import ServerUnreachable
+from changeover.hosts.ownership import read_within
 from changeover.postgres.cluster import Cluster, administrator, write_file
 from changeover.postgres.configuration import identity_file, renewed
 from changeover.postgres.connect import Address, connect, fetch_row
@@ -34,15 +35,20 @@ async def renew(cluster: Cluster) -> None:
 
 def _renew_file(cluster: Cluster, path: Path) -> bool:
     """Whether it was replaced. A fence that is raised or lifted meanwhile wins: the file is looked at once more."""
-    if not path.exists() or (text := path.read_text()) == (wanted := renewed(text)):
+    if not path.exists() or (text := _text_of(path)) == (wanted := renewed(text)):
         return False
     ready = path.with_name(path.name + ".renewed")
     write_file(ready, wanted.encode(), run_as=cluster.run_as)
-    if path.read_text() != text:
+    if _text_of(path) != text:
         ready.unlink()
         return False
     ready.replace(path)
     return True
+
+
+def _text_of(path: Path) -> str:
+    """As root, never what a link of the servers' user names: it would be written into a file of theirs."""
+    return read_within(path.parent, path.name).decode()
 
 
 async def _have_it_read(cluster: Cluster) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 import psycopg
 
 from changeover.errors import ChangeoverError, FenceFailed, ServerUnreachable
+from changeover.hosts.ownership import read_within
 from changeover.hosts.processes import PROC, Process, end_process, look_at
 from changeover.postgres import ending
 from changeover.postgres.cluster import Cluster, lay_ready, write_file
@@ -62,7 +63,10 @@ def prepare(cluster: Cluster, mark: str) -> None:
     """Keep a copy of the access file for the day that the fence is lifted, and lay the fence ready; not where one stands."""
     if fenced_by(cluster) is None:
         access = cluster.data_directory / "pg_hba.conf"
-        write_file(_before(cluster), access.read_bytes(), run_as=cluster.run_as)
+        former = read_within(
+            cluster.data_directory, access.name
+        )  # as root, never what a link of the servers' user names
+        write_file(_before(cluster), former, run_as=cluster.run_as)
         lay_ready(access, fence_file(mark).encode(), run_as=cluster.run_as)
 
 

@@ -14,6 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 from changeover.engines.engine import Server
 from changeover.engines.local.places import Places
 from changeover.engines.local.settings import conninfo
+from changeover.hosts.ownership import read_within
 from changeover.postgres import replication
 from changeover.postgres.cluster import write_file
 from changeover.postgres.configuration import SUPERUSER, settings_file
@@ -67,7 +68,7 @@ async def give_role(places: Places, follower: Server) -> None:
         return
     await let_in(places, follower, leader)
     _, wanted = settings_file({"primary_conninfo": leader_conninfo(places, follower, leader)}).splitlines()
-    text = CONNINFO.sub(lambda _: wanted, settings.read_text())
+    text = CONNINFO.sub(lambda _: wanted, read_within(settings.parent, settings.name).decode())
     write_file(settings, text.encode(), run_as=places.run_as)
     cluster.reload()
 
