@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from changeover.changeovers.migrating.holds import Ends
 from changeover.errors.elsewhere import TransferFailed
@@ -18,6 +19,14 @@ from changeover.runs.run import Run
 from changeover.store.move_rows import MigrationRow
 
 MOST_DEATHS = 5
+MOST_OF_ACCOUNT = 8
+"""Programs that one account may have at work at once. Their runs hold no slots meanwhile, so nothing else limits them."""
+WAITS = Progress("start", f"waits until fewer than {MOST_OF_ACCOUNT} of your copies are under way")
+LOOK_S, WAITS_S = 0.5, 5.0
+
+
+def look_again_s(progress: Progress) -> float:
+    return WAITS_S if progress is WAITS else LOOK_S
 
 
 class Copies:
@@ -26,25 +35,36 @@ class Copies:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._deaths: dict[int, int] = {}
+        self._under_way: dict[int, UUID | None] = {}
+        """Accounts by run, of those that were seen at work."""
 
     async def look(self, run: Run, row: MigrationRow, ends: Ends) -> tuple[Progress, dict[str, Any] | None]:
         """How far it is, and its report once it is done. Raises what it failed of: the next look starts it again."""
         work = self._work(run)
         found = look(work) if work.exists() else None
         if isinstance(found, Outcome):
+            self._under_way.pop(run.id, None)
             if found.error is not None:
                 shutil.rmtree(work)
                 raise found.error
             return Progress("done", things_done=1, things_total=1), found.report
         if found is None or not processes(work):
+            self._under_way.pop(run.id, None)
+            if self._others_of_account(run) >= MOST_OF_ACCOUNT:
+                return WAITS, None
             self._count_death(run, work)
             await start(self._job(run, row, ends), work, run_as=run_as_for_clients())
             found = Progress("start")
+        self._under_way[run.id] = run.row.account_id
         return found, None
+
+    def _others_of_account(self, run: Run) -> int:
+        return sum(number != run.id and account == run.row.account_id for number, account in self._under_way.items())
 
     async def remove(self, run: Run, row: MigrationRow, ends: Ends) -> list[str]:
         """All that it made, on both sides; in words what could not be removed."""
         await stop(self._work(run))
+        self._under_way.pop(run.id, None)
         left = await clean(self._job(run, row, ends))
         shutil.rmtree(self._work(run), ignore_errors=True)
         return left

@@ -7,7 +7,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from changeover.changeovers.checks import Finding, check
-from changeover.changeovers.migrating import holds
+from changeover.changeovers.migrating import copying, holds
 from changeover.changeovers.migrating.comparing import Comparisons, finally_failed, look_again_s
 from changeover.changeovers.migrating.copying import Copies
 from changeover.changeovers.migrating.holds import Ends
@@ -90,7 +90,11 @@ class Migrating:
             return await self._stop(run, error)
         await query.execute(run.db, "migrations.tell", run_id=run.id, progress=Jsonb(progress.as_dict()))
         if report is None:
-            return Wait(LOOK_S, f"{progress.phase}: {progress.says}".strip(": "), percent=progress.percent)
+            return Wait(
+                copying.look_again_s(progress),
+                f"{progress.phase}: {progress.says}".strip(": "),
+                percent=progress.percent,
+            )
         await self._report(run, copy=report)
         return Advance()
 
