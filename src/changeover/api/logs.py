@@ -48,7 +48,7 @@ async def stream(request: Request, key: str) -> Response:
     """No token: the address itself is the secret, sealed by us and good for an hour (an event stream may last longer)."""
     parts = desk_of(request).parts
     wish = parts.cipher.decrypt_fresh(key.encode(), most_s=SESSION_S)
-    if wish is None:
+    if wish is None or not wish.startswith("{"):  # the key of a download is sealed by the same cipher
         return raw(403)
     return StreamingResponse(
         _events(parts, json.loads(wish), request.headers.get("last-event-id")), media_type="text/event-stream",
