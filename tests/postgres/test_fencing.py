@@ -30,7 +30,7 @@ def test_one_that_is_just_starting_again_is_tried_again(said: str, error: type[C
     assert said in failure.why
 
 
-def test_a_link_in_place_of_the_access_file_is_not_followed(tmp_path: Path) -> None:
+async def test_a_link_in_place_of_the_access_file_is_not_followed(tmp_path: Path) -> None:
     """Servers run as another user than we do: we must not copy, into a file of theirs, what they can't read."""
     secret, data = tmp_path / "secret", tmp_path / "data"
     secret.write_text("operator's token")
@@ -38,6 +38,6 @@ def test_a_link_in_place_of_the_access_file_is_not_followed(tmp_path: Path) -> N
     (data / "pg_hba.conf").symlink_to(secret)
 
     with pytest.raises(FileNotFoundError):
-        prepare(Cluster(tmp_path, data, tmp_path, tmp_path, 5432), "1")
+        await prepare(Cluster(tmp_path, data, tmp_path, tmp_path, 5432), "1", timeout_s=1)
 
     assert [path.name for path in data.iterdir()] == ["pg_hba.conf"]

@@ -8,42 +8,43 @@ from pathlib import Path
 
 from changeover.errors import ServerUnreachable
 from changeover.hosts.ownership import read_within
-from changeover.postgres.cluster import Cluster, administrator, write_file
+from changeover.postgres.cluster import Cluster, administrator, alone_with, write_file
 from changeover.postgres.configuration import identity_file, renewed
 from changeover.postgres.connect import Address, connect, fetch_row
 
 READ_WITHIN_S = 10.0
+TURN_S = 60.0
+"""A start that is under way keeps the files to itself."""
 
 
 async def renew(cluster: Cluster) -> None:
     """Only we may be its superuser, followers and poolers come in by passwords. Nothing to do where that is so.
 
-    Includes the access file that waits behind a fence. Raises ServerUnreachable when a running server does not read it.
+    Includes the access file that waits behind a fence. Raises ServerUnreachable when a running server does not read it,
+    or while another process starts it.
     """
-    folder = cluster.data_directory
-    if not cluster.is_initialised:
+    if not cluster.is_initialised or not _outdated(cluster):
         return
-    _renew_file(cluster, folder / "pg_hba.conf.before")
-    is_new = _renew_file(cluster, folder / "pg_hba.conf")
-    identity = folder / "pg_ident.conf"
-    if identity.read_text() != (wanted := identity_file(administrator())):
-        write_file(identity, wanted.encode(), run_as=cluster.run_as)
-        is_new = True
-    if is_new and cluster.postmaster() is not None:
+    async with alone_with(cluster.data_directory, time.monotonic() + TURN_S):
+        outdated = _outdated(cluster)
+        for path, wanted in outdated.items():
+            write_file(path, wanted.encode(), run_as=cluster.run_as)
+    if outdated.keys() - {_behind_fence(cluster)} and cluster.postmaster() is not None:
         await _have_it_read(cluster)
 
 
-def _renew_file(cluster: Cluster, path: Path) -> bool:
-    """Whether it was replaced. A fence that is raised or lifted meanwhile wins: the file is looked at once more."""
-    if not path.exists() or (text := _text_of(path)) == (wanted := renewed(text)):
-        return False
-    ready = path.with_name(path.name + ".renewed")
-    write_file(ready, wanted.encode(), run_as=cluster.run_as)
-    if _text_of(path) != text:
-        ready.unlink()
-        return False
-    ready.replace(path)
-    return True
+def _outdated(cluster: Cluster) -> dict[Path, str]:
+    """The files that are not as this version wants them, and what it wants."""
+    behind_fence, access, identity = (
+        _behind_fence(cluster), cluster.data_directory / "pg_hba.conf", cluster.data_directory / "pg_ident.conf",
+    )  # fmt: skip
+    wanted = {path: renewed(_text_of(path)) for path in (behind_fence, access) if path.exists()}
+    wanted[identity] = identity_file(administrator())
+    return {path: text for path, text in wanted.items() if _text_of(path) != text}
+
+
+def _behind_fence(cluster: Cluster) -> Path:
+    return cluster.data_directory / "pg_hba.conf.before"
 
 
 def _text_of(path: Path) -> str:

@@ -304,7 +304,10 @@ def tail_of(path: Path, count: int = 4096) -> str:
 
 @asynccontextmanager
 async def alone_with(folder: Path, deadline: float) -> AsyncIterator[None]:
-    """One starter at a time, for the second would take the first one's young process for a leftover."""
+    """One starter at a time, for the second would take the first one's young process for a leftover.
+
+    Who replaces a server's access file has it too: a fence must not be overwritten by rules that were read before it.
+    """
     handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
         while True:

@@ -20,7 +20,7 @@ from changeover.errors import ChangeoverError, FenceFailed, ServerUnreachable
 from changeover.hosts.ownership import read_within
 from changeover.hosts.processes import PROC, Process, end_process, look_at
 from changeover.postgres import ending
-from changeover.postgres.cluster import Cluster, lay_ready, write_file
+from changeover.postgres.cluster import Cluster, alone_with, lay_ready, write_file
 from changeover.postgres.configuration import fenced_access_file
 from changeover.postgres.connect import Connection
 from changeover.postgres.refusals import PROBE, REJECTED
@@ -59,27 +59,36 @@ def fenced_by(cluster: Cluster) -> str | None:
     return first.removeprefix(MARK) if first.startswith(MARK) else None
 
 
-def prepare(cluster: Cluster, mark: str) -> None:
-    """Keep a copy of the access file for the day that the fence is lifted, and lay the fence ready; not where one stands."""
+async def prepare(cluster: Cluster, mark: str, *, timeout_s: float) -> None:
+    """Keep a copy of the access file for the day that the fence is lifted, and lay the fence ready; not where one stands.
+
+    Raises ServerUnreachable while another process starts the server.
+    """
+    async with alone_with(cluster.data_directory, time.monotonic() + timeout_s):
+        _prepare(cluster, mark)
+
+
+def _prepare(cluster: Cluster, mark: str) -> None:
     if fenced_by(cluster) is None:
         access = cluster.data_directory / "pg_hba.conf"
-        former = read_within(
-            cluster.data_directory, access.name
-        )  # as root, never what a link of the servers' user names
-        write_file(_before(cluster), former, run_as=cluster.run_as)
+        # As root, never what a link of the servers' user names.
+        write_file(_before(cluster), read_within(cluster.data_directory, access.name), run_as=cluster.run_as)
         lay_ready(access, fence_file(mark).encode(), run_as=cluster.run_as)
 
 
 async def lift(cluster: Cluster, *, timeout_s: float) -> None:
-    """Let everybody in again; nothing to do where no fence stands. Raises FenceFailed.
+    """Let everybody in again; nothing to do where no fence stands. Raises FenceFailed; ServerUnreachable
+    while another process starts the server.
 
     Returns once logins are let in: a pooler that resumes too early is refused, and tells its clients. The login is tried
     in any case, because who lifted before us may have died before the postmaster was told.
     """
-    if fenced_by(cluster) is not None:
-        _before(cluster).replace(cluster.data_directory / "pg_hba.conf")
-        cluster.reload()
     deadline = time.monotonic() + timeout_s
+    if fenced_by(cluster) is not None:
+        async with alone_with(cluster.data_directory, deadline):
+            if fenced_by(cluster) is not None:
+                _before(cluster).replace(cluster.data_directory / "pg_hba.conf")
+        cluster.reload()
     while await stands(cluster):
         if time.monotonic() > deadline:
             raise FenceFailed(
@@ -98,8 +107,6 @@ async def fence(cluster: Cluster, connection: Connection, *, mark: str, timeout_
     `connection`: ours, open already. After `prepare` it has one write to the disk less to wait for.
     """
     deadline = time.monotonic() + timeout_s
-    if not _before(cluster).exists():
-        prepare(cluster, mark)
     there, refusal = await asyncio.gather(sessions(connection), _refuse_logins(cluster, mark, deadline))
     await _end_everybody(cluster, connection, deadline)
     return FenceProof(refusal, tuple(there), tuple(await prepared_transactions(connection)))
@@ -108,7 +115,10 @@ async def fence(cluster: Cluster, connection: Connection, *, mark: str, timeout_
 async def _refuse_logins(cluster: Cluster, mark: str, deadline: float) -> str:
     """Write the file, have it read, and try to come in. The postmaster reads it a moment after the signal."""
     access = cluster.data_directory / "pg_hba.conf"
-    write_file(access, fence_file(mark).encode(), run_as=cluster.run_as)
+    async with alone_with(cluster.data_directory, deadline):
+        if not _before(cluster).exists():
+            _prepare(cluster, mark)
+        write_file(access, fence_file(mark).encode(), run_as=cluster.run_as)
     cluster.reload()
     while True:
         said = await _try_to_enter(cluster)

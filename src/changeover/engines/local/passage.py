@@ -22,6 +22,7 @@ from changeover.postgres.sessions import sessions
 from changeover.postgres.wal import position_number
 
 POLL_S = 0.001
+PREPARE_S = 10.0
 PATIENCE_WITH_READERS = ("max_standby_streaming_delay", "max_standby_archive_delay")
 """Both count: which one holds depends on where the startup process found the record."""
 
@@ -51,7 +52,7 @@ class LocalPassage:
     async def prepare(self, mark: str) -> None:
         # First: a startup process that waits for a reader already does not look at its settings until that one is gone.
         await _alter(self.target, "ALTER SYSTEM SET {} = 0", PATIENCE_WITH_READERS)
-        fencing.prepare(self.cluster, mark)
+        await fencing.prepare(self.cluster, mark, timeout_s=PREPARE_S)
         await canary.make_place(self.in_database, self.as_app.info.user)
         await self.source.execute("CHECKPOINT")
         await self.target.execute("CHECKPOINT")
