@@ -128,10 +128,9 @@ def arguments() -> argparse.Namespace:
 @contextmanager
 def shop(data: Path, loading_s: float) -> Iterator[tuple[Shop, Path]]:
     """An app with a database, and the folder of its code; nothing is deployed yet."""
-    notes, folder = data.parent / "notes", data.parent / "code"
-    notes.mkdir()
-    if os.geteuid() == 0:
-        shutil.chown(notes, APP_USER, APP_USER)
+    notes, folder = data / "notes", data.parent / "code"  # dynos see nothing else of /tmp
+    notes.mkdir(parents=True)
+    notes.chmod(0o1777)
     write_code(folder)
     app = Shop(data, notes)
     app.type("apps:create shop")

@@ -72,6 +72,11 @@ class Home:
         path.chmod(0o644)
         return f"exec python3 {path.name}"
 
+    def key_of(self, name: str) -> str:
+        """Of the one dyno of this name that is there."""
+        [path] = self.places.sheet("").parent.glob(f"{self.app}.{name}.*.json")
+        return path.name.removesuffix(".json")
+
     async def state(self, name: str) -> DynoState:
         return next(state for state in await self.dynos.states(self.app) if state.name == name)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import shutil
 from collections.abc import Sequence
 
 from changeover.errors import InvalidParams, NameTaken, NotFound
@@ -139,7 +137,7 @@ async def remove_app(scope: Scope, app: App) -> None:
     folder = scope.parts.home / "apps" / str(app.id)
     if folder.exists():  # it had code, and so perhaps dynos
         await scope.parts.dynos.apply(str(app.id), [])
-        await asyncio.to_thread(shutil.rmtree, folder)
+        await scope.parts.dynos.forget(str(app.id))
     scope.parts.logs.forget(str(app.id))
 
 

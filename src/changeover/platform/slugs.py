@@ -33,7 +33,7 @@ async def receive(parts: Parts, app: App, chunks: AsyncIterator[bytes], *, sha25
     """
     id_ = uuid.uuid4()
     folder = slugs_folder(parts, app.id) / str(id_)
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    _make_folders(folder.parent)
     archive = folder.with_suffix(".tar.gz")
     try:
         checksum = await _save(chunks, archive, parts.archive_limits)
@@ -47,6 +47,15 @@ async def receive(parts: Parts, app: App, chunks: AsyncIterator[bytes], *, sha25
         archive.unlink(missing_ok=True)
     pairs = [[type_, command] for type_, command in types.items()]
     return Slug(id_, app.id, pairs, str(folder), size, checksum, app.updated_at)
+
+
+def _make_folders(slugs: Path) -> None:
+    """Closed for others. The runtime lets the app's dynos in when it starts the first one."""
+    app = slugs.parent
+    app.parent.mkdir(exist_ok=True, mode=0o711)
+    app.mkdir(exist_ok=True, mode=0o700)
+    slugs.mkdir(exist_ok=True, mode=0o755)
+    slugs.chmod(0o755)
 
 
 def slugs_folder(parts: Parts, app_id: uuid.UUID) -> Path:

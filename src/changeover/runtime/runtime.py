@@ -163,6 +163,9 @@ class Dynos(Protocol):
     def forget_one_off(self, app: str, name: str) -> None:
         """Remove what is kept of a finished one."""
 
+    async def forget(self, app: str) -> None:
+        """Remove all that is kept of an app without dynos: its one-offs, its code, its user. Raises ServerFailed."""
+
     def attached(
         self, dyno: Dyno, *, columns: int = 80, rows: int = 24, tty: bool = True
     ) -> AbstractAsyncContextManager[Session]:

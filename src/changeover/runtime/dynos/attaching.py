@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from changeover.hosts.processes import Process
-from changeover.hosts.programs import owner_ids
 from changeover.runtime.dynos.log_store import LogStore
 from changeover.runtime.dynos.places import MARK, Places
 from changeover.runtime.dynos.programs import attached_key, launching, sheet_of
@@ -44,17 +43,17 @@ class _Ends:
     is_tty: bool
 
     @classmethod
-    def open(cls, places: Places, *, tty: bool, columns: int, rows: int) -> _Ends:
+    def open(cls, owner: tuple[int, int], *, tty: bool, columns: int, rows: int) -> _Ends:
         if tty:
             ours, theirs = pty.openpty()
-            os.fchown(theirs, *owner_ids(places.run_as))
+            os.fchown(theirs, *owner)
             _set_size(ours, columns, rows)
             ends = cls(ours, ours, theirs, theirs, is_tty=True)
         else:
             theirs_in, ours_in = os.pipe()
             ours_out, theirs_out = os.pipe()
             for pipe in (theirs_in, theirs_out):
-                os.fchown(pipe, *owner_ids(places.run_as))
+                os.fchown(pipe, *owner)
             ends = cls(ours_in, ours_out, theirs_in, theirs_out, is_tty=False)
         for ours in {ends.ours_in, ends.ours_out}:
             os.set_blocking(ours, False)
@@ -153,8 +152,9 @@ async def attached(
     places.make()
     key = attached_key(dyno)
     sheet = places.sheet(key)
+    places.make_written(key)
     write_whole(sheet, sheet_of(dyno, key, places, is_attached=True, is_tty=tty))
-    ends = _Ends.open(places, tty=tty, columns=columns, rows=rows)
+    ends = _Ends.open(places.users.ids(dyno.app), tty=tty, columns=columns, rows=rows)
     logs.append(dyno.app, "heroku", dyno.name, f"Starting process with command `{dyno.command}`")
     process = await start_process(
         launching(sheet), {MARK: places.mark(key)},
@@ -167,8 +167,8 @@ async def attached(
         yield session
     finally:
         session.close()
-        sheet.unlink(missing_ok=True)
         await _hang_up(places, key, process)
+        places.remove(key)
         code = await session.exit_code()
         logs.append(dyno.app, "heroku", dyno.name, f"Process exited with status {code}")
         logs.append(dyno.app, "heroku", dyno.name, "State changed from up to complete")

@@ -96,6 +96,7 @@ class Changing:
         """The program file comes last: supervisord may read it at any moment."""
         places, dyno = self.ending.places, self.dynos[key]
         more = {"stop_s": round(self.ending.stop_s), "boot_s": self.ready_timeout_s, "written_ns": time.time_ns()}
+        places.make_written(key)
         write_whole(places.sheet(key), sheet_of(dyno, key, places, **more))
         places.make_pipe(key)
         write_whole(places.program(key), program_file(key, places, stop_s=self.ending.stop_s))

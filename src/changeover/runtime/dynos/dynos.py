@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 
 from changeover.hosts.processes import end_all
+from changeover.hosts.programs import run_or_fail
 from changeover.runtime.dynos import supervising
 from changeover.runtime.dynos.alone import alone
 from changeover.runtime.dynos.attaching import attached
@@ -43,6 +44,7 @@ class LocalDynos:
     # -- what keeps them
 
     async def start(self) -> None:
+        self._one_offs.clean_up()
         await supervising.start(self._places, self._supervisor)
 
     async def is_alive(self) -> bool:
@@ -105,6 +107,15 @@ class LocalDynos:
 
     def forget_one_off(self, app: str, name: str) -> None:
         self._one_offs.forget(once_key(app, name))
+
+    async def forget(self, app: str) -> None:
+        for one in self.one_offs(app):
+            if one.state == "running":
+                await self.stop_one_off(app, one.name)
+            self.forget_one_off(app, one.name)
+        if self._places.of_app(app).exists():
+            await run_or_fail([Path("/bin/rm"), "-rf", "--one-file-system", "--", self._places.of_app(app)])
+        self._places.users.forget(app)
 
     def attached(
         self, dyno: Dyno, *, columns: int = 80, rows: int = 24, tty: bool = True

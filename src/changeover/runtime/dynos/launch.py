@@ -4,7 +4,7 @@ Runs by itself, without our packages, as `python -I -S launch.py SHEET`. For a o
 writes down how it ended, so that nobody else has to be there at that moment.
 """
 
-# ruff: noqa: PTH105, PTH108, PTH208
+# ruff: noqa: PTH101, PTH102, PTH103, PTH105, PTH108, PTH112, PTH208, S103, S108
 # (pathlib would take longer to import than all that happens here)
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import fcntl
 import json
 import os
 import pwd
+import resource
 import signal
 import struct
 import sys
@@ -27,6 +28,12 @@ PATIENCE_S = 3.0
 LOOK_AGAIN_S = 0.01
 CANNOT_START = 126
 SHELL = "/bin/bash"
+USER = "dyno"
+SHARED = ("/tmp/", "/var/tmp/")
+MOST_THREADS = 4096
+NO_NEW_PRIVILEGES, NEW_MOUNTS = 38, 0x20000
+MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 0x2, 0x4, 0x8, 0x1000, 0x4000, 0x40000
+"""As prctl(2), unshare(2) and mount(2) have them."""
 IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 
 
@@ -38,12 +45,21 @@ def main(path: str) -> NoReturn:
         if sheet["is_tty"]:
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         _become(sheet)
+    _read_environment(sheet)
     _connect_to_log(sheet)
     _end_remains(sheet["mark"])
     if "exit" in sheet:
         sys.exit(_stay_beside(sheet))
     _note_start(sheet)
     _become(sheet)
+
+
+def _read_environment(sheet: dict[str, Any]) -> None:
+    """A one-off's is in a file of its own, which nobody needs any more."""
+    if "environment_file" in sheet:
+        with open(sheet["environment_file"], encoding="utf-8") as file:
+            sheet["environment"] = json.load(file)
+        os.unlink(sheet["environment_file"])
 
 
 # -- its log
@@ -140,7 +156,8 @@ def _note_start(sheet: dict[str, Any]) -> None:
 def _become(sheet: dict[str, Any]) -> NoReturn:
     """The command is a line of shell by nature: its author wrote it for one. It is one argument; nothing is added to it."""
     try:
-        _give_up_root(sheet["user"])
+        _separate(sheet)
+        _give_up_root(_user_of(sheet))
         os.umask(0o077)
         os.chdir(sheet["directory"])
         for number in IGNORED_BY_PYTHON:
@@ -152,13 +169,108 @@ def _become(sheet: dict[str, Any]) -> NoReturn:
         os._exit(CANNOT_START)
 
 
-def _give_up_root(user: str | None) -> None:
+def _user_of(sheet: dict[str, Any]) -> int | str | None:
+    user: int | str | None = sheet["uid"] if "uid" in sheet else sheet["user"]
+    return user
+
+
+def _give_up_root(user: int | str | None) -> None:
+    """A number of the app's own; in sheets of a former version, and where there are no numbers, a name that all apps share."""
     if user is None:
         return
-    entry = pwd.getpwnam(user)
+    uid, gid = (user, user) if isinstance(user, int) else pwd.getpwnam(user)[2:4]
     os.setgroups([])
-    os.setgid(entry.pw_gid)
-    os.setuid(entry.pw_uid)
+    os.setgid(gid)
+    os.setuid(uid)
+
+
+# -- what keeps it apart from others
+
+
+def _separate(sheet: dict[str, Any]) -> None:
+    """A /tmp of its own, a name for its user, and no sight of others' processes; without root only a TMPDIR of its own.
+
+    Where the kernel forbids mounts (in many containers) the rest still holds: files and processes belong to the app's user.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.umask(0o022)
+    if "uid" not in sheet:  # a former version's
+        return
+    user, tmp = sheet["uid"], _fresh_tmp(sheet)
+    if not isinstance(user, int):
+        sheet["environment"].setdefault("TMPDIR", tmp)
+        return
+    resource.setrlimit(resource.RLIMIT_NPROC, (MOST_THREADS, MOST_THREADS))
+    import ctypes  # noqa: PLC0415 - only here; it takes as long to load as all the rest
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+    sheet["environment"] = {"USER": USER, "LOGNAME": USER, **sheet["environment"]}
+    if libc.unshare(NEW_MOUNTS) != 0:
+        sheet["environment"].setdefault("TMPDIR", tmp)
+        return
+    _mount(libc, "none", "/", MS_REC | MS_PRIVATE)
+    _hide_shared_folders(libc, sheet, tmp)
+    for name, line in (
+        ("passwd", f"{USER}:x:{user}:{user}::{sheet['written']}/home:{SHELL}"),
+        ("group", f"{USER}:x:{user}:"),
+    ):
+        _add_line(libc, f"/etc/{name}", f"{sheet['written']}/{name}", line)
+    _try_mount(libc, "tmpfs", "/dev/shm", MS_NOSUID | MS_NODEV, kind="tmpfs", data="mode=1777,size=64m")
+    _try_mount(libc, "proc", "/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, kind="proc", data="hidepid=2")
+
+
+def _fresh_tmp(sheet: dict[str, Any]) -> str:
+    """Empty at each start. What a former life left is removed by a program, because it may be deep."""
+    written, user = sheet["written"], sheet["uid"]
+    old = [f"{written}/{name}" for name in os.listdir(written) if name.startswith("tmp-")]
+    if old:
+        os.waitpid(os.posix_spawn("/bin/rm", ["rm", "-rf", "--one-file-system", "--", *old], {}), 0)
+    tmp = f"{written}/tmp-{os.getpid()}"
+    os.mkdir(tmp, 0o700)
+    for path in (path for path in sheet["seen"] if isinstance(user, int) and path.startswith(SHARED)):
+        for folder in SHARED:
+            if path.startswith(folder):
+                os.makedirs(tmp + "/" + path.removeprefix(folder), exist_ok=True)
+    if user is not None:
+        uid, gid = (user, user) if isinstance(user, int) else pwd.getpwnam(user)[2:4]
+        os.chown(tmp, uid, gid)
+    os.chmod(tmp, 0o1777)
+    return tmp
+
+
+def _hide_shared_folders(libc: Any, sheet: dict[str, Any], tmp: str) -> None:
+    """What the dyno needs below /tmp, such as a home that is there, is seen at its place all the same."""
+    seen = [path for path in sheet["seen"] if path.startswith(SHARED) and os.path.isdir(path)]
+    held = [(path, os.open(path, os.O_PATH | os.O_DIRECTORY)) for path in dict.fromkeys(seen)]
+    own = os.open(tmp, os.O_PATH | os.O_DIRECTORY)  # its path may lead through what is about to be hidden
+    for folder in SHARED:
+        _mount(libc, f"/proc/self/fd/{own}", folder.rstrip("/"), MS_BIND)
+    os.close(own)
+    for path, handle in sorted(held):
+        _mount(libc, f"/proc/self/fd/{handle}", path, MS_BIND | MS_REC)
+        os.close(handle)
+
+
+def _add_line(libc: Any, path: str, copy: str, line: str) -> None:
+    with open(path, encoding="utf-8") as file:
+        text = file.read().rstrip("\n")
+    with open(copy, "w", encoding="utf-8") as file:
+        file.write(f"{text}\n{line}\n")
+    os.chmod(copy, 0o644)
+    _mount(libc, copy, path, MS_BIND)
+
+
+def _mount(libc: Any, source: str, target: str, flags: int) -> None:
+    if _try_mount(libc, source, target, flags) != 0:
+        import ctypes  # noqa: PLC0415 - loaded by now
+
+        raise OSError(ctypes.get_errno(), f"mount: {os.strerror(ctypes.get_errno())}", target)
+
+
+def _try_mount(libc: Any, source: str, target: str, flags: int, *, kind: str = "", data: str = "") -> int:
+    result: int = libc.mount(source.encode(), target.encode(), kind.encode() or None, flags, data.encode() or None)
+    return result
 
 
 # -- one-offs

@@ -19,13 +19,23 @@ REACHED_AT = {
 
 
 def listens(pid: int, port: int) -> bool:
-    """A process listens at this port in the process's network, where the router finds it."""
+    """A process of the same user listens at this port, where the router finds it: not another app's."""
+    uid = _user_of(pid)
     for table, addresses in REACHED_AT.items():
         try:
             rows = (PROC / str(pid) / "net" / table).read_text().splitlines()[1:]
         except OSError:
             return False
         wanted = {f"{address}:{port:04X}" for address in addresses}
-        if any(words[1] in wanted and words[3] == LISTEN for words in map(str.split, rows)):
+        if any(words[1] in wanted and words[3] == LISTEN and words[7] == uid for words in map(str.split, rows)):
             return True
     return False
+
+
+def _user_of(pid: int) -> str:
+    """The effective uid; empty when the process is gone."""
+    try:
+        lines = (PROC / str(pid) / "status").read_text().splitlines()
+    except OSError:
+        return ""
+    return next((line.split()[2] for line in lines if line.startswith("Uid:")), "")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import signal
 import time
 from dataclasses import dataclass
@@ -43,7 +45,8 @@ class OneOffs:
             if found is None or (found.state == "lost" and not self.places.started(key).exists()):
                 self._forget_old_ones()
                 more = {"exit": str(self.places.exit(key)), "output": str(output) if output else None}
-                write_whole(self.places.sheet(key), sheet_of(dyno, key, self.places, **more))
+                self.places.make_written(key)
+                self._write_sheet(key, sheet_of(dyno, key, self.places, **more))
                 self.places.make_pipe(key)
                 self.logs.append(dyno.app, "heroku", dyno.name, f"Starting process with command `{dyno.command}`")
                 await start_process(launching(self.places.sheet(key)), {MARK: self.places.mark(key)})
@@ -52,6 +55,23 @@ class OneOffs:
         if found is None:
             raise RuntimeError(f"{key} was forgotten while it was started")
         return found
+
+    def _write_sheet(self, key: str, sheet: str) -> None:
+        """The environment apart from it, in a file that the launcher removes: what else is in it is kept after the end."""
+        values = json.loads(sheet)
+        write_whole(self.places.environment(key), json.dumps(values.pop("environment")))
+        write_whole(
+            self.places.sheet(key), json.dumps({**values, "environment_file": str(self.places.environment(key))})
+        )
+
+    def clean_up(self) -> None:
+        """Remove environments that a former version has kept of finished ones."""
+        for key in self._keys():
+            sheet = read_sheet(self.places, key)
+            if "environment" in sheet and self._exit_code(key) is not None:
+                began = self.places.sheet(key).stat().st_mtime
+                write_whole(self.places.sheet(key), json.dumps({**sheet, "environment": {}}))
+                os.utime(self.places.sheet(key), (began, began))
 
     def find(self, key: str) -> OneOff | None:
         """One look."""

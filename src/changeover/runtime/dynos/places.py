@@ -1,19 +1,26 @@
 """Where the parts of dynos lie, and the marks that tell which process belongs to which dyno.
 
 Below HOME/runtime: programs/ what supervisord reads, sheets/ what the launcher reads (secrets: 0600), pipes/ what dynos
-write to, started/ their pids, once/ what one-offs left behind.
+write to, started/ their pids, once/ what one-offs left behind, users/ the uid of each app. Below HOME/apps/APP: the app's code,
+and what its dynos write.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
+import secrets
+import struct
+import subprocess
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 from changeover.hosts.programs import owner_ids
+from changeover.runtime.dynos.app_users import AppUsers
 
 SAFE_APP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 SAFE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}\.[0-9]{1,9}")
@@ -23,7 +30,7 @@ MARK = "CHANGEOVER_DYNO"
 
 @dataclass(frozen=True)
 class Places:
-    """The folders of one installation's dynos. `run_as`: whom dynos run as when we are root."""
+    """The folders of one installation's dynos. `run_as`: the user of dynos when we are root and can't give each app its own."""
 
     home: Path
     sockets: Path
@@ -71,6 +78,22 @@ class Places:
         """A byte in this pipe tells the log keeper that there is something new."""
         return self.pipes / ".poke"
 
+    @property
+    def users(self) -> AppUsers:
+        return AppUsers(self.folder / "users", self.identity, self.run_as)
+
+    def of_app(self, app: str) -> Path:
+        """Its code, and what its dynos write. Others can't enter."""
+        return self.home / "apps" / app
+
+    def written(self, key: str) -> Path:
+        """What one dyno writes: `home`, and its /tmp. The folder itself is ours."""
+        return self.of_app(parts_of(key)[0]) / "dynos" / key
+
+    def environment(self, key: str) -> Path:
+        """A one-off's environment, until its launcher has read it."""
+        return self.folder / "sheets" / f"{key}.environment"
+
     def program(self, key: str) -> Path:
         return self.folder / "programs" / f"{key}.conf"
 
@@ -114,12 +137,63 @@ class Places:
         path = self.pipe(key)
         with contextlib.suppress(FileExistsError):
             os.mkfifo(path, 0o600)
-        os.chown(path, *owner_ids(self.run_as))
+        os.chown(path, *self.users.ids(parts_of(key)[0]))
+
+    def make_written(self, key: str) -> None:
+        """The app's group may pass through, so that its dynos reach their code and their own folders."""
+        uid, gid = self.users.ids(parts_of(key)[0])
+        written = self.written(key)
+        self.of_app(parts_of(key)[0]).parent.mkdir(exist_ok=True, parents=True)
+        self.of_app(parts_of(key)[0]).parent.chmod(0o711 if self.run_as else 0o700)
+        for folder in (written.parent.parent, written.parent, written):
+            folder.mkdir(exist_ok=True)
+            os.chown(folder, -1, gid)
+            folder.chmod(0o750)
+        if self.run_as:
+            let_pass(written.parent.parent, owner_ids(self.run_as)[0])
+        home = written / "home"
+        home.mkdir(exist_ok=True, mode=0o700)
+        os.chown(home, uid, gid)
 
     def remove(self, key: str) -> None:
         """All files of a dyno that has ended. The log keeper reads the pipe to its end although it has no name any more."""
-        for path in (self.program(key), self.sheet(key), self.started(key), self.pipe(key), self.exit(key)):
+        files = (
+            self.program(key),
+            self.sheet(key),
+            self.environment(key),
+            self.started(key),
+            self.pipe(key),
+            self.exit(key),
+        )
+        for path in files:
             path.unlink(missing_ok=True)
+        remove_aside(self.written(key))
+
+
+def let_pass(folder: Path, uid: int) -> None:
+    """Beside owner and group, one more user may pass through it, where the file system has ACLs.
+
+    That is the user that a former version runs dynos as: those it has left running, and all of them if it comes back.
+    """
+    owner, user, group, mask, others, nobody = 0x01, 0x02, 0x04, 0x10, 0x20, 0xFFFFFFFF
+    entries = [(owner, 7, nobody), (user, 1, uid), (group, 5, nobody), (mask, 5, nobody), (others, 0, nobody)]
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    try:
+        os.setxattr(folder, "system.posix_acl_access", acl)
+    except OSError as error:
+        if error.errno != errno.EOPNOTSUPP:
+            raise
+
+
+def remove_aside(folder: Path) -> None:
+    """Remove a folder that a dyno has filled, by a program: it may be deep, and large. Nobody waits for it."""
+    gone = folder.with_name(f".gone-{secrets.token_hex(4)}")
+    try:
+        folder.rename(gone)
+    except FileNotFoundError:
+        return
+    removing = ["/bin/rm", "-rf", "--one-file-system", "--", str(gone)]
+    threading.Thread(target=subprocess.run, args=[removing], kwargs={"check": False}, name="rm", daemon=False).start()
 
 
 def parts_of(key: str) -> tuple[str, str, str]:

@@ -50,9 +50,9 @@ def _check_names(app: str, name: str) -> None:
         raise ValueError(f"not the key of an app, or not a dyno's name: {app!r} {name!r}")
 
 
-def environment_of(dyno: Dyno, mark: str) -> dict[str, str]:
+def environment_of(dyno: Dyno, home: Path, mark: str) -> dict[str, str]:
     """All that it finds in its environment: its config vars, and what every dyno gets."""
-    surroundings = {"PATH": PATH, "HOME": str(dyno.directory), "LANG": "C.UTF-8"}
+    surroundings = {"PATH": PATH, "HOME": str(home), "LANG": "C.UTF-8"}
     ours = {"DYNO": dyno.name, MARK: mark}
     if dyno.port is not None:
         ours["PORT"] = str(dyno.port)
@@ -61,18 +61,22 @@ def environment_of(dyno: Dyno, mark: str) -> dict[str, str]:
 
 def sheet_of(dyno: Dyno, key: str, places: Places, **more: Any) -> str:
     """What the launcher reads, and the log keeper."""
+    written = places.written(key)
     sheet: dict[str, Any] = {
         "key": key,
         "app": dyno.app,
         "name": dyno.name,
         "command": dyno.command,
         "directory": str(dyno.directory),
-        "environment": environment_of(dyno, places.mark(key)),
+        "environment": environment_of(dyno, written / "home", places.mark(key)),
         "release": dyno.release,
         "port": dyno.port,
         "size": dyno.size,
         "mark": places.mark(key),
-        "user": places.run_as,
+        "user": places.run_as,  # what the launcher of a former version takes
+        "uid": places.users.of(dyno.app),
+        "written": str(written),
+        "seen": [str(path) for path in (places.home, Path(sys.prefix), Path(sys.base_prefix), LAUNCHER.parent)],
         "pipe": str(places.pipe(key)),
         "poke": str(places.poke),
         "started": str(places.started(key)),

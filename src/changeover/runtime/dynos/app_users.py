@@ -1,0 +1,73 @@
+"""The user that an app's dynos run as, when we are root: a number of its own, which no other app of this host has.
+
+Numbers come from a range that distributions leave free. Each home has a part of it, chosen by the home's path. Nothing is written
+into the host's list of users; dynos find their own name in a list that only they see (launch.py).
+"""
+
+from __future__ import annotations
+
+import fcntl
+from pathlib import Path
+
+from changeover.hosts.programs import owner_ids
+from changeover.runtime.dynos.writing import write_whole
+
+FIRST_UID, PER_HOME, HOMES = 0x70000000, 1 << 14, 1 << 14
+UID_MAP = Path("/proc/self/uid_map")
+COUNTER, LOCK = ".last", ".lock"
+
+
+class AppUsers:
+    """`shared`: the user of all apps, where the kernel maps no further numbers; None without root: all runs as we do."""
+
+    def __init__(self, folder: Path, identity: str, shared: str | None) -> None:
+        self._folder, self._shared = folder, shared
+        self._first = FIRST_UID + int(identity[:8], 16) % HOMES * PER_HOME
+
+    def of(self, app: str) -> int | str | None:
+        """A number of its own; the shared user's name; None for ourselves. The same each time, until it is forgotten."""
+        if self._shared is None or not _is_mapped(range(self._first, self._first + PER_HOME)):
+            return self._shared
+        known = _read(self._folder / app)
+        return known if known is not None else self._take(app)
+
+    def ids(self, app: str) -> tuple[int, int]:
+        """The uid and gid that files of the app's dynos belong to."""
+        user = self.of(app)
+        return (user, user) if isinstance(user, int) else owner_ids(user)
+
+    def forget(self, app: str) -> None:
+        """To be called when no file of the app is left."""
+        (self._folder / app).unlink(missing_ok=True)
+
+    def _take(self, app: str) -> int:
+        """The next number after the last one, so that a number is used again as late as possible."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with (self._folder / LOCK).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            known = _read(self._folder / app)  # another process may have been faster
+            if known is not None:
+                return known
+            taken = {_read(path) for path in self._folder.iterdir() if not path.name.startswith(".")}
+            last = _read(self._folder / COUNTER) or 0
+            offsets = ((last + step) % PER_HOME for step in range(1, PER_HOME + 1))
+            offset = next(one for one in offsets if self._first + one not in taken)
+            write_whole(self._folder / COUNTER, f"{offset}\n")
+            write_whole(self._folder / app, f"{self._first + offset}\n")
+            return self._first + offset
+
+
+def _read(path: Path) -> int | None:
+    try:
+        return int(path.read_text())
+    except FileNotFoundError:
+        return None
+
+
+def _is_mapped(wanted: range) -> bool:
+    """Whether the kernel knows these numbers here: in a container it may know few."""
+    for line in UID_MAP.read_text().splitlines():
+        first, _, count = (int(word) for word in line.split())
+        if first <= wanted.start and wanted.stop <= first + count:
+            return True
+    return False
