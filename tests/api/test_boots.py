@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -115,28 +114,20 @@ def test_a_config_change_that_the_app_cannot_start_with_leaves_the_former_dynos(
     assert ask(api, app).status_code == 200
 
 
-def test_a_restart_that_fails_leaves_the_former_dynos(api: httpx2.Client, things: Things, open_folder: Path) -> None:
-    app, flag = things.app(), open_folder / "flag"
-    ended(api, deploy(api, app, f"web: [ ! -e {flag} ] && python3 web.py\n").json()["run"])
-    flag.touch()
+def test_a_restart_that_fails_leaves_the_former_dynos(api: httpx2.Client, things: Things) -> None:
+    app = things.app()
+    with socket.create_server(("127.0.0.1", 0)) as needed:
+        port = needed.getsockname()[1]
+        ended(api, deploy(api, app, f"web: (: </dev/tcp/127.0.0.1/{port}) && python3 web.py\n").json()["run"])
 
     api.delete(f"/apps/{app}/dynos")
 
     assert last_run(api, app)["error"]["id"] == "boot_failed"
     assert ask(api, app).status_code == 200
     assert statuses(api, app)[2] == ("succeeded", True)
-    flag.unlink()
-    api.delete(f"/apps/{app}/dynos")
-    assert last_run(api, app)["status"] == "done"
-
-
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """Dynos, which run as another user, may look into it."""
-    folder = Path(tempfile.mkdtemp(prefix="co-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
+    with socket.create_server(("127.0.0.1", port)):
+        api.delete(f"/apps/{app}/dynos")
+        assert last_run(api, app)["status"] == "done"
 
 
 def test_a_first_deploy_that_fails_is_tried_again_with_the_next_config(api: httpx2.Client, things: Things) -> None:

@@ -190,8 +190,12 @@ class Converging:
 
 
 def _is_first(run: Run, decided: Decided) -> bool:
-    """Whether the run brings a first release: nothing served before it."""
-    return run.input.get("release_id") == str(decided.release.id) and decided.former is None
+    """Whether the run brings a first release: no other served before it.
+
+    An attempt that was interrupted has left dynos of the release itself.
+    """
+    is_of_run = run.input.get("release_id") == str(decided.release.id)
+    return is_of_run and decided.former in (None, decided.release.version)
 
 
 async def _raise_if_failed(run: Run, app: App, applied: Sequence[Applied]) -> None:
