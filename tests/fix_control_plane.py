@@ -23,6 +23,8 @@ import pytest
 
 READY_S = 60
 CLI = [sys.executable, "-P", "-m", "changeover.cli"]
+PROXY = "127.0.0.2"
+"""A client of the shared control plane that connects from here counts as a trusted proxy."""
 KEPT = ("CHANGEOVER_PGBOUNCER",)
 """Programs that whoever runs the tests may choose."""
 
@@ -234,7 +236,7 @@ def running_plane(**environment: str) -> Iterator[ControlPlane]:
 @pytest.fixture(scope="session")
 def control_plane() -> Iterator[ControlPlane]:
     """One for all tests of this process that leave it as they found it; each uses apps of its own."""
-    yield from running_plane()
+    yield from running_plane(CHANGEOVER_TRUSTED_PROXIES=PROXY)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from psycopg.conninfo import make_conninfo
 from psycopg_pool import AsyncConnectionPool
-from tests.fix_control_plane import ControlPlane
+from tests.fix_control_plane import PROXY, ControlPlane
 from tests.fix_state import StateDatabase
 from tests.fix_things import Things, unique
 
@@ -50,6 +50,28 @@ def test_an_act_says_who_did_it_to_what_from_where_and_with_which_token(
     }  # fmt: skip
     assert event["authorization"] in {one["id"] for one in user.get("/oauth/authorizations").json()}
     assert "not-for-the-trail" not in api.get("/changeover/v1/audit").text
+
+
+@pytest.mark.parametrize(
+    ("proxy", "forwarded", "recorded"),
+    [
+        (PROXY, "192.0.2.7", "192.0.2.7"),
+        (PROXY, "198.51.100.1, 192.0.2.7", "192.0.2.7"),
+        (PROXY, f"192.0.2.7, {PROXY}", "192.0.2.7"),
+        (PROXY, "2001:db8::7", "2001:db8::7"),
+        (PROXY, "not an address", PROXY),
+        ("127.0.0.3", "192.0.2.7", "127.0.0.3"),
+    ],
+)
+def test_an_act_behind_a_trusted_proxy_has_its_clients_address(
+    control_plane: ControlPlane, api: httpx2.Client, proxy: str, forwarded: str, recorded: str
+) -> None:
+    behind = {**api.headers, "X-Forwarded-For": forwarded}
+    transport = httpx2.HTTPTransport(local_address=proxy)
+    with httpx2.Client(base_url=control_plane.url, headers=behind, transport=transport) as client:
+        acted = client.post("/teams", json={"name": unique("team")})
+
+    assert [one["address"] for one in events(api, request_id=acted.headers["request-id"])] == [recorded]
 
 
 def test_an_act_on_an_account_says_whose_and_what_it_was_given(api: httpx2.Client, things: Things) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
+from changeover.api.addresses import desk_of
 from changeover.api.bodies import Body, flag, named, required, text
-from changeover.api.desk import desk_of, opened
+from changeover.api.desk import opened
 from changeover.api.views import Json, addon_view
 from changeover.errors import InvalidParams, NotFound
 from changeover.errors.elsewhere import NotOurs

@@ -9,10 +9,15 @@ from urllib.parse import urlsplit
 
 from fastapi import Request
 
-from changeover.api.desk import desk_of
 from changeover.loopback import is_loopback
+from changeover.platform.desk import Desk
 
 HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
+
+
+def desk_of(request: Request) -> Desk:
+    desk: Desk = request.app.state.desk
+    return desk
 
 
 def absolute(request: Request, path: str) -> str:
@@ -30,11 +35,14 @@ def absolute(request: Request, path: str) -> str:
 
 
 def client_address(request: Request) -> str:
-    """Who asks: the peer, or the last address in X-Forwarded-For that no trusted proxy has."""
+    """The peer's, or the last address in X-Forwarded-For that no trusted proxy has."""
     hops = [hop.strip() for value in request.headers.getlist("x-forwarded-for") for hop in value.split(",")]
     address = _peer(request)
     while hops and _is_trusted(request, address):
-        address = hops.pop()
+        hop = hops.pop()
+        if not _is_address(hop):
+            break  # the proxy passed on what its client wrote
+        address = hop
     return address
 
 
@@ -49,6 +57,14 @@ def _served_at(request: Request) -> str:
 
 def _is_trusted(request: Request, address: str) -> bool:
     return is_in(address, desk_of(request).parts.trusted_proxies)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def is_in(address: str, networks: Sequence[str]) -> bool:

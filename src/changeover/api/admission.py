@@ -15,8 +15,10 @@ from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from changeover.api.addresses import client_address
 from changeover.api.desk import token_in
 from changeover.api.responses import error_response, raw
 from changeover.api.rules import PUBLIC
@@ -79,8 +81,7 @@ class Admission:
         return account
 
     async def _authenticate(self, scope: Scope, headers: Headers) -> UUID:
-        address = (scope.get("client") or ("",))[0]
-        return await self._check(token_in(headers.get("authorization", "")), address)
+        return await self._check(token_in(headers.get("authorization", "")), client_address(Request(scope)))
 
 
 def _require_text(scope: Scope) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
+from changeover.api.addresses import desk_of
 from changeover.api.bodies import Body, flag, named, required, text
-from changeover.api.desk import desk_of, opened
+from changeover.api.desk import opened
 from changeover.api.moments import iso
 from changeover.api.ranges import page
 from changeover.api.views import Json, app_view, user_view

@@ -7,8 +7,9 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
+from changeover.api.addresses import desk_of
 from changeover.api.bodies import Body, Fields, flag, required, text, whole
-from changeover.api.desk import desk_of, opened
+from changeover.api.desk import opened
 from changeover.api.moments import iso, maybe_iso
 from changeover.api.ours import run_view
 from changeover.api.parameters import RunNumber

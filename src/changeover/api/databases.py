@@ -7,7 +7,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from changeover.api.desk import desk_of, opened
+from changeover.api.addresses import desk_of
+from changeover.api.desk import opened
 from changeover.api.info_rows import behind_json, info_rows
 from changeover.api.moments import spaced
 from changeover.api.responses import raw

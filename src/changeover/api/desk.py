@@ -10,16 +10,11 @@ from contextlib import asynccontextmanager
 
 from fastapi import Request
 
+from changeover.api.addresses import client_address, desk_of
 from changeover.api.rules import needs_of
 from changeover.errors import Unauthorized
 from changeover.platform.auditing import Act
-from changeover.platform.desk import Desk
 from changeover.platform.scope import Scope
-
-
-def desk_of(request: Request) -> Desk:
-    desk: Desk = request.app.state.desk
-    return desk
 
 
 @asynccontextmanager
@@ -41,9 +36,8 @@ def act_of(request: Request) -> Act:
     """The same one for the whole request, however often it opens a scope."""
     known: Act | None = getattr(request.state, "act", None)
     if known is None:
-        address = request.client.host if request.client else ""
         route = getattr(request.scope.get("route"), "path", "")
-        known = request.state.act = Act(request.method, route, request.url.path, address)
+        known = request.state.act = Act(request.method, route, request.url.path, client_address(request))
     return known
 
 

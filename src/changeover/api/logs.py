@@ -11,9 +11,9 @@ from pathlib import Path
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from changeover.api.addresses import absolute
+from changeover.api.addresses import absolute, desk_of
 from changeover.api.bodies import Body, flag, text, whole
-from changeover.api.desk import desk_of, opened
+from changeover.api.desk import opened
 from changeover.api.responses import raw
 from changeover.api.views import Json
 from changeover.platform.apps import find_app

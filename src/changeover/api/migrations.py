@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 
+from changeover.api.addresses import desk_of
 from changeover.api.bodies import Body, Fields, address, flag, text, whole
-from changeover.api.desk import desk_of, opened
+from changeover.api.desk import opened
 from changeover.api.moments import iso, maybe_iso
 from changeover.api.ours import run_view
 from changeover.api.parameters import RunNumber

@@ -7,8 +7,9 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from changeover.api.addresses import desk_of
 from changeover.api.bodies import Body, flag, text
-from changeover.api.desk import desk_of, opened
+from changeover.api.desk import opened
 from changeover.api.moments import iso
 from changeover.api.rendezvous import rendezvous_of
 from changeover.api.responses import raw

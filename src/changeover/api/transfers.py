@@ -10,9 +10,9 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
 
-from changeover.api.addresses import absolute
+from changeover.api.addresses import absolute, desk_of
 from changeover.api.bodies import Body, Fields, address, required, text
-from changeover.api.desk import desk_of, opened
+from changeover.api.desk import opened
 from changeover.api.moments import spaced
 from changeover.api.responses import error_response
 from changeover.api.views import Json
