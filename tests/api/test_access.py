@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import httpx2
+import psycopg
 import pytest
-from tests.fix_control_plane import ControlPlane
+from tests.fix_control_plane import ControlPlane, wait_until
 from tests.fix_things import ESSENTIAL, Things, unique
 
 As = Callable[[str], httpx2.Client]
@@ -210,3 +212,35 @@ def test_naming_an_add_on_by_its_service_gives_no_right_on_another_apps_database
         assert status_of(client.patch(f"/apps/{other}/addons/{key}", json={"name": unique("mine")})) == FORBIDDEN
     assert things.api.get(f"/addons/{database}").status_code == 200
     client.delete(f"/apps/{other}")
+
+
+async def test_two_admins_who_demote_each_other_leave_the_team_an_admin(
+    control_plane: ControlPlane, api: httpx2.Client, team: str, as_: As
+) -> None:
+    for name in ("first", "second"):
+        api.put(f"/teams/{team}/members", json={"email": address(name), "role": "admin"})
+    [operator] = [one["email"] for one in api.get(f"/teams/{team}/members").json() if "@access" not in one["email"]]
+    assert api.delete(f"/teams/{team}/members/{operator}").status_code == 200
+    first, second = as_("first"), as_("second")
+
+    def demote(by: httpx2.Client, whom: str) -> int:
+        return by.patch(f"/teams/{team}/members", json={"email": address(whom), "role": "viewer"}).status_code
+
+    with control_plane.state() as state:
+        with state.transaction():
+            state.execute("LOCK TABLE team_members IN SHARE MODE")
+            both = [
+                asyncio.ensure_future(asyncio.to_thread(demote, *one)) for one in ((first, "second"), (second, "first"))
+            ]
+            await asyncio.to_thread(wait_until, lambda: waiting(state) == 2, what="both requests to wait for a lock")
+        answers = await asyncio.gather(*both)
+
+    assert sorted(answers) == [200, 422]
+    assert [one["role"] for one in api.get(f"/teams/{team}/members").json()].count("admin") == 1
+
+
+def waiting(state: psycopg.Connection[Any]) -> int:
+    """How many sessions of our state wait for a lock."""
+    found = state.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone()
+    assert found is not None
+    return int(found[0])

@@ -52,7 +52,7 @@ async def set_member(scope: Scope, team: Team, email: str, role: str) -> None:
 
 
 async def remove_member(scope: Scope, team: Team, email: str) -> None:
-    """From the team and from all of its apps. Raises NotFound for who is no member, InvalidParams for the last admin."""
+    """From the team and from all of its apps. Raises NotFound for an account that is not in it, InvalidParams for the last."""
     scope.resource = f"{email} of {team.name}"
     account = await find_account(scope.db, email)
     await _require_another_admin(scope, team, account)
@@ -62,6 +62,8 @@ async def remove_member(scope: Scope, team: Team, email: str) -> None:
 
 
 async def _require_another_admin(scope: Scope, team: Team, account: Account) -> None:
+    """Keeps other changes of the team's members waiting until the transaction ends. Raises InvalidParams."""
+    await query.execute(scope.db, "teams.lock", team_id=team.id)
     admins = [one.account_id for one in await members(scope, team) if one.role == "admin"]
     if admins == [account.id]:
         raise InvalidParams(

@@ -15,6 +15,10 @@ INSERT INTO teams (name) VALUES (%(name)s) ON CONFLICT (name) DO NOTHING;
 INSERT INTO team_members (team_id, account_id, role) VALUES (%(team_id)s, %(account_id)s, %(role)s)
 ON CONFLICT (team_id, account_id) DO UPDATE SET role = excluded.role, updated_at = now();
 
+-- name: lock
+-- Changes of its members wait for each other: two admins who demote each other would leave the team without one.
+SELECT FROM teams WHERE id = %(team_id)s FOR NO KEY UPDATE;
+
 -- name: leave
 DELETE FROM team_members WHERE team_id = %(team_id)s AND account_id = %(account_id)s;
 
