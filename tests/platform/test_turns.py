@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from changeover.errors.requests import TooManyQuestions
+from changeover.platform.leases import ANSWER_S, LONG_S, MOST_LONG, MOST_LONG_OF_ACCOUNT, Questions
 from changeover.platform.turns import Turns
 
 pytestmark = pytest.mark.asyncio
@@ -53,6 +54,26 @@ async def test_who_gives_up_waiting_leaves_nothing_behind() -> None:
 
     await hold(few, other)
     assert few == turns(1, 1)
+
+
+async def test_long_questions_leave_the_short_ones_their_turns() -> None:
+    questions, inside = Questions(), 0
+    is_over = asyncio.Event()
+
+    async def ask_long(account: UUID) -> None:
+        nonlocal inside
+        async with questions.lasting(LONG_S + 1).taken_by(account):
+            inside += 1
+            await is_over.wait()
+
+    asked = [asyncio.ensure_future(ask_long(account)) for account in (uuid4() for _ in range(8)) for _ in range(8)]
+    await asyncio.sleep(0)  # each of them takes its turn or begins to wait
+
+    async with asyncio.timeout(ANSWER_S), questions.lasting(ANSWER_S).taken_by(uuid4()):
+        assert inside == min(8 * MOST_LONG_OF_ACCOUNT, MOST_LONG)
+    is_over.set()
+    await asyncio.gather(*asked)
+    assert questions == Questions()
 
 
 async def hold(of: Turns, account: UUID) -> None:

@@ -13,11 +13,10 @@ from psycopg_pool import AsyncConnectionPool
 from changeover.errors import ChangeoverError, Forbidden, Reported, RunCancelled, Unauthorized
 from changeover.platform.accounts import bearer_of_token
 from changeover.platform.auditing import Act, Strangers, record_done, record_failed
-from changeover.platform.leases import Lease, Left, questions
+from changeover.platform.leases import Lease, Left, Questions
 from changeover.platform.needs import Needs, require_token, token_grants
 from changeover.platform.progress import wait_for_run
 from changeover.platform.scope import Parts, Scope
-from changeover.platform.turns import Turns
 from changeover.runs.run import Workflow
 from changeover.store.rows import RunRow
 
@@ -32,7 +31,7 @@ class Desk:
     pool: AsyncConnectionPool[Any]
     parts: Parts
     workflows: Mapping[str, Workflow]
-    questions: Turns = field(default_factory=questions)
+    questions: Questions = field(default_factory=Questions)
     strangers: Strangers = field(default_factory=Strangers)
 
     @asynccontextmanager
@@ -88,7 +87,7 @@ class Desk:
         return await wait_for_run(self.pool, run.id, most_s=most_s)
 
     async def stay_for_removal(self, run: RunRow) -> bool:
-        """As `stay_for`; a run that made something and was cancelled has removed it when it failed of that."""
+        """Like `stay_for`, but a cancelled run counts as done: it has removed what it made."""
         try:
             return await self.stay_for(run)
         except Reported as ended:

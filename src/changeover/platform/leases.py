@@ -1,7 +1,7 @@
 """A connection of our state, held by one request, and given back while the request asks other servers.
 
 The state has few connections and answers within milliseconds; another server may take seconds, or never answer. A request that
-kept its connection meanwhile would make everyone wait for somebody's server.
+kept its connection meanwhile would make everyone wait for that server.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 from uuid import UUID
@@ -23,6 +23,8 @@ from changeover.platform.turns import Turns
 from changeover.store.query import Db
 
 MOST_QUESTIONS_OF_ACCOUNT, MOST_QUESTIONS = 8, 64
+LONG_S, MOST_LONG_OF_ACCOUNT, MOST_LONG = 180.0, 2, 16
+"""A question that may take longer than LONG_S gets a turn of a share of its own. It can't keep short ones waiting."""
 QUEUE_S = 10.0
 ANSWER_S = 20.0
 """For all that one request asks at once. Each question has a shorter deadline of its own."""
@@ -31,9 +33,23 @@ Left = Callable[[], Awaitable[None]]
 """Returns once the client of a request has gone."""
 
 
-def questions() -> Turns:
-    """To other servers, of all requests of this process."""
+def _short() -> Turns:
     return Turns(MOST_QUESTIONS_OF_ACCOUNT, MOST_QUESTIONS, QUEUE_S, TooManyQuestions)
+
+
+def _long() -> Turns:
+    return Turns(MOST_LONG_OF_ACCOUNT, MOST_LONG, QUEUE_S, TooManyQuestions)
+
+
+@dataclass(frozen=True)
+class Questions:
+    """To other servers, of all requests of this process."""
+
+    short: Turns = field(default_factory=_short)
+    long: Turns = field(default_factory=_long)
+
+    def lasting(self, most_s: float | None) -> Turns:
+        return self.long if most_s is None or most_s > LONG_S else self.short
 
 
 @dataclass
@@ -41,7 +57,7 @@ class Lease:
     """One request's. `async with` it: it commits at the end, and rolls back on an exception, as the pool does."""
 
     pool: AsyncConnectionPool[Any]
-    questions: Turns
+    questions: Questions
     left: Left | None = None
     _held: AbstractAsyncContextManager[Db] | None = None
 
@@ -63,10 +79,10 @@ class Lease:
         """
         await self.__aexit__(None, None, None)
         try:
-            async with self.questions.taken_by(account), _until(most_s, self.left):
+            async with self.questions.lasting(most_s).taken_by(account), _until(most_s, self.left):
                 yield
         except Exception:
-            put(await self._take())  # who handles the failure may want to look at the state
+            put(await self._take())  # the caller that handles the failure may want to look at the state
             raise
         put(await self._take())
 

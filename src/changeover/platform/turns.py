@@ -13,7 +13,7 @@ from changeover.errors import ChangeoverError
 
 @dataclass
 class _Queue:
-    """Of one account; forgotten once nobody holds or awaits a turn."""
+    """Of one account; forgotten once no request holds or awaits a turn."""
 
     turns: asyncio.Semaphore
     users: int = 0
@@ -21,14 +21,14 @@ class _Queue:
 
 @dataclass
 class Turns:
-    """At most `most_of_account` for one account, and `most` for all. Whoever finds no turn waits, at most `patience_s`."""
+    """At most `most_of_account` for one account, and `most` for all. A request that finds no turn waits, at most `patience_s`."""
 
     most_of_account: int
     most: int
     patience_s: float
     refusal: Callable[[int], ChangeoverError]
     most_waiting: int = 1000
-    """Of one account; a further one is refused at once, because whoever waits holds a connection."""
+    """Of one account; a further one is refused at once, because a waiting request holds a connection."""
     _queues: dict[UUID, _Queue] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -54,7 +54,7 @@ class Turns:
                 del self._queues[account]
 
     async def _wait(self, queue: _Queue) -> None:
-        """The account's own turn first: those who wait for it are not in the others' way."""
+        """The account's own turn first: a request that waits for it does not delay other accounts."""
         try:
             async with asyncio.timeout(self.patience_s):
                 await queue.turns.acquire()
