@@ -35,7 +35,7 @@ class OpenConnections:
     _of_client: Counter[str] = field(default_factory=Counter)
 
     def admit(self, new: HttpConnection, client: str) -> bool:
-        """False when there is no room, and nobody's idle connection to close for it."""
+        """False when there is no room, and no idle connection to close for it."""
         if self._of_client[client] >= self.most_of_client and not self._close_idle(client):
             return False
         if len(self._known) >= self.most and not self._close_idle(

@@ -104,7 +104,7 @@ async def run_or_fail(arguments: Sequence[str | Path], *, run_as: str | None = N
         raise ServerFailed(
             what,
             why=last_lines(done.output),
-            fix="The lines above are its own; mend what they name and try again.",
+            fix="The lines above are its output. Fix what they name, then try again.",
         )
     return done.output
 

@@ -125,7 +125,7 @@ async def _require_in_team(scope: Scope, app: App, to: Account) -> None:
     if team.role not in TeamNeed.MEMBER.roles:
         raise InvalidParams(
             f"{app.name} can't be transferred to {to.email}.",
-            why=f"It belongs to the team {team.name}, and {to.email} is no member of it.",
+            why=f"It belongs to the team {team.name}, and {to.email} is not a member.",
             fix=f"Add them first: `changeover members:add {to.email} --role member --team {team.name}`.",
             resource="app",
         )

@@ -48,7 +48,7 @@ def unreadable(text: str) -> BadAddress:
         if name in OF_DRIVERS and name.encode() not in {one.keyword for one in Conninfo.get_defaults()}:
             return not_allowed(name)
     return BadAddress(
-        "That is not a usable database address.",
+        "Invalid database address.",
         why=f"It can't be read. It isn't repeated here because it may hold a password. An address may have {SHOWN}.",
         fix="Write it as postgres://user@host:5432/name, with anything unusual in it percent-encoded.",
     )

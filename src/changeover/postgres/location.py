@@ -201,9 +201,9 @@ def checked_parameters(given: Mapping[str, str]) -> dict[str, str]:
     made = dict(given) | {"host": checked_host(given.get("host", "")), "port": str(checked_port(given["port"]))}
     for name, choices in CHOICES.items():
         if name in made and made[name] not in choices:
-            raise BadAddress(f"{name} can't be that.", fix=f"It is one of {', '.join(choices)}.")
+            raise BadAddress(f"Invalid {name}.", fix=f"Use one of {', '.join(choices)}.")
     if not re.fullmatch(r"[0-9]{1,4}", made.get("connect_timeout", "0")):
-        raise BadAddress("connect_timeout can't be that.", fix="It is a number of seconds.")
+        raise BadAddress("Invalid connect_timeout: it must be a number of seconds.", fix="Give 9999 at most.")
     for name in CERTIFICATES:
         if name in made:
             made[name] = checked_certificate(name, made[name])

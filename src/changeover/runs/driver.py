@@ -203,7 +203,7 @@ def _raise_if_late(run: Run, step: Step, because: str) -> None:
         raise StepDeadline(
             f"“{step.says}” took longer than {step.deadline_s:.0f} seconds for {run.row.subject}.",
             why=f"It was waiting: {because}.",
-            fix="Mend what it waited for, then ask for the same again.",
+            fix="Fix what it waited for, then try again.",
         )
 
 

@@ -63,7 +63,7 @@ class Child:
             log.error("the %s does not start: %s; trying again", self.name, error)  # noqa: TRY400 - no bug of ours
 
     def end_if_frozen(self, after_s: float) -> None:
-        """Whoever has made no progress for so long is killed: a successor may act only once it is dead."""
+        """Kill the process if it has made no progress for that long: its successor may act only once it is dead."""
         if self.process is None or self.watch is None:
             return
         silent_s = self.watch.look()

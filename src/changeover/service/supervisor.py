@@ -340,9 +340,8 @@ def _answers(listen: Listen, port: int) -> bool:
     try:
         asking.request("GET", "/healthz")
         found = json.loads(asking.getresponse().read())
-        return all(
-            found.get(part) for part in ("api", "state", "worker")
-        )  # a disk that is full is no reason not to start
+        parts = ("api", "state", "worker")  # not the disk: a server with a full disk starts too
+        return all(found.get(part) for part in parts)
     except (OSError, http.client.HTTPException, ValueError):
         return False
     finally:

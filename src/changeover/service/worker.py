@@ -137,7 +137,7 @@ async def _every(seconds: float, act: Callable[[], Awaitable[Any]]) -> None:
 
 
 async def _outlasting_full_disks(act: Callable[[], Awaitable[Any]]) -> None:
-    """Until it returns. A full disk is no reason to die: it is said once, and tried again until there is room."""
+    """Until it returns. A full disk does not end the worker: it is logged once, and tried again until there is room."""
     said = ""
     while True:
         try:

@@ -60,7 +60,7 @@ class Migrating:
             raise CheckFailed(
                 f"{ends.source.database} can't be brought over yet; nothing was changed.",
                 why="\n".join(_in_a_line(one) for one in failed),
-                fix=f"Mend that, then repeat the command. `--ignore {failed[0].id}` takes a failed check for granted.",
+                fix=f"Fix that, then repeat the command. `--ignore {failed[0].id}` skips a failed check.",
             )
         await self._report(run, skips=checked.skips())
         warnings = [one for one in checked.findings if one.result in ("warning", "unknown")]

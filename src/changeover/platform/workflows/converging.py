@@ -66,7 +66,7 @@ class Converging:
             raise ReleaseFailed(
                 f"The release phase of {release.app_name} {version} failed.",
                 why=f"Its release command ended with {how}; the former release runs on.",
-                fix=f"`changeover releases:output {version} -a {release.app_name}` shows what it said; mend it, release again.",
+                fix=f"`changeover releases:output {version} -a {release.app_name}` shows its output. Fix it, then release again.",
             )
         async with run.transaction() as db:
             await query.execute(db, "releases.set_status", id=release.id, status="succeeded")
