@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import psycopg
 import pytest
 from psycopg import sql
-from tests.engines.fix_host import Database, Host, ask
+from tests.engines.fix_host import Database, Host, ask, until
 
 from changeover.engines.engine import Server
 from changeover.hosts.users import run_as_for_servers
@@ -284,3 +285,58 @@ async def test_nobody_else_is_in_the_database_while_it_gets_an_extension(host: H
         await host.engine.make_extensions(mine.server, mine.name, mine.owner.user, {"moddatetime": "public"})
         with pytest.raises(psycopg.OperationalError):
             session.execute("SELECT 1")
+
+
+LIMIT = "SELECT datconnlimit FROM pg_database WHERE datname = '{}'"
+LEFTOVERS = "SELECT count(*) FROM pg_db_role_setting, unnest(setconfig) AS one WHERE one LIKE 'changeover.%'"
+
+
+@pytest.mark.parametrize("former", [-1, 0, 7])
+async def test_a_connection_limit_survives_the_making_of_extensions(host: Host, mine: Database, former: int) -> None:
+    await ask(mine.server, f'ALTER DATABASE "{mine.name}" CONNECTION LIMIT {former}')
+    await host.engine.make_extensions(mine.server, mine.name, mine.owner.user, {"moddatetime": "public"})
+    assert await ask(mine.server, LIMIT.format(mine.name)) == [(former,)]
+    assert await ask(mine.server, LEFTOVERS) == [(0,)]
+
+
+async def test_it_survives_a_call_that_was_killed(host: Host, mine: Database) -> None:
+    """Such a call leaves the database closed, and the limit with it."""
+    await ask(mine.server, f"ALTER DATABASE \"{mine.name}\" SET changeover.connection_limit = '7'")
+    await ask(mine.server, f'ALTER DATABASE "{mine.name}" CONNECTION LIMIT 0')
+    await host.engine.make_extensions(mine.server, mine.name, mine.owner.user, {"moddatetime": "public"})
+    assert await ask(mine.server, LIMIT.format(mine.name)) == [(7,)]
+
+
+async def test_what_an_owner_writes_as_the_former_limit_is_read_as_a_number(host: Host, mine: Database) -> None:
+    await ask(mine.server, f"ALTER DATABASE \"{mine.name}\" SET changeover.connection_limit = 'x'")
+    made = await host.engine.make_extensions(mine.server, mine.name, mine.owner.user, {"moddatetime": "public"})
+    assert made == ["moddatetime"]
+    assert await ask(mine.server, LIMIT.format(mine.name)) == [(-1,)]
+
+
+ENTERING = """
+SELECT count(*) FROM pg_locks WHERE mode = 'RowExclusiveLock' AND locktype = 'object'
+   AND pid NOT IN (SELECT pid FROM pg_stat_activity)
+"""
+
+
+async def test_a_session_that_was_being_let_in_is_waited_for_and_ended(host: Host, mine: Database) -> None:
+    """With this option it waits past the check of the connection limit, in no list of sessions."""
+    entering = asyncio.create_task(asyncio.to_thread(enter_slowly, mine))
+
+    async def is_entering() -> bool:
+        return await ask(mine.server, ENTERING) == [(1,)]
+
+    await until(is_entering)
+    await host.engine.make_extensions(mine.server, mine.name, mine.owner.user, {"moddatetime": "public"})
+    assert "terminating connection" in await entering
+
+
+def enter_slowly(database: Database) -> str:
+    """How its session ended."""
+    try:
+        with database.connect(options="-c post_auth_delay=2") as session:
+            session.execute("SELECT pg_sleep(20)")
+    except psycopg.OperationalError as ended:
+        return str(ended)
+    return "not at all"

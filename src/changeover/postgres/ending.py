@@ -21,6 +21,12 @@ ALL_IN_A_DATABASE = """
 SELECT pid, backend_start::text, datname FROM pg_catalog.pg_stat_activity
  WHERE datname = %s AND backend_type = 'client backend' AND usename <> %s AND pid <> pg_catalog.pg_backend_pid()
 """
+ARRIVING = """
+SELECT pg_catalog.count(*) FROM pg_catalog.pg_locks
+ WHERE locktype = 'object' AND classid = 'pg_catalog.pg_database'::pg_catalog.regclass AND mode = 'RowExclusiveLock'
+   AND objid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+   AND pid <> pg_catalog.pg_backend_pid()
+"""
 LEFT_BEHIND = """
 SELECT other.pid, other.backend_start::text, other.datname
   FROM pg_catalog.pg_stat_activity AS other, pg_catalog.pg_stat_activity AS this
@@ -76,6 +82,15 @@ async def own_backends(connection: Connection) -> list[Backend]:
 async def client_backends(connection: Connection, database: str, *, but_of: str) -> list[Backend]:
     """All client sessions in `database`, without those of the role `but_of`."""
     return await _listed(connection, ALL_IN_A_DATABASE, [database, but_of])
+
+
+async def arriving(connection: Connection) -> int:
+    """How many sessions are being let into this database. No list of sessions has them yet, but some may be past the
+    check of its connection limit: from before that check until it is listed a session holds this lock.
+    """
+    found = await connection.execute(ARRIVING.encode())
+    (count,) = await found.fetchone() or (0,)
+    return int(count)
 
 
 async def left_behind(connection: Connection, begins: str, ends: str) -> list[Backend]:

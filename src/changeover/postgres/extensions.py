@@ -16,7 +16,7 @@ from psycopg import sql
 from changeover.errors import ServerInHand
 from changeover.postgres import ending
 from changeover.postgres.configuration import SUPERUSER
-from changeover.postgres.connect import Address, Connection, connect
+from changeover.postgres.connect import Address, Connection, connect, fetch_row
 
 FOR_OWNERS = frozenset({
     "address_standardizer", "address_standardizer_data_us", "autoinc", "bloom", "earthdistance", "hll", "insert_username",
@@ -38,6 +38,14 @@ SELECT EXISTS (SELECT FROM pg_proc WHERE proowner <> 10) OR EXISTS (SELECT FROM 
 """
 """10: the superuser that made the server, which is ours. What belongs to an extension counts as well: the owner of a trusted
 extension can add functions to it (ALTER EXTENSION … ADD).
+"""
+
+FORMER_LIMIT = sql.Identifier("changeover", "connection_limit")
+REMEMBERED = """
+SELECT former.value FROM pg_db_role_setting, LATERAL unnest(setconfig) AS setting,
+       LATERAL substring(setting FROM '^changeover\\.connection_limit=(-1|[0-9]{1,6})$') AS former (value)
+ WHERE setrole = 0 AND setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
+   AND former.value IS NOT NULL
 """
 
 
@@ -72,20 +80,58 @@ async def _make(connection: Connection, name: str, schema: str, owner: str) -> N
 
 @asynccontextmanager
 async def _alone(connection: Connection, database: str) -> AsyncIterator[None]:
-    """A limit of 0 refuses everybody but superusers. A call that was killed is repeated, and lifts it."""
-    limit = sql.SQL("ALTER DATABASE {} CONNECTION LIMIT {}")
-    await connection.execute(limit.format(sql.Identifier(database), sql.Literal(0)))
+    """A limit of 0 refuses everybody but superusers. A call that was killed is repeated, and puts the former one back."""
+    await _close(connection, database)
     try:
         deadline = time.monotonic() + ALONE_S
-        while others := await ending.client_backends(connection, database, but_of=SUPERUSER):
+        while True:
+            arriving = await ending.arriving(connection)  # first: one that has arrived since is listed
+            others = await ending.client_backends(connection, database, but_of=SUPERUSER)
+            if not others and not arriving:
+                break
             await ending.end(connection, others)
             if time.monotonic() > deadline:
                 raise ServerInHand(
                     f"The extensions for {database} can't be made.",
-                    why=f"{len(others)} sessions in it don't end.",
+                    why=f"{len(others) or arriving} sessions in it don't end.",
                     fix="End what works in the database, then try again.",
                 )
             await asyncio.sleep(0.02)
         yield
     finally:
-        await connection.execute(limit.format(sql.Identifier(database), sql.Literal(-1)))
+        await _open_again(connection, database)
+
+
+async def _close(connection: Connection, database: str) -> None:
+    """Remembers the limit that its owner has set with the database, unless a call that was killed has done so."""
+    async with connection.transaction():
+        if await _former_limit(connection) is None:
+            [limit] = await fetch_row(
+                connection, "SELECT datconnlimit FROM pg_database WHERE datname = current_database()"
+            )
+            await connection.execute(
+                sql.SQL("ALTER DATABASE {} SET {} = {}").format(
+                    sql.Identifier(database), FORMER_LIMIT, sql.Literal(str(limit))
+                )
+            )
+        await _limit(connection, database, 0)
+
+
+async def _open_again(connection: Connection, database: str) -> None:
+    async with connection.transaction():
+        former = await _former_limit(connection)
+        if former is None:  # another call has done it
+            return
+        await _limit(connection, database, former)
+        await connection.execute(sql.SQL("ALTER DATABASE {} RESET {}").format(sql.Identifier(database), FORMER_LIMIT))
+
+
+async def _former_limit(connection: Connection) -> int | None:
+    """Its owner may write it too: what is no limit counts as none."""
+    found = await (await connection.execute(REMEMBERED)).fetchone()
+    return int(found[0]) if found else None
+
+
+async def _limit(connection: Connection, database: str, limit: int) -> None:
+    statement = sql.SQL("ALTER DATABASE {} CONNECTION LIMIT {}")
+    await connection.execute(statement.format(sql.Identifier(database), sql.Literal(limit)))
