@@ -12,7 +12,8 @@ from tests.api.test_processes import deploy
 from tests.fix_control_plane import ControlPlane, wait_until
 from tests.fix_things import ESSENTIAL, Things
 
-from changeover.store.query import statement
+from changeover.store.query import reading, statement
+from changeover.store.rows import ScheduledJob
 
 IDLE = "worker: sleep 1000\n"
 
@@ -170,7 +171,7 @@ def test_a_due_time_is_claimed_once(api: httpx2.Client, control_plane: ControlPl
         due = state.execute("SELECT next_at FROM scheduled_jobs WHERE id = %s", [job]).fetchone()
         assert due is not None
         values = {"id": job, "due_at": due[0], "next_at": due[0] + timedelta(days=1)}
-        claims = [state.execute(statement("scheduler.claim"), values).fetchone() for _ in range(2)]
+        claims = [state.execute(reading(ScheduledJob, "scheduler.claim"), values).fetchone() for _ in range(2)]
 
     assert [claim is not None for claim in claims] == [True, False]
 
@@ -262,20 +263,22 @@ def test_an_app_is_destroyed_with_its_scheduler(api: httpx2.Client, control_plan
 
 
 @pytest.mark.parametrize(
-    ("fields", "status"),
+    ("fields", "refusal"),
     [
-        ({"command": " ", "every": "10m"}, 422),
-        ({"command": "echo a\necho b", "every": "10m"}, 422),
-        ({"command": "echo \x00", "every": "10m"}, 422),
-        ({"command": "true"}, 422),
-        ({"command": "true", "cron": "60 * * * *"}, 422),
-        ({"command": "true", "every": "10m", "size": "huge"}, 422),
+        ({"command": " ", "every": "10m"}, (422, "invalid_params")),
+        ({"command": "echo a\necho b", "every": "10m"}, (422, "invalid_params")),
+        ({"command": "echo \x00", "every": "10m"}, (400, "bad_request")),
+        ({"command": "true"}, (422, "invalid_params")),
+        ({"command": "true", "cron": "60 * * * *"}, (422, "invalid_params")),
+        ({"command": "true", "every": "10m", "size": "huge"}, (422, "invalid_params")),
     ],
 )
-def test_a_job_that_can_not_be_is_refused(api: httpx2.Client, shop: str, fields: dict[str, str], status: int) -> None:
+def test_a_job_that_can_not_be_is_refused(
+    api: httpx2.Client, shop: str, fields: dict[str, str], refusal: tuple[int, str]
+) -> None:
     answer = api.post(f"/changeover/v1/apps/{shop}/scheduler/jobs", json=fields)
 
-    assert (answer.status_code, answer.json()["id"]) == (status, "invalid_params")
+    assert (answer.status_code, answer.json()["id"]) == refusal
     assert scheduler(api, shop)["jobs"] == []
 
 
