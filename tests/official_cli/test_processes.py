@@ -12,7 +12,7 @@ from tests.official_cli.official import missing
 from tests.official_cli.processes import TAILED, Day, LongRunningCli, Operator
 
 # typed once, by one worker
-pytestmark = [pytest.mark.xdist_group("official-cli-processes"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.xdist_group("official-cli-processes"), pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
