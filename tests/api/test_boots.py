@@ -156,6 +156,41 @@ def test_a_worker_killed_during_the_boot_wait_changes_nothing(
     assert statuses(api, app)[2] == ("succeeded", True)
 
 
+def test_a_deploy_after_an_interrupted_one_finds_ports(
+    control_plane: ControlPlane, api: httpx2.Client, things: Things
+) -> None:
+    """The dynos that serve and those of the interrupted deploy have all ports that two releases need."""
+    app = serving(api, things, quantity=3)
+    deploy(api, app, NEVER["silent"])
+    wait_until(lambda: "starting" in states(api, app).values(), what="the new web dyno")
+    good = deploy(api, app, GOOD).json()["run"]
+
+    control_plane.child("worker").kill()
+
+    assert ended(api, good)["status"] == "done"
+    assert statuses(api, app)[4] == ("succeeded", True)
+    wait_until(lambda: states(api, app) == dict.fromkeys(("web.1", "web.2", "web.3"), "up"), what="three web dynos")
+    assert ask(api, app).status_code == 200
+
+
+def test_what_an_attempt_has_ended_is_not_taken_for_what_serves(
+    control_plane: ControlPlane, api: httpx2.Client, things: Things
+) -> None:
+    """A change that failed half way leaves what it remembered: dynos that it has ended itself."""
+    app = serving(api, things)
+    with control_plane.state() as db:
+        db.execute(
+            "INSERT INTO state.former_dynos (app_id, name, type, port, release, restarts, is_stopped)"
+            " SELECT id, 'web.1', 'web', 9, 2, 0, false FROM state.apps WHERE name = %s",
+            [app],
+        )
+
+    assert ended(api, deploy(api, app, NEVER["crashing"]).json()["run"])["error"]["id"] == "boot_failed"
+
+    assert ask(api, app).status_code == 200
+    assert states(api, app) == {"web.1": "up"}
+
+
 def test_the_command_ends_with_1_and_shows_the_last_lines(
     control_plane: ControlPlane, api: httpx2.Client, things: Things, tmp_path: Path
 ) -> None:

@@ -6,7 +6,7 @@ happens under the lock of the app's web dynos.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -17,19 +17,30 @@ from changeover.store.query import Db
 from changeover.store.rows import App, DynoRow, Release
 
 
-async def remember_former(db: Db, app_id: UUID, known: Sequence[DynoRow], current: Release) -> list[DynoRow]:
-    """The web dynos that served before this change, also where an interrupted attempt has begun it already."""
+async def remember_former(
+    db: Db, app_id: UUID, known: Sequence[DynoRow], current: Release, living: Collection[int]
+) -> list[DynoRow]:
+    """The web dynos that served before this change, also where an interrupted attempt has begun it already.
+
+    `living`: the ports of the dynos that the runtime has. An attempt that failed may have ended some of those that are
+    remembered; what it put in their place serves since then.
+    """
     remembered = await query.rows(db, DynoRow, "boots.former", app_id=app_id)
-    if remembered:
-        return list(remembered)
+    still = [row for row in remembered if row.is_stopped or row.port in living]
+    kept = {row.name for row in still}
+    gone = {row.name for row in remembered} - kept
     versions = [row.release for row in known if row.release]
-    former = [_before_restart(row, max(versions, default=current.version)) for row in known if row.port is not None]
-    for row in former:
+    so_far = [_before_restart(row, max(versions, default=current.version)) for row in known if row.port is not None]
+    if remembered:
+        replaced = gone if any(not row.is_stopped for row in still) else {row.name for row in so_far} - kept
+        so_far = [row for row in so_far if row.name in replaced and row.port in living]
+    await query.execute(db, "boots.forget_some", app_id=app_id, names=list(gone))
+    for row in so_far:
         await query.execute(
             db, "boots.remember", app_id=app_id, name=row.name, type=row.type, port=row.port, release=row.release,
             restarts=row.restarts, is_stopped=row.is_stopped,
         )  # fmt: skip
-    return former
+    return [*still, *so_far]
 
 
 def _before_restart(row: DynoRow, version: int) -> DynoRow:

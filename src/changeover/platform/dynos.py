@@ -94,10 +94,12 @@ def environment_of_release(parts: Parts, release: Release) -> dict[str, str]:
     return parts.cipher.decrypt_map(release.environment) if release.environment else {}
 
 
-async def settle_ports(db: Db, parts: Parts, app: App, web: int) -> PortPool:
-    """The app's pool, grown where it has to be, and remembered."""
+async def settle_ports(db: Db, parts: Parts, app: App, web: int, *, leftovers: int) -> PortPool:
+    """The app's pool, grown where it has to be, and remembered. `leftovers`: ports of dynos that only an interrupted
+    change has left.
+    """
     taken = set(await query.values(db, "formation.ports_taken")) - set(app.ports)
-    pool = PortPool(tuple(app.ports)).grown(web, taken=taken, home=parts.home)
+    pool = PortPool(tuple(app.ports)).grown(web, leftovers, taken=taken, home=parts.home)
     if pool.ports != tuple(app.ports):
         await query.execute(db, "formation.remember_ports", app_id=app.id, ports=list(pool.ports))
     return pool

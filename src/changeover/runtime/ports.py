@@ -24,12 +24,12 @@ class PortPool:
 
     ports: tuple[int, ...] = ()
 
-    def grown(self, dynos: int, *, taken: Collection[int], home: Path) -> PortPool:
+    def grown(self, dynos: int, leftovers: int = 0, *, taken: Collection[int], home: Path) -> PortPool:
         """Room for so many dynos and as many successors: itself when it has that, else with further ports.
 
-        `taken`: the ports of all other pools. Raises HostFull.
+        `leftovers`: ports that interrupted changes still hold. `taken`: the ports of all other pools. Raises HostFull.
         """
-        missing = max(SMALLEST, 2 * dynos) - len(self.ports)
+        missing = max(SMALLEST, 2 * dynos + leftovers) - len(self.ports)
         if missing <= 0:
             return self
         return PortPool(self.ports + _free_ports(missing, taken={*taken, *self.ports}, home=home))

@@ -148,6 +148,9 @@ class Dynos(Protocol):
     async def states(self, app: str | None = None) -> list[DynoState]:
         """Of one app or all, in the order of their names. Raises RuntimeFailed."""
 
+    async def ports(self, app: str) -> frozenset[int]:
+        """Of all its web dynos that there are, also of those that are being replaced. Raises RuntimeFailed."""
+
     async def run_once(self, dyno: Dyno, *, output: Path | None = None) -> OneOff:
         """Start it detached; it outlives us. Doing it again with the same name finds it. `output` gets what it says too."""
 

@@ -169,8 +169,11 @@ class Converging:
             pool = PortPool(tuple(now.ports))
             former: list[DynoRow] = []
             if group == "web":
-                former = await remember_former(db, app.id, known, code.release)
-                pool = await settle_ports(db, self._parts, now, sum(row.quantity for row in formation))
+                living = await self._parts.dynos.ports(str(app.id))
+                former = await remember_former(db, app.id, known, code.release, living)
+                leftovers = {*living, *(row.port for row in former)} - {row.port for row in known}
+                wanted = sum(row.quantity for row in formation)
+                pool = await settle_ports(db, self._parts, now, wanted, leftovers=len(leftovers))
             rows = plan(known, formation, code, lambda count, in_use: pool.pick(count, in_use=in_use))
             for row in rows:
                 await query.execute(

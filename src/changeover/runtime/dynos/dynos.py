@@ -91,6 +91,9 @@ class LocalDynos:
     async def states(self, app: str | None = None) -> list[DynoState]:
         return await self._looking.states(app)
 
+    async def ports(self, app: str) -> frozenset[int]:
+        return frozenset(one.port for one in await self._looking.present(app) if one.port is not None)
+
     # -- one-offs
 
     async def run_once(self, dyno: Dyno, *, output: Path | None = None) -> OneOff:

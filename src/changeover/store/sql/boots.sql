@@ -8,6 +8,9 @@ VALUES (%(app_id)s, %(name)s, %(type)s, %(port)s, %(release)s, %(restarts)s, %(i
 -- name: forget
 DELETE FROM former_dynos WHERE app_id = %(app_id)s;
 
+-- name: forget_some
+DELETE FROM former_dynos WHERE app_id = %(app_id)s AND name = ANY (%(names)s);
+
 -- name: put_back
 -- What was stopped meanwhile stays stopped.
 INSERT INTO dynos (app_id, name, type, port, release, restarts, is_stopped)
