@@ -224,6 +224,30 @@ async def test_a_table_that_is_missing_is_named_in_schema_and_rows(databases: Da
     assert [str(one) for one in found.differences] == ["table public.events is missing on the target"] * 2
 
 
+@pytest.mark.parametrize("name", ["_heroku", "_changeover"])
+async def test_a_reserved_schema_is_compared_by_its_exact_name_on_neither_side(databases: Databases, name: str) -> None:
+    def furnish(schema: str) -> None:
+        databases.change(
+            f'CREATE SCHEMA "{schema}"',
+            f'GRANT USAGE ON SCHEMA "{schema}" TO PUBLIC',
+            f'CREATE TABLE "{schema}".canary (id serial PRIMARY KEY)',
+            f"CREATE FUNCTION \"{schema}\".reset() RETURNS void LANGUAGE sql AS ''",
+            f'REVOKE ALL ON FUNCTION "{schema}".reset() FROM PUBLIC',
+            f'ALTER DEFAULT PRIVILEGES IN SCHEMA "{schema}" GRANT SELECT ON TABLES TO PUBLIC',
+        )
+
+    furnish(name)
+    found = await databases.compare(compares_owners=True)
+    assert found.is_equal, found.as_dict()
+    back = await compare(databases.target, databases.source, compares_owners=True)
+    assert back.is_equal, back.as_dict()
+
+    furnish(f"{name} x")
+    things = {one.thing for one in (await databases.compare(compares_owners=True)).differences}
+    assert {f"schema {name} x", f"function {name} x.reset()", f"table {name} x.canary"} <= things
+    assert {f"acl {name} x.FUNCTION reset()", f"sequence {name} x.canary_id_seq"} <= things
+
+
 async def test_columns_in_another_order_are_told_and_their_rows_equal(databases: Databases) -> None:
     databases.change(
         "ALTER TABLE events RENAME TO old", "CREATE TABLE events (at date, what text)",

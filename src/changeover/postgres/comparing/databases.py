@@ -16,12 +16,10 @@ from changeover.postgres.comparing.relations import read_relations
 from changeover.postgres.comparing.schema import compare_schemas
 from changeover.postgres.comparing.sequences import compare_sequences
 from changeover.postgres.comparing.sides import open_side, together
+from changeover.postgres.emptying import RESERVED_SCHEMAS
 from changeover.postgres.installations import find_installations
 from changeover.postgres.location import Location
 from changeover.postgres.progress import Progress, Tell
-
-OURS = "_changeover"
-"""The schema in which a migration keeps its books on the target while it runs."""
 
 
 async def nobody(progress: Progress) -> None:
@@ -44,12 +42,13 @@ async def compare(
     """`is_quick` counts rows and leaves large objects alone. `connections` are those to each side (at least 2).
     `installations` are folders of PostgreSQLs of this host beside those that are found anyway: a pg_dump is in one.
 
+    Reserved schemas are compared on neither side: every database of ours has what we made in them, and no other does.
     `shows_values` puts the differing values of the first row into the answer, cut off: they are somebody's data.
     Raises ServerUnreachable, LoginRefused, NotTrusted, ConnectionLost; whatever else keeps something from being compared
     makes that unknown in the answer.
     """
     began = time.monotonic()
-    schemas, extensions = [OURS, *skip_schemas], list(skip_extensions)
+    schemas, extensions = [*RESERVED_SCHEMAS, *skip_schemas], list(skip_extensions)
     tables = Part("tables")
     contents = Contents(tables, connections, is_quick, shows_values, tell)
     async with AsyncExitStack() as stack:
