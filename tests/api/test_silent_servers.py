@@ -119,3 +119,24 @@ async def test_other_accounts_are_answered_while_pages_of_one_are_fetched(
         assert answers == [200] * 5
         assert not any(one.done() for one in asked)
         assert {one.status_code for one in await asyncio.gather(*asked)} == {200}
+
+
+def test_no_account_keeps_another_from_its_target(
+    control_plane: ControlPlane, things: Things, silent_server: SilentServer
+) -> None:
+    target, other = (silent_server.url.replace("/orders", f"/{name}") for name in ("target", "other"))
+    with (
+        control_plane.client(things.token_for("squatter@example.org")) as squatter,
+        control_plane.client(things.token_for("owner@example.org")) as owner,
+    ):
+        for path in ("verifications", "migrations"):
+            url, ends = f"/changeover/v1/{path}", {"source": silent_server.url, "target": target}
+            taken, mine = squatter.post(url, json=ends), owner.post(url, json=ends)
+            second = owner.post(url, json={"source": other, "target": target})
+
+            assert (taken.status_code, mine.status_code) == (201, 201), mine.text
+            assert mine.json()["id"] != taken.json()["id"]
+            assert (second.status_code, second.json()["id"]) == (409, "run_conflict")
+            assert second.json()["what"].endswith("for owner@example.org is busy.")
+        again = owner.post("/changeover/v1/migrations", json={"source": silent_server.url, "target": target})
+        assert again.json()["id"] == mine.json()["id"]

@@ -27,6 +27,21 @@ def test_what_was_made_goes_and_what_was_there_stays(copy: Copy, point: str) -> 
     assert copy.clean() == []
 
 
+def test_the_abort_of_another_migration_into_the_same_target_removes_nothing(copy: Copy) -> None:
+    copy.harm('rows "public"."orders"')
+    assert copy.run() is None
+    half_done = dump(copy.target)
+    copy.order(mark="another", run="8:1")
+
+    outcome = copy.run()
+
+    assert outcome is not None
+    assert outcome.error is not None
+    assert outcome.error.id == "check_failed"
+    assert copy.clean() == []
+    assert dump(copy.target) == half_done
+
+
 @pytest.mark.long
 def test_a_dead_source_does_not_hinder_it(copy: Copy, source_server: Server) -> None:
     empty = dump(copy.target)

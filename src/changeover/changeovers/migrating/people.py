@@ -10,7 +10,7 @@ from changeover.changeovers.migrating.wish import Wish, mark_of, sealed
 from changeover.changeovers.naming import location_named
 from changeover.errors import Forbidden, NotAvailable, NotFound
 from changeover.errors.elsewhere import BadAddress
-from changeover.platform.progress import find_visible_run, visible_runs
+from changeover.platform.progress import find_visible_run, run_under_way, visible_runs
 from changeover.platform.scope import Scope
 from changeover.postgres.location import Location
 from changeover.runs.starting import cancel_run, start_run
@@ -31,29 +31,29 @@ class Seen:
 
 
 async def begin(scope: Scope, source: str, target: str, wish: Wish) -> Seen:
-    """Start it; or go on with the one between the same two databases that is under way, as it was begun.
+    """Start it; or go on with the caller's between the same two databases that is under way, as it was begun.
 
     Raises BadAddress, NotFound, Forbidden (commands are run on this host, so only its operator may give them), RunConflict.
     """
     _require_operator(scope, wish)
     ends = await location_named(scope, source), await location_named(scope, target)
     _require_two(*ends)
-    cipher, mark = scope.parts.cipher, mark_of(*ends)
+    cipher = scope.parts.cipher
     urls = {"source_url": cipher.encrypt(ends[0].url), "target_url": cipher.encrypt(ends[1].url)}
-    former = await query.one(scope.db, MigrationRow, "migrations.unfinished", mark=mark)
+    former = await _unfinished(scope, *ends)
     if former is not None:
         seen = await find_migration(scope, former.run_id)
         await query.execute(scope.db, "migrations.go_on", run_id=former.run_id, **urls)
         scope.started.append(seen.run)
         return await find_migration(scope, former.run_id)
     run = await start_run(
-        scope.db, kind=KIND, first_step="check", subject=_subject(ends[1]), app=None,
+        scope.db, kind=KIND, first_step="check", subject=await _subject(scope, _name(ends[1])), app=None,
         account_id=scope.caller.id, host=scope.parts.host,
         given={"account_id": str(scope.caller.id)},
     )  # fmt: skip
     await query.execute(
         scope.db, "migrations.add",
-        run_id=run.id, mark=mark, **urls, source_name=str(ends[0]), target_name=str(ends[1]),
+        run_id=run.id, mark=mark_of(*ends, scope.caller.id), **urls, source_name=str(ends[0]), target_name=str(ends[1]),
         wish=Jsonb(wish.as_dict()), hooks=sealed(wish.hooks, cipher),
     )  # fmt: skip
     scope.started.append(run)
@@ -90,9 +90,13 @@ async def abort(scope: Scope, number: int) -> Seen:
 
 
 async def under_way(scope: Scope, source: str, target: str) -> MigrationRow | None:
-    """The migration between these two that is under way, if there is one."""
-    mark = mark_of(await location_named(scope, source), await location_named(scope, target))
-    return await query.one(scope.db, MigrationRow, "migrations.unfinished", mark=mark)
+    """The caller's migration between these two that is under way, if there is one."""
+    return await _unfinished(scope, await location_named(scope, source), await location_named(scope, target))
+
+
+async def _unfinished(scope: Scope, source: Location, target: Location) -> MigrationRow | None:
+    marks = [mark_of(source, target, scope.caller.id), mark_of(source, target)]
+    return await query.one(scope.db, MigrationRow, "migrations.unfinished", marks=marks, account_id=scope.caller.id)
 
 
 async def abort_between(scope: Scope, source: str, target: str) -> Seen:
@@ -116,7 +120,7 @@ async def verify(scope: Scope, source: str, target: str, *, is_quick: bool) -> S
     ends = await location_named(scope, source), await location_named(scope, target)
     _require_two(*ends)
     run = await start_run(
-        scope.db, kind=VERIFICATION, first_step="compare", subject=f"{_subject(ends[1])} (verify)", app=None,
+        scope.db, kind=VERIFICATION, first_step="compare", subject=await _subject(scope, f"{_name(ends[1])} (verify)"), app=None,
         account_id=scope.caller.id, host=scope.parts.host, given={"account_id": str(scope.caller.id)},
     )  # fmt: skip
     cipher = scope.parts.cipher
@@ -142,15 +146,25 @@ def _not_found(what: str) -> NotFound:
     return NotFound(f"Couldn't find that {what}.", fix="`changeover runs --all` lists what there was.", resource=what)
 
 
-def _subject(target: Location) -> str:
-    return f"{target.database} on {target.host}:{target.port}"
+async def _subject(scope: Scope, named: str) -> str:
+    """One run of an account at a time. Another account's has another subject, so it can't keep this one from its target.
+
+    Only the target knows who may write there: its lock and its ledger let one migration in. A run that a former version
+    began has a subject without an account.
+    """
+    former = await run_under_way(scope, named)
+    if former is not None and former.account_id == scope.caller.id:
+        return named
+    return f"{named} for {scope.caller.email}"
+
+
+def _name(location: Location) -> str:
+    return f"{location.database} on {location.host}:{location.port}"
 
 
 def _require_two(source: Location, target: Location) -> None:
     if mark_of(source, source) == mark_of(target, target):
-        raise BadAddress(
-            "Source and target are the same database.", why=f"Both are {_subject(source)}.", fix="Name two."
-        )
+        raise BadAddress("Source and target are the same database.", why=f"Both are {_name(source)}.", fix="Name two.")
 
 
 def _require_operator(scope: Scope, wish: Wish) -> None:

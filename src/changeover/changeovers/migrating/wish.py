@@ -6,6 +6,7 @@ import hashlib
 import json
 import shlex
 from dataclasses import asdict, dataclass, field
+from uuid import UUID
 
 from changeover.errors import InvalidParams
 from changeover.platform.secrets import Cipher
@@ -80,9 +81,14 @@ def sealed(hooks: Hooks, cipher: Cipher) -> bytes | None:
     return None if hooks.are_none else cipher.encrypt(json.dumps(asdict(hooks)))
 
 
-def mark_of(source: Location, target: Location) -> str:
-    """The same for every attempt between these two databases, whoever logs in with whatever password."""
+def mark_of(source: Location, target: Location, account: UUID | None = None) -> str:
+    """The same for every attempt of one account between these two databases, with any user and password.
+
+    A former version had the same mark for all accounts: without `account`.
+    """
     ends = "|".join(f"{one.host}:{one.port}/{one.database}" for one in (source, target))
+    if account is not None:
+        ends += f"|{account}"
     return hashlib.sha256(ends.encode()).hexdigest()[:16]
 
 

@@ -9,7 +9,7 @@ import psycopg
 from psycopg import sql
 
 from changeover.errors import ChangeoverError
-from changeover.errors.elsewhere import TransferFailed
+from changeover.errors.elsewhere import CheckFailed, TransferFailed
 from changeover.postgres import ending
 from changeover.postgres.connect import Connection, fetch_row
 from changeover.postgres.location import handed_over
@@ -44,7 +44,7 @@ async def clean(job: Job) -> list[str]:
     target = handed_over(job.target)
     try:
         async with writing(target, f"changeover:{job.run} abort") as connection:
-            ledger = await read_ledger(connection, job.mark)
+            ledger = await _own_ledger(connection, job)
             if ledger is None:
                 return []
             await _end_ours(connection, job)
@@ -54,6 +54,14 @@ async def clean(job: Job) -> list[str]:
             raise
         why = failure.why if isinstance(failure, ChangeoverError) else one_line(failure)
         return [f"{target} does not answer ({why}): schema _changeover there lists what was made in it."]
+
+
+async def _own_ledger(connection: Connection, job: Job) -> Ledger | None:
+    """None where there is none, or another migration's: the ledger is what a migration makes first, so this one made nothing."""
+    try:
+        return await read_ledger(connection, job.mark)
+    except CheckFailed:
+        return None
 
 
 async def forget_ledger(job: Job) -> None:

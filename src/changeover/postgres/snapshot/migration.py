@@ -75,13 +75,14 @@ class Migration:
             return await course.run()
 
     async def _lock(self, target: Connection) -> None:
+        """Of the whole database, against every other migration into it. Raises RunConflict."""
         await target.execute("SET lock_timeout = '15s'")
         try:
-            await target.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [f"{LOCK} {self.job.mark}"])
+            await target.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [LOCK])
         except psycopg.errors.LockNotAvailable as held:
             raise RunConflict(
-                "Somebody else is bringing data into this database.",
-                why=f"Another session holds the lock of {self.job.mark}.",
+                "Data is already being brought into this database.",
+                why="Another migration into it is being worked on.",
                 fix="Let that one finish, or end it.",
             ) from held
         await target.execute("SET lock_timeout = 0")

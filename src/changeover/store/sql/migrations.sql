@@ -6,9 +6,9 @@ VALUES (%(run_id)s, %(mark)s, %(source_url)s, %(target_url)s, %(source_name)s, %
 SELECT {columns} FROM migrations WHERE run_id = %(run_id)s;
 
 -- name: unfinished
--- Between those two databases, if there is one.
+-- The account's between those two databases, if there is one.
 SELECT {migrations.columns} FROM migrations JOIN runs ON runs.id = run_id
- WHERE mark = %(mark)s AND runs.finished_at IS NULL;
+ WHERE mark = ANY (%(marks)s) AND runs.account_id = %(account_id)s AND runs.finished_at IS NULL;
 
 -- name: of_runs
 SELECT {columns} FROM migrations WHERE run_id = ANY (%(runs)s);
