@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.rows import TupleRow
 from tests.engines.fix_host import SMALL, Host, ask, until, until_replayed
 from tests.engines.test_servers import postmaster_of, works_in
 
@@ -113,6 +114,41 @@ async def test_a_killed_leader_ends_the_copy_and_it_begins_anew(host: Host) -> N
 
     assert gone.value.retryable
     await host.engine.start(follower)
+
+
+END_WALSENDERS = """
+SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) > 0 FROM pg_stat_activity WHERE backend_type = 'walsender'
+"""
+
+
+async def test_an_owner_who_ends_what_feeds_a_follower_only_delays_it(host: Host) -> None:
+    """The owner of a whole server may end any session that is no superuser's, so those of followers too."""
+    leader = await host.new_server()
+    database = await host.new_database(leader)
+    await ask(leader, FILLER)
+    follower = host.plan(leader=leader)
+    with database.connect() as owner:
+        await host.engine.begin_copy(follower, leader, SMALL)
+        for pid in copies_to(follower):
+            os.kill(pid, signal.SIGSTOP)
+        await until(lambda: ended_by(owner))
+        for pid in copies_to(follower):
+            os.kill(pid, signal.SIGCONT)
+        with pytest.raises(LeaderGone) as gone:
+            await host.copied(follower, leader)
+        await host.engine.begin_copy(follower, leader, SMALL)
+        await host.copied(follower, leader)
+        await host.engine.start(follower)
+        await until(lambda: ended_by(owner))
+    await ask(leader, "CREATE TABLE public.late AS SELECT 1")
+    await until_replayed(follower, leader)
+
+    assert gone.value.retryable
+
+
+async def ended_by(owner: psycopg.Connection[TupleRow]) -> bool:
+    """Whether there was one to end."""
+    return owner.execute(END_WALSENDERS).fetchone() == (True,)
 
 
 async def test_a_killed_copy_is_named_and_begins_anew(host: Host) -> None:
