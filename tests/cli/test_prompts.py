@@ -55,6 +55,21 @@ def test_destroying_asks_for_the_apps_name(
     assert len(plane.sent("DELETE /apps/a1/addons/d1")) == destroyed
 
 
+@pytest.mark.parametrize(("answer", "exit_code", "sent"), [("shop", 0, 1), ("shap", 2, 0)])
+def test_handing_an_app_over_asks_for_its_name(
+    terminal: Terminal, plane: Plane, answer: str, exit_code: int, sent: int
+) -> None:
+    plane.answers["POST /account/app-transfers"] = {"state": "accepted"}
+    spawned = terminal("apps:transfer", "friend@example.com", "--app", "shop")
+    spawned.expect("will belong to friend@example.com")
+    spawned.expect(QUESTION)
+    spawned.sendline(answer)
+    spawned.expect(pexpect.EOF)
+    spawned.wait()
+
+    assert (spawned.exitstatus, len(plane.sent("POST /account/app-transfers"))) == (exit_code, sent)
+
+
 def test_an_interrupted_question_changes_nothing(terminal: Terminal, plane: Plane) -> None:
     spawned = terminal("addons:destroy", "DATABASE", "--app", "shop")
     spawned.expect(QUESTION)

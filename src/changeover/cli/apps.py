@@ -266,8 +266,10 @@ def transfer(session: Session, *, recipient: str, app: str, confirm: str | None,
     """Hand an app over to another person or team."""
     found = session.client.get(f"/apps/{segment(app)}")
     is_person, is_of_team = "@" in recipient, found["owner"]["email"].endswith("@herokumanager.com")
+    warning = f"{paint('app', found['name'])} will belong to {recipient}."
     if is_person and is_of_team:
-        ask_to_confirm(found["name"], confirm, "All collaborators will be removed from this app")
+        warning += "\nAll collaborators will be removed from this app"
+    ask_to_confirm(found["name"], confirm, warning)
     if is_person and not is_of_team:
         with action(f"Initiating transfer of {paint('app', app)} to {recipient}") as doing:
             reply = session.client.post("/account/app-transfers", {"app": found["name"], "recipient": recipient})
