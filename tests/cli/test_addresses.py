@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from changeover.cli.addresses import address
+from changeover.cli.addresses import address, is_address
 from changeover.errors import Misused
 
 
@@ -136,3 +136,9 @@ def test_what_can_not_be_read_is_not_repeated() -> None:
 
 def test_the_name_of_one_of_ours_stays_as_it_is() -> None:
     assert address("postgresql-shaped-12345") == "postgresql-shaped-12345"
+
+
+def test_a_database_of_an_app_called_env_is_no_variable() -> None:
+    assert (address("env::DATABASE"), is_address("env::DATABASE"), is_address("env:DATABASE")) == (
+        "env::DATABASE", False, True,
+    )  # fmt: skip

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 from tests.api.test_transfers import ORDERS, content
 from tests.cli.conftest import Keyboard
 from tests.cli.plane import ADDON, Plane, Reply, Turns, attachment
@@ -146,6 +147,57 @@ def test_a_copy_from_elsewhere_asks_for_the_targets_name(typed: Keyboard, shop: 
     assert (sent["from_name"], sent["from_url"]) == ("database old on db.example.com:5432", source)
     assert (sent["to_name"], sent["to_url"]) == ("DATABASE", "postgres://u:p%40ss@127.0.0.2:20001/db")
     assert "Neither of the two" in typed("pg:copy", source, f"{source}2", "-a", "shop").stderr
+
+
+FILES = ["sslrootcert=ca.pem", "sslcert=mine.pem", "sslkey=key.pem"]
+
+
+@pytest.fixture
+def texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What is in FILES of the folder where commands are typed; a service and a variable name them too."""
+    found = {}
+    for parameter in FILES:
+        name, _, file = parameter.partition("=")
+        found[name] = f"-----BEGIN {name}-----\nTUlJ+/=\n-----END {name}-----\n"
+        (tmp_path / file).write_text(found[name])
+    lines = ["[legacy]", "host=db.example.com", "port=7432", "user=u", "dbname=old", "password=p", *FILES]
+    (tmp_path / "services").write_text("\n".join(lines))
+    monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
+    monkeypatch.setenv("LEGACY", f"postgres://u:p@db.example.com:8432/old?{'&'.join(FILES)}")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("source", "port"),
+    [
+        (f"postgres://u:p@db.example.com/old?{'&'.join(FILES)}", 5432),
+        (f"host=db.example.com port=6432 user=u dbname=old password=p {' '.join(FILES)}", 6432),
+        ("service=legacy", 7432),
+        ("env:LEGACY", 8432),
+    ],
+)
+def test_a_copy_sends_the_text_of_certificates_that_any_kind_of_address_names(
+    typed: Keyboard, shop: Plane, texts: dict[str, str], source: str, port: int
+) -> None:
+    path = f"POST /client/v11/databases/{ADDON['id']}/transfers"
+    shop.answers[path] = {**RESTORED, "name": "c003"}
+
+    ended = typed("pg:copy", source, "DATABASE", "-a", "shop", "--confirm", "DATABASE", "--detach")
+
+    assert ended.exit_code == 0, ended.stderr
+    assert ("list of processes" in ended.stderr) is source.startswith("postgres://")
+    [sent] = shop.sent(path)
+    assert sent["from_name"] == f"database old on db.example.com:{port}"
+    read = conninfo_to_dict(sent["from_url"])
+    assert {name: read[name] for name in texts} == texts
+
+
+def test_a_copy_whose_certificate_can_not_be_read_here_is_not_begun(typed: Keyboard, shop: Plane) -> None:
+    address = "postgres://u:p@db.example.com/old?sslrootcert=missing.pem"
+
+    for ends in ((address, "DATABASE"), ("DATABASE", address)):
+        ended = typed("pg:copy", *ends, "-a", "shop", "--confirm", "DATABASE", "--detach")
+        assert (ended.exit_code, "missing.pem" in ended.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ from changeover.settings import client_files, variable
 SCHEMES = ("postgres://", "postgresql://")
 WORD = r"(\w+)\s*=\s*('(?:\\.|[^'\\])*'|(?:\\.|[^\s'\\])*)"
 """One `name=value` of a conninfo string, as libpq reads it."""
+VARIABLE = re.compile(r"env:(?!:)")
+"""And not `env::NAME`, a database of the app env."""
 PEM = "-----BEGIN "
 FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 
@@ -28,7 +30,7 @@ def address(text: str, what: str = "SOURCE") -> str:
 
     Raises Misused for what can't be read; the text is not repeated, for it may hold a password.
     """
-    if text.startswith("env:"):
+    if VARIABLE.match(text):
         return _complete(_from_variable(text.removeprefix("env:"), what), what)
     if text.startswith("service=") and " " not in text:
         return _complete(_from_service(text.removeprefix("service="), what), what)
@@ -42,7 +44,13 @@ def address(text: str, what: str = "SOURCE") -> str:
 
 def is_address(text: str) -> bool:
     """And not the name of one of ours."""
-    return text.startswith(SCHEMES) or "=" in text
+    return bool(VARIABLE.match(text)) or text.startswith(SCHEMES) or "=" in text
+
+
+def place(complete: str, what: str) -> tuple[str, str, str]:
+    """Host, port and database that an address names; the database may be empty."""
+    parts = _parts(complete, what)
+    return parts.get("host", "localhost"), parts.get("port", "5432"), parts.get("dbname", "")
 
 
 def _from_variable(name: str, what: str) -> str:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from changeover.cli.addresses import address, is_address, place
 from changeover.cli.pg import database_path
 from changeover.cli.resolve import Record, find_attachment, url_var
 from changeover.cli.session import Session, ask_to_confirm, command, takes_app, takes_confirm
@@ -114,8 +115,8 @@ def copy(
     session: Session, *, source: str, target: str, app: str, confirm: str | None, verbose: bool, wait_interval: float,
     detach: bool,
 ) -> None:  # fmt: skip
-    """Replace what is in one database by what is in another; one of them may be a postgres:// URL."""
-    origin, goal = _side(session.client, app, source), _side(session.client, app, target)
+    """Replace what is in one database by what is in another; one of them may be a URL, service=NAME or env:NAME."""
+    origin, goal = _side(session.client, app, source, "SOURCE"), _side(session.client, app, target, "TARGET")
     ours = goal["addon"] or origin["addon"]
     if ours is None:
         raise Misused(
@@ -133,12 +134,12 @@ def copy(
     _follow(session, owner, begun, "Copying", verbose=verbose, every_s=wait_interval, detach=detach)
 
 
-def _side(client: Client, app: str, named: str) -> Record:
-    if re.match(r"postgres(ql)?://", named):
-        parts = urlsplit(named)
-        database, host = parts.path.strip("/"), f"{parts.hostname}:{parts.port or 5432}"
-        name = f"database {database} on {host}" if database else f"database on {host}"
-        return {"name": name, "url": named, "confirm": database or parts.hostname, "addon": None}
+def _side(client: Client, app: str, named: str, what: str) -> Record:
+    if is_address(named):
+        url = address(named, what)
+        host, port, database = place(url, what)
+        name = f"database {database} on {host}:{port}" if database else f"database on {host}:{port}"
+        return {"name": name, "url": url, "confirm": database or host, "addon": None}
     attachment = find_attachment(client, app, named)
     config = client.get(f"/apps/{segment(attachment['app']['name'])}/config-vars")
     name = attachment["name"].removeprefix("HEROKU_POSTGRESQL_")
