@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from urllib.parse import unquote
+
 import httpx2
 from tests.fix_control_plane import ControlPlane, url_of
 from tests.fix_provider import Elsewhere, Provider, adopt, adopted, error_of, kept
 from tests.fix_things import Things, rows_of, unique
+
+from changeover.engines.local import CertificateAuthority
 
 
 def test_the_same_database_by_another_name_is_refused(things: Things, api: httpx2.Client, elsewhere: Elsewhere) -> None:
@@ -81,6 +86,42 @@ def test_another_address_of_the_same_server_is_renewed_too(
 
     assert adopt(api, app, by_name, **{"as": "LEGACY"}).status_code == 200
     assert url_of(control_plane, app, "LEGACY_URL") == by_name
+
+
+def test_a_renewal_changes_no_file_that_an_app_may_still_read(
+    control_plane: ControlPlane, things: Things, api: httpx2.Client, elsewhere: Elsewhere, tmp_path: Path
+) -> None:
+    app, authority = things.app(), elsewhere.database.authority.read_text()
+    adopted(api, app, elsewhere.url_with(sslrootcert=authority), **{"as": "LEGACY"})
+    files = [authority_file(control_plane, app)]
+
+    for further in ("first", "second"):
+        both = f"{authority}{CertificateAuthority(tmp_path / further).ensure().read_text()}"
+        assert adopt(api, app, elsewhere.url_with(sslrootcert=both), **{"as": "LEGACY"}).status_code == 200
+        files.append(authority_file(control_plane, app))
+        assert files[-1].read_text().split() == both.split()
+        if further == "first":
+            assert files[0].read_text().split() == authority.split()
+
+    assert len(set(files)) == 3
+    assert [file.exists() for file in files] == [False, True, True]
+
+
+def test_what_can_not_be_adopted_leaves_no_certificate(
+    control_plane: ControlPlane, things: Things, api: httpx2.Client, provider: Provider, elsewhere: Elsewhere
+) -> None:
+    app = things.app()
+    adopted(api, app, elsewhere.url, **{"as": "LEGACY"})
+    before = sorted((control_plane.home / "certificates").rglob("*"))
+    other = provider.database()
+    source = other.url_with(sslrootcert=other.database.authority.read_text())
+
+    assert error_of(adopt(api, app, source, **{"as": "LEGACY"})) == (423, "confirmation_required")
+    assert sorted((control_plane.home / "certificates").rglob("*")) == before
+
+
+def authority_file(plane: ControlPlane, app: str) -> Path:
+    return Path(unquote(url_of(plane, app, "LEGACY_URL").rpartition("sslrootcert=")[2]))
 
 
 def test_a_name_that_another_database_has_needs_the_apps_name(

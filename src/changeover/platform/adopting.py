@@ -5,10 +5,13 @@ The same again, under the name that it has already, renews its address: a passwo
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from uuid import UUID
 
 from changeover.engines.external import Identity, identify
@@ -152,6 +155,18 @@ async def _add(
     plan = scope.parts.catalogue.plan_of(scope.parts.catalogue.service.name, EXTERNAL)
     addon_id = await add_row(scope, app, plan, None)
     server = new_server_name()
+    try:
+        return await _fill(scope, app, server, location, identity, addon_id=addon_id, name=name, confirm=confirm)
+    except BaseException:
+        shutil.rmtree(certificates_of(scope.parts, server), ignore_errors=True)
+        raise
+
+
+async def _fill(
+    scope: Scope, app: App, server: str, location: Location, identity: Identity, *,
+    addon_id: UUID, name: str | None, confirm: str | None,
+) -> Adoption:  # fmt: skip
+    """The new add-on gets its database, its credential and its attachment."""
     await query.execute(scope.db, "adopted.add_server", name=server, **_columns(scope, server, location, identity))
     await query.execute(
         scope.db, "databases.add",
@@ -169,9 +184,7 @@ async def _add(
 
 def _columns(scope: Scope, server: str, location: Location, identity: Identity) -> dict[str, object]:
     rest = {key: value for key, value in location.parameters.items() if key not in IN_COLUMNS}
-    folder = certificates_of(scope.parts, server)
-    shutil.rmtree(folder, ignore_errors=True)
-    rest |= write_certificates(location, folder, is_for_all=True)
+    rest |= _write_certificates(scope, server, location)
     if location.reach is Reach.ANYWHERE:
         rest[MARK] = MARKS[Reach.ANYWHERE]
     return {
@@ -182,6 +195,25 @@ def _columns(scope: Scope, server: str, location: Location, identity: Identity) 
     }
 
 
+def _write_certificates(scope: Scope, server: str, location: Location) -> dict[str, str]:
+    """Into a folder that is named by what they say: files that a committed row names are never changed."""
+    texts = json.dumps(sorted(location.certificates.items()))
+    folder = certificates_of(scope.parts, server)
+    if location.certificates:
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o755)
+    return write_certificates(location, folder / hashlib.sha256(texts.encode()).hexdigest()[:16], is_for_all=True)
+
+
+def _remove_unused_certificates(scope: Scope, known: Database) -> None:
+    """All but those of the committed row: dynos may run with them until they have the release with the new ones."""
+    named = scope.parts.cipher.decrypt_map(known.parameters).values() if known.parameters else ()
+    folder = certificates_of(scope.parts, known.server_name)
+    for one in folder.iterdir() if folder.is_dir() else ():
+        if not any(Path(value).is_relative_to(one) for value in named):
+            shutil.rmtree(one) if one.is_dir() else one.unlink()
+
+
 def _sealed(scope: Scope, location: Location) -> bytes:
     return scope.parts.cipher.encrypt(location.password or "")
 
@@ -189,6 +221,7 @@ def _sealed(scope: Scope, location: Location) -> bytes:
 async def _renew(scope: Scope, known: Database, location: Location, identity: Identity) -> None:
     """Each app that has it gets a release, if its URL is another now."""
     before = await database_url(scope.db, scope.parts.cipher, known)
+    _remove_unused_certificates(scope, known)
     await query.execute(
         scope.db,
         "adopted.change_server",
