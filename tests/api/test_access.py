@@ -244,3 +244,17 @@ def waiting(state: psycopg.Connection[Any]) -> int:
     found = state.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone()
     assert found is not None
     return int(found[0])
+
+
+@pytest.mark.parametrize("scopes", [[], "", {}, [1], "global", ["everything"]])
+def test_a_token_without_a_usable_scope_is_not_created(api: httpx2.Client, scopes: object) -> None:
+    answer = api.post("/oauth/authorizations", json={"scope": scopes})
+
+    assert (answer.status_code, answer.json()["id"]) == (422, "invalid_params")
+
+
+@pytest.mark.parametrize("name", ["line\n", "a b", "-a", "a" * 101, "ü"])
+def test_a_team_is_not_created_with_a_name_that_no_command_can_type(api: httpx2.Client, name: str) -> None:
+    answer = api.post("/teams", json={"name": name})
+
+    assert (answer.status_code, answer.json()["id"]) == (422, "invalid_params")

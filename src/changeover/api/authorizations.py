@@ -48,9 +48,9 @@ async def index(request: Request) -> list[Json]:
 
 @router.post("/authorizations", status_code=201)
 async def create(request: Request, body: Body) -> Json:
-    scopes = body.get("scope") or ["global"]
-    if not isinstance(scopes, list) or not all(isinstance(one, str) for one in scopes):
-        raise InvalidParams("scope must be a list of strings.")
+    scopes = ["global"] if body.get("scope") is None else body["scope"]
+    if not isinstance(scopes, list) or not scopes or not all(isinstance(one, str) for one in scopes):
+        raise InvalidParams("scope must be a list of at least one string.")
     async with opened(request) as scope:
         made, token = await accounts.authorize(
             scope,

@@ -25,6 +25,7 @@ PLACES = "bay brook cliff cove delta dune field fjord forest glade grove hill is
 APP_NAME = re.compile(r"[a-z][a-z0-9-]{1,28}[a-z0-9]")
 ADDON_NAME = re.compile(r"[a-z][a-z0-9-]{2,61}")
 VAR_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
+TEAM_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
 SPACE_NAME = re.compile(r"(?=.{3,60}\Z)[a-z0-9](?:[a-z0-9]|-(?!-))+[a-z0-9]")
 
 
@@ -64,6 +65,13 @@ def checked(kind: str, name: str, pattern: re.Pattern[str], rule: str) -> str:
     if not pattern.fullmatch(name):
         raise InvalidParams(f"{name!r} can't be the name of {kind}.", why=rule, fix="Choose another name.")
     return name
+
+
+def checked_team_name(name: str) -> str:
+    return checked(
+        "a team", name, TEAM_NAME,
+        "It starts and ends with a letter or digit, and has 1 to 100 letters, digits, dots, dashes and underscores.",
+    )  # fmt: skip
 
 
 def checked_app_name(name: str) -> str:

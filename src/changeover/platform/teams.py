@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 from changeover.errors import InvalidParams, NotFound
 from changeover.platform.accounts import ensure_account, find_account
+from changeover.platform.names import checked_team_name
 from changeover.platform.needs import TeamNeed
 from changeover.platform.rights import require_role
 from changeover.platform.scope import Scope
 from changeover.store import query
 from changeover.store.rows import Account, Member, Team
-
-LONGEST_NAME = 60
 
 
 async def list_teams(scope: Scope) -> Sequence[Team]:
@@ -30,9 +29,8 @@ async def find_team(scope: Scope, key: str, needs: TeamNeed | None = None) -> Te
 
 async def ensure_team(scope: Scope, name: str) -> Team:
     """The team, made with the caller as admin where there is none of that name. Raises Forbidden, InvalidParams."""
-    if len(name) > LONGEST_NAME:
-        raise InvalidParams("The name of the team is too long.", why=f"It may have {LONGEST_NAME} characters.")
-    if await query.execute(scope.db, "teams.add", name=name):
+    known = await query.one(scope.db, Team, "teams.find", key=name, caller=scope.caller.id)
+    if known is None and await query.execute(scope.db, "teams.add", name=checked_team_name(name)):
         made = await query.only(scope.db, Team, "teams.find", key=name, caller=scope.caller.id)
         await query.execute(scope.db, "teams.join", team_id=made.id, account_id=scope.caller.id, role="admin")
     return await find_team(scope, name)
