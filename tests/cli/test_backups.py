@@ -11,6 +11,7 @@ from tests.api.test_transfers import ORDERS, content
 from tests.cli.conftest import Keyboard
 from tests.cli.plane import ADDON, Plane, Reply, Turns, attachment
 from tests.fix_control_plane import ControlPlane, connect, url_of
+from tests.fix_provider import Elsewhere
 from tests.fix_things import ESSENTIAL, Things
 
 TRANSFERS = "/client/v11/apps/shop/transfers"
@@ -262,3 +263,19 @@ def test_a_database_is_backed_up_downloaded_restored_and_copied(
     assert "daily at 2:00 Europe/Berlin" in control_plane.must("pg:backups:schedules", "-a", app).stdout
     control_plane.must("pg:backups:unschedule", "-a", app)
     assert "No backup schedules" in control_plane.must("pg:backups:schedules", "-a", app).stdout
+
+
+def test_a_copy_of_a_foreign_database_with_a_certificate_from_here_is_equal(
+    control_plane: ControlPlane, things: Things, elsewhere: Elsewhere
+) -> None:
+    app = things.app()
+    things.database(app, ESSENTIAL)
+    elsewhere.ask("DROP SCHEMA _heroku CASCADE")  # no server of somebody else has it
+    file = control_plane.home / f"{app}.pem"  # in the folder where commands are typed
+    file.write_text(elsewhere.database.authority.read_text())
+    source = elsewhere.url_with(sslrootcert=file.name)
+
+    control_plane.must("pg:copy", source, "DATABASE", "-a", app, "--confirm", "DATABASE")
+    control_plane.must("verify", source, url_of(control_plane, app))
+    file.unlink()
+    assert "can't be read" in control_plane.typed("verify", source, url_of(control_plane, app)).stderr
