@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from tests.api.test_processes import ask, deploy, logs, states
 from tests.fix_control_plane import ControlPlane, running_plane, wait_until
-from tests.fix_things import Things
+from tests.fix_things import ESSENTIAL, Things
 
 GOOD = "web: python3 web.py\nworker: sleep 1000\n"
 NEVER = {
@@ -202,3 +202,70 @@ def test_the_command_ends_with_1_and_shows_the_last_lines(
     assert typed.exit_code == 1
     assert "app[web.1]: no luck" in typed.stderr
     assert f"Release v3 of {app} failed: web.1 did not start." in typed.stderr
+
+
+def between_two_databases(api: httpx2.Client, things: Things, procfile: str) -> tuple[str, str, str]:
+    """An app in maintenance mode with DATABASE and another database, and both names. OLD in `procfile`: the first one's."""
+    app = things.app()
+    old, new = things.database(app, ESSENTIAL)["name"], things.database(app, ESSENTIAL)["name"]
+    name = api.get(f"/apps/{app}/config-vars").json()["DATABASE_URL"].rsplit("/", 1)[1]
+    run = deploy(api, app, procfile.replace("OLD", name)).json()["run"]
+    assert ended(api, run)["status"] == "done"
+    wait_until(lambda: ask(api, app).status_code == 200, what="the app")
+    api.patch(f"/apps/{app}", json={"maintenance": True})
+    return app, old, new
+
+
+def promote(api: httpx2.Client, app: str, database: str) -> None:
+    answer = api.post(f"/changeover/v1/apps/{app}/databases/{database}/actions/promote", json={})
+    assert answer.status_code == 200, answer.text
+
+
+def swap_by_hand(api: httpx2.Client, app: str, database: str) -> None:
+    """Two releases, where `promote` replaces the attachment in one transaction."""
+    [default] = [one for one in api.get(f"/apps/{app}/addon-attachments").json() if one["name"] == "DATABASE"]
+    for name, addon in (("SPARE", default["addon"]["name"]), ("DATABASE", database)):
+        if name == "DATABASE":
+            assert api.delete(f"/addon-attachments/{default['id']}").status_code == 200
+        body = {"app": app, "addon": addon, "name": name}
+        assert api.post("/addon-attachments", json=body).status_code == 201
+
+
+@pytest.mark.parametrize("move", [promote, swap_by_hand])
+def test_no_dyno_keeps_serving_from_the_former_database_after_a_promotion_that_does_not_boot(
+    api: httpx2.Client, things: Things, move: Callable[[httpx2.Client, str, str], None]
+) -> None:
+    app, old, new = between_two_databases(
+        api, things, 'web: case "$DATABASE_URL" in */OLD*) exec python3 web.py;; esac\n'
+    )
+
+    move(api, app, new)
+    failed = last_run(api, app)
+    let_through = api.patch(f"/apps/{app}", json={"maintenance": False})
+
+    assert failed["error"]["id"] == "boot_failed"
+    assert let_through.status_code == 200
+    assert {ask(api, app).status_code for _ in range(5)} == {503}
+    promote(api, app, old)
+    assert last_run(api, app)["status"] == "done"
+    wait_until(lambda: ask(api, app).status_code == 200, what="the app with its former database")
+
+
+def test_maintenance_goes_on_while_a_failed_release_phase_leaves_dynos_with_the_former_database(
+    api: httpx2.Client, things: Things
+) -> None:
+    """Every release of the promotion fails, also the one that gives the former database a second name."""
+    app, _, new = between_two_databases(
+        api, things, "web: python3 web.py\nrelease: [ $(env | grep -c ^HEROKU_POSTGRESQL) = 1 ]\n"
+    )
+
+    promote(api, app, new)
+    assert last_run(api, app)["error"]["id"] == "release_failed"
+    refused = api.patch(f"/apps/{app}", json={"maintenance": False})
+
+    assert (refused.status_code, refused.json()["id"]) == (409, "not_available")
+    assert "requests would reach the former database" in refused.json()["message"]
+    assert ask(api, app).status_code == 503
+    assert ended(api, deploy(api, app, GOOD).json()["run"])["status"] == "done"
+    assert api.patch(f"/apps/{app}", json={"maintenance": False}).status_code == 200
+    assert ask(api, app).status_code == 200

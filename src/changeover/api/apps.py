@@ -17,6 +17,7 @@ from changeover.errors import InvalidParams, NotAvailable, NotFound
 from changeover.platform import apps as platform
 from changeover.platform.accounts import find_account
 from changeover.platform.addons import addons_to_destroy_with, destroy_addon
+from changeover.platform.booting import is_left_behind, serving_versions
 from changeover.platform.catalogue import stable_id
 from changeover.platform.releases import releases_reaching_dynos
 from changeover.platform.routing import Pages, fetch_pages, set_maintenance
@@ -103,6 +104,21 @@ async def _stay_for_releases(request: Request, key: str) -> None:
                 why=f"Its dynos are still being restarted for {run.subject}; the former ones use the former config.",
                 fix=f"Wait for them (`changeover ps:wait -a {app.name}`), then repeat the command.",
             )
+    async with opened(request, only_looks=True) as scope:
+        await _require_present_databases(scope, app)
+
+
+async def _require_present_databases(scope: Scope, app: App) -> None:
+    """A release may have failed meanwhile, so that dynos of a former one are back. Raises NotAvailable."""
+    serving = await serving_versions(scope.db, app.id) if app.is_in_maintenance else set()
+    if await is_left_behind(scope.db, scope.parts.cipher, app.id, serving):
+        raise NotAvailable(
+            f"{app.name} is still in maintenance mode.",
+            why=f"A web dyno still runs release v{min(serving)}, from before a database moved: "
+            "requests would reach the former database.",
+            fix=f"See what failed (`changeover releases -a {app.name}`), correct it and deploy again. "
+            "Or promote the former database again.",
+        )
 
 
 @router.patch("/teams/apps/{key}")

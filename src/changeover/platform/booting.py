@@ -6,12 +6,14 @@ happens under the lock of the app's web dynos.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
 from changeover.errors import BootFailed
+from changeover.platform.environment import environment_of, urls_of_attachments
 from changeover.platform.scope import Parts
+from changeover.platform.secrets import Cipher
 from changeover.store import query
 from changeover.store.query import Db
 from changeover.store.rows import App, DynoRow, Release
@@ -48,12 +50,46 @@ def _before_restart(row: DynoRow, version: int) -> DynoRow:
     return row if row.release else replace(row, release=version, restarts=max(0, row.restarts - 1))
 
 
-async def may_keep(db: Db, app_id: UUID, former: Sequence[DynoRow]) -> bool:
-    """Whether former dynos may go on: not when a database has moved since, which their config vars don't know."""
-    serving = [row.release for row in former if not row.is_stopped]
+async def may_keep(db: Db, cipher: Cipher, app_id: UUID, former: Sequence[DynoRow]) -> bool:
+    """Whether former dynos may go on: not when a database has moved since, because they would write to the former one."""
+    serving = {row.release for row in former if not row.is_stopped}
     if not serving:
         return False
-    return await query.values(db, "boots.is_required", app_id=app_id, version=min(serving)) == [False]
+    return not await is_left_behind(db, cipher, app_id, serving)
+
+
+async def is_left_behind(db: Db, cipher: Cipher, app_id: UUID, versions: Iterable[int]) -> bool:
+    """Whether dynos of one of these releases have a database URL that is no longer the app's.
+
+    Compares URLs rather than events, so it does not matter how a database moved, or whether the release for that failed.
+    """
+    wanted = sorted(set(versions))
+    if not wanted:
+        return False
+    if await query.values(db, "boots.is_required", app_id=app_id, version=wanted[0]) == [True]:
+        return True
+    now, attached = await environment_of(db, cipher, app_id), await urls_of_attachments(db, cipher, app_id)
+    for version in wanted:
+        release = await query.one(db, Release, "releases.find", app_id=app_id, key=str(version))
+        if release is not None and release.environment and _has_moved(cipher, release, now, set(attached)):
+            return True
+    return False
+
+
+def _has_moved(cipher: Cipher, release: Release, now: Mapping[str, str], attached: set[str]) -> bool:
+    """Whether a config var that an attachment gives, then or now, has another value now."""
+    then = cipher.decrypt_map(release.environment or b"")
+    of_attachments = attached | (then.keys() - cipher.decrypt_map(release.config).keys())
+    return any(then[name] != now[name] for name in of_attachments & then.keys() & now.keys())
+
+
+async def serving_versions(db: Db, app_id: UUID) -> set[int]:
+    """Releases of web dynos that may answer now; those from before a change that has not ended are among them."""
+    current = await query.one(db, Release, "releases.current", app_id=app_id)
+    former = await query.rows(db, DynoRow, "boots.former", app_id=app_id)
+    known = await query.rows(db, DynoRow, "formation.dynos", app_id=app_id)
+    web = [row for row in (*former, *known) if row.port is not None and not row.is_stopped]
+    return {row.release or current.version for row in web} if current else set()
 
 
 async def forget_former(db: Db, app_id: UUID) -> None:
@@ -70,6 +106,11 @@ async def go_back(db: Db, app_id: UUID) -> None:
 
 async def fail_release(db: Db, release: Release, failure: BootFailed) -> None:
     await query.execute(db, "releases.set_status", id=release.id, status="failed")
+    await remember_failure(db, release, failure)
+
+
+async def remember_failure(db: Db, release: Release, failure: BootFailed) -> None:
+    """The run of that release fails with it."""
     await query.execute(db, "boots.fail", release_id=release.id, said=failure.message)
 
 

@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from changeover.errors import BootFailed, ReleaseFailed
-from changeover.platform.booting import boot_failure, fail_release, forget_former, go_back, may_keep, remember_former
+from changeover.platform.booting import (
+    boot_failure,
+    fail_release,
+    forget_former,
+    go_back,
+    may_keep,
+    remember_failure,
+    remember_former,
+)
 from changeover.platform.dynos import as_dynos, current_code, environment_of_release, plan, settle_ports
 from changeover.platform.routing import Handover
 from changeover.platform.scope import Parts
@@ -146,6 +154,8 @@ class Converging:
         has_failed = bool(applied.not_ready) and (
             decided.release.version != decided.former if applied.is_undone else _is_first(run, decided)
         )
+        is_left = decided.former not in (None, decided.release.version)
+        is_down = bool(applied.not_ready) and is_left and not decided.keeps_former
         serving = decided.former if applied.is_undone else None
         failure = boot_failure(self._parts, app, applied.not_ready, decided.release, serving)
         async with run.transaction() as db:
@@ -155,7 +165,9 @@ class Converging:
                 await forget_former(db, app.id)
             if has_failed:
                 await fail_release(db, decided.release, failure)
-        if has_failed or applied.is_undone:
+            elif is_down:
+                await remember_failure(db, decided.release, failure)
+        if has_failed or is_down or applied.is_undone:
             self._parts.logs.append(str(app.id), "heroku", "release", failure.what + " " + failure.why)
 
     async def _decide(self, run: Run, app: App, group: Group) -> Decided | None:
@@ -188,7 +200,7 @@ class Converging:
             return Decided(
                 as_dynos(self._parts, app, rows, sizes, code), _web(serving), _web(rows), code.release,
                 former=max((row.release for row in serving), default=None),
-                keeps_former=group == "web" and await may_keep(db, app.id, former),
+                keeps_former=group == "web" and await may_keep(db, self._parts.cipher, app.id, former),
             )  # fmt: skip
 
 
