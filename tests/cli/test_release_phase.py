@@ -71,6 +71,17 @@ def test_a_rollback_shows_its_release_phase(typed: Keyboard, plane: Plane, relea
     assert typed("rollback", "v12", "-a", "shop").stdout == "Running release command...\nmigrating é\ndone"
 
 
+@pytest.mark.parametrize(
+    ("output", "note"), [(None, "web dynos did not start"), ("http://127.0.0.1:9/output", "release command failed")]
+)
+def test_a_failed_release_says_whether_its_release_command_failed(
+    typed: Keyboard, plane: Plane, release: dict[str, Any], output: str | None, note: str
+) -> None:
+    release |= {"status": "failed", "output_stream_url": output}
+
+    assert note in typed("releases", "-a", "shop").stdout
+
+
 ATTACH = {"status": "failed", "description": "Attach DATABASE (@ref:red)"}
 
 

@@ -55,8 +55,15 @@ def index(session: Session, *, app: str, num: int) -> None:
     session.tell(found, show)
 
 
+def _note(release: Record) -> str | None:
+    """Without a release command, a release can only have failed because its web dynos did not start."""
+    if release.get("status") == "failed" and not release.get("output_stream_url"):
+        return "web dynos did not start"
+    return NOTES.get(release.get("status", ""))
+
+
 def _annotated(release: Record) -> str:
-    note = NOTES.get(release.get("status", ""))
+    note = _note(release)
     return f"{release['description']} {paint('caution', note)}" if note else str(release["description"])
 
 
@@ -83,7 +90,7 @@ def info(session: Session, *, version: str | None, app: str, shell: bool) -> Non
 
     def show() -> None:
         config = session.client.get(f"/apps/{segment(app)}/releases/{release['version']}/config-vars")
-        note = NOTES.get(release.get("status", ""))
+        note = _note(release)
         header(f"Release {paint('name', 'v' + str(release['version']))}")
         rows(
             {
