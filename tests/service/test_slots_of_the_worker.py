@@ -50,8 +50,10 @@ def driven(plane: ControlPlane) -> int:
     return int(row[0]) if row else 0
 
 
-def says_that_it_waits_for_a_slot(api: httpx2.Client) -> bool:
-    return any("waits for a slot: " in (run["waits_because"] or "") for run in api.get(f"{V1}/runs").json())
+def says_that_it_waits_for_others(api: httpx2.Client) -> bool:
+    return any(
+        "of your comparisons are under way" in (run["waits_because"] or "") for run in api.get(f"{V1}/runs").json()
+    )
 
 
 def time_a_creation(things: Things) -> float:
@@ -70,7 +72,7 @@ def test_verifications_of_a_silent_port_do_not_delay_the_database_of_another_acc
         usual_s = time_a_creation(things)
         runs = begin_verifications(busy, silent_port, MANY)
 
-        wait_until(lambda: says_that_it_waits_for_a_slot(busy), what="a queued run to say so")
+        wait_until(lambda: says_that_it_waits_for_others(busy), what="a waiting run to say so")
         took_s = time_a_creation(things)
 
         assert any(run["finished_at"] is None for run in busy.get(f"{V1}/runs").json()), "they still wait"
