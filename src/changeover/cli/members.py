@@ -16,6 +16,12 @@ def _takes_team(function: Command) -> Command:
     return click.option("--team", "-t", help="Team to use; CHANGEOVER_TEAM otherwise.")(function)
 
 
+def _takes_role(function: Command) -> Command:
+    return click.option(
+        "--role", "-r", type=click.Choice(ROLES), required=True, help="What the account is in the team."
+    )(function)
+
+
 def _path(session: Session, team: str | None) -> str:
     """Raises Misused where no team is named."""
     named = team or session.settings.team
@@ -37,7 +43,7 @@ def index(session: Session, *, team: str | None, role: str | None) -> None:
 @command()
 @click.argument("email")
 @_takes_team
-@click.option("--role", "-r", type=click.Choice(ROLES), required=True, help="What the account is in the team.")
+@_takes_role
 def add(session: Session, *, email: str, team: str | None, role: str) -> None:
     """Add an account to a team."""
     path = _path(session, team)
@@ -49,7 +55,7 @@ def add(session: Session, *, email: str, team: str | None, role: str) -> None:
 @command()
 @click.argument("email")
 @_takes_team
-@click.option("--role", "-r", type=click.Choice(ROLES), required=True, help="What the account is in the team.")
+@_takes_role
 def set_(session: Session, *, email: str, team: str | None, role: str) -> None:
     """Change the role of a team's member."""
     path = _path(session, team)
