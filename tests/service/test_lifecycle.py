@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
+import time
 from pathlib import Path
 
 import psutil
@@ -159,12 +159,14 @@ def test_a_file_that_is_no_backup_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_every_clean_stop_leaves_a_dump_of_the_state(own_plane: ControlPlane) -> None:
-    shutil.rmtree(own_plane.home / "dumps")
-    (own_plane.home / "dumps").mkdir(mode=0o700)
+    dumps = own_plane.home / "dumps"
+    wait_until(lambda: list(dumps.glob("*.dump")), what="the daily dump, so that none comes in between")
+    asked = time.time()
 
     own_plane.stop()
 
-    [dump] = (own_plane.home / "dumps").iterdir()
+    dump = max(dumps.glob("*.dump"), key=lambda one: one.stat().st_mtime)
+    assert dump.stat().st_mtime >= asked
     assert dump.read_bytes().startswith(b"PGDMP")
     assert stat.S_IMODE(dump.stat().st_mode) == 0o600
     own_plane.start()

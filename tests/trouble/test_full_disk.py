@@ -82,7 +82,11 @@ def test_a_full_disk_is_named_by_every_command_and_leaves_nothing_behind(ground:
         saved = ground.plane.typed("backup", str(tmp_path / "saved.tar"))
         assert saved.exit_code == 0, saved.everything
 
-    assert without_releases(take_inventory(ground.plane)) == without_releases(before)
+    wait_until(
+        lambda: without_releases(take_inventory(ground.plane)) == without_releases(before),
+        timeout_s=60,
+        what="the removal of what was half-made, for which there is room now",
+    )
     assert not list(home.glob("*saved.tar*"))
     ground.plane.must("config:set", "SMALL=1", "-a", app)
     ground.remove(things.database(app)["name"])

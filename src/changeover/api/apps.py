@@ -98,7 +98,7 @@ async def _stay_for_releases(request: Request, key: str) -> None:
         app = await platform.find_app(scope, key)
         runs = await releases_reaching_dynos(scope, app) if app.is_in_maintenance else []
     for run in runs:
-        if not await desk_of(request).stay_for(run, most_s=RESTART_S):
+        if not await desk_of(request).stay_for_end(run, most_s=RESTART_S):
             raise NotAvailable(
                 f"{app.name} is still in maintenance mode.",
                 why=f"Its dynos are still being restarted for {run.subject}; the former ones use the former config.",

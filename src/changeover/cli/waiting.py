@@ -58,8 +58,7 @@ def wait_for_database(client: Client, addon: dict[str, Any], *, every_s: float =
             if error.id != "not_found":
                 raise
             return {"waiting?": True, "message": "Waiting to provision..."}
-        if status.get("error?"):
-            raise CopyFailed(str(status.get("message")), fix="See `changeover runs` for the step that failed.")
+        _raise_if_failed(status)
         return status
 
     status = fetch()
@@ -98,7 +97,7 @@ def wait_for_addon(
     found = addon
     with progress(f"{verb} {paint('addon', addon['name'])}") as (_doing, advance):
         for found in poll(fetch, every_s=every_s):
-            if found["state"] == during == "provisioning" and sys.stderr.isatty():
+            if found["state"] == during == "provisioning":
                 advance(*_how_far(client, addon))
             if found["state"] != during:
                 break
@@ -106,11 +105,20 @@ def wait_for_addon(
 
 
 def _how_far(client: Client, addon: dict[str, Any]) -> tuple[str, float | None]:
-    """What a database that is being made says about itself; its state for any other add-on."""
+    """What a database that is being made says about itself; its state for any other add-on. Raises CopyFailed.
+
+    A failure is told at once: removing what was made can take until there is room on a disk again.
+    """
     try:
         status = client.get(f"/client/v11/databases/{segment(addon['id'])}/wait_status")
     except ChangeoverError as error:
         if error.id != "not_found":
             raise
         return str(addon["state"]), None
+    _raise_if_failed(status)
     return str(status.get("message") or addon["state"]), percent_of(status)
+
+
+def _raise_if_failed(status: dict[str, Any]) -> None:
+    if status.get("error?"):
+        raise CopyFailed(str(status.get("message")), fix="See `changeover runs` for the step that failed.")

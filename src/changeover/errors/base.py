@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 
 class ChangeoverError(Exception):
@@ -11,6 +11,12 @@ class ChangeoverError(Exception):
     id: str = "changeover_error"
     status: int = 500
     retryable: bool = False
+    statuses: ClassVar[dict[str, int]] = {}
+    """The HTTP status of each id, for a failure that comes back as its id alone (`Reported`)."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        ChangeoverError.statuses[cls.id] = cls.status
 
     def __init__(self, what: str, *, why: str = "", fix: str = "", resource: str | None = None) -> None:
         super().__init__(what)
@@ -47,4 +53,4 @@ class Reported(ChangeoverError):
             resource=body.get("resource"),
         )
         self.id = str(body.get("id") or self.id)
-        self.status = int(body.get("status") or self.status)
+        self.status = int(body.get("status") or self.statuses.get(self.id, self.status))

@@ -150,6 +150,11 @@ async def waiting(scope: Scope, key: str) -> Waiting:
             return Waiting(is_waiting=False, is_error=True, message=error.message)
         raise
     run = await run_under_way(scope, addon.name)
+    if addon.state == "provisioning" and run is not None and run.status == "undoing":
+        said = str((run.error or {}).get("message") or run.waits_because)
+        return Waiting(
+            is_waiting=False, is_error=True, message=f"{said}\nWhat was made of {addon.name} is being removed."
+        )
     if addon.state == "provisioning" and run is not None:
         share = f"{run.percent}% completed" if run.percent is not None else run.waits_because or "0% completed"
         return Waiting(is_waiting=True, message=f"preparing ({share})", percent=run.percent, step=run.step)

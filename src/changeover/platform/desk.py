@@ -15,7 +15,7 @@ from changeover.platform.accounts import bearer_of_token
 from changeover.platform.auditing import Act, Strangers, record_done, record_failed
 from changeover.platform.leases import Lease, Left, Questions
 from changeover.platform.needs import Needs, require_token, token_grants
-from changeover.platform.progress import wait_for_run
+from changeover.platform.progress import wait_for_end, wait_for_run
 from changeover.platform.scope import Parts, Scope
 from changeover.runs.run import Workflow
 from changeover.store.rows import RunRow
@@ -85,6 +85,10 @@ class Desk:
     async def stay_for(self, run: RunRow, *, most_s: float = PATIENCE_S) -> bool:
         """Whether the run was done while the caller waited. Raises what it failed of."""
         return await wait_for_run(self.pool, run.id, most_s=most_s)
+
+    async def stay_for_end(self, run: RunRow, *, most_s: float) -> bool:
+        """Whether the run ended, well or not, while the caller waited."""
+        return (await wait_for_end(self.pool, run.id, most_s=most_s)).finished_at is not None
 
     async def stay_for_removal(self, run: RunRow) -> bool:
         """Like `stay_for`, but a cancelled run counts as done: it has removed what it made."""

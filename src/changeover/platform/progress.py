@@ -115,15 +115,19 @@ async def failure_of(scope: Scope, subject: str) -> dict[str, Any] | None:
 
 
 async def wait_for_run(pool: AsyncConnectionPool[Any], run_id: int, *, most_s: float) -> bool:
-    """Whether it was done within that time; raises what it failed of (as Reported). Looks again every few hundredths."""
+    """Whether it was done within that time; raises what it failed of (as Reported)."""
+    row = await wait_for_end(pool, run_id, most_s=most_s)
+    if row.status == "failed":
+        raise Reported(row.error or {})
+    return row.status == "done"
+
+
+async def wait_for_end(pool: AsyncConnectionPool[Any], run_id: int, *, most_s: float) -> RunRow:
+    """The run once it has ended, well or not; as it is when the time is over. Looks again every few hundredths."""
     deadline = asyncio.get_running_loop().time() + most_s
     while True:
         async with pool.connection() as db:
             row = await query.only(db, RunRow, "runs.find", id=run_id)
-        if row.status == "done":
-            return True
-        if row.status == "failed":
-            raise Reported(row.error or {})
-        if asyncio.get_running_loop().time() > deadline:
-            return False
+        if row.finished_at is not None or asyncio.get_running_loop().time() > deadline:
+            return row
         await asyncio.sleep(POLL_S)
