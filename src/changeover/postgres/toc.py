@@ -1,0 +1,138 @@
+"""The table of contents of a pg_dump archive, read from the bytes at its head: every name as it is, dependencies included.
+
+`pg_restore --list` prints names without quotes and without their line breaks, so two objects can look alike there. Here each
+entry has the number that pg_restore knows it by, and the class and oid of its object on the source. The custom format and
+`toc.dat` of the directory format begin alike (PostgreSQL's pg_backup_archiver.c, versions 1.12 to 1.16).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import BinaryIO, Final
+
+MAGIC: Final = b"PGDMP"
+OLDEST, NEWEST = (1, 12), (1, 16)
+"""Of PostgreSQL 9.0 and 18."""
+LONGEST: Final = 1 << 30
+MOST: Final = 10_000_000
+
+
+class NotRead(ValueError):
+    """It is no archive of a version that is known here."""
+
+
+class CutShort(NotRead):
+    """The bytes end within the table of contents: with more of them it may be read."""
+
+
+@dataclass(frozen=True)
+class TocEntry:
+    """One object, something said about one, or the rows of one."""
+
+    number: int
+    """pg_restore's own: what `--use-list` takes."""
+    class_oid: int
+    """0, as the oid, for what has no row of its own in a catalog."""
+    oid: int
+    kind: str
+    """`TABLE`, `TABLE DATA`, `COMMENT`, …"""
+    schema: str
+    """Empty for what lies in none."""
+    name: str
+    """Not quoted and in full; of a COMMENT, ACL or SECURITY LABEL what it is about: `TABLE orders`."""
+    owner: str
+    definition: bytes
+    access_method: str
+    relkind: str
+    """Since PostgreSQL 17."""
+    depends: tuple[int, ...]
+    """Numbers of entries; some are not in the archive."""
+
+
+def read_toc(stream: BinaryIO) -> list[TocEntry]:
+    """In the order of the archive. Raises NotRead; CutShort when `stream` ends too early."""
+    return _Reader(stream).toc()
+
+
+class _Reader:
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        if self._take(5) != MAGIC:
+            raise NotRead("It is no archive of pg_dump.")
+        major, minor, _ = self._take(3)
+        self.version = (major, minor)
+        if not OLDEST <= self.version <= NEWEST:
+            raise NotRead(f"It is an archive of version {major}.{minor}, which is not known here.")
+        self._int_bytes, self._offset_bytes, self._format = self._take(3)
+        if not 1 <= self._int_bytes <= 8 or self._offset_bytes > 16:
+            raise NotRead("Its head makes no sense.")
+
+    def toc(self) -> list[TocEntry]:
+        if self.version >= (1, 15):
+            self._take(1)  # how it is compressed
+        else:
+            self._int()
+        for _ in range(7):
+            self._int()  # when it was made
+        for _ in range(3):
+            self._bytes()  # of which database, by which versions
+        count = self._int()
+        if not 0 <= count <= MOST:
+            raise NotRead("Its table of contents has no sensible length.")
+        return [self._entry() for _ in range(count)]
+
+    def _entry(self) -> TocEntry:
+        number = self._int()
+        self._int()  # whether it has data
+        class_oid, oid = int(self._text() or 0), int(self._text() or 0)
+        name, kind = self._text(), self._text()
+        self._int()  # section
+        definition = self._bytes() or b""
+        self._bytes()  # how it is dropped
+        self._bytes()  # how its rows are copied
+        schema = self._text()
+        self._bytes()  # tablespace
+        access_method = self._text() if self.version >= (1, 14) else ""
+        relkind = chr(self._int()) if self.version >= (1, 16) else ""
+        owner = self._text()
+        self._bytes()  # whether it has oids
+        depends = self._numbers()
+        self._place()
+        return TocEntry(
+            number, class_oid, oid, kind, schema, name, owner, definition, access_method, relkind.strip("\0"), depends
+        )
+
+    def _numbers(self) -> tuple[int, ...]:
+        found = []
+        while (text := self._bytes()) is not None:
+            found.append(int(text))
+        return tuple(found)
+
+    def _place(self) -> None:
+        """Where its data begins: a number in the custom format, a file's name in the directory format."""
+        if self._format == 1:
+            self._take(1 + self._offset_bytes)
+        else:
+            self._bytes()
+
+    def _int(self) -> int:
+        sign, *digits = self._take(1 + self._int_bytes)
+        value = int.from_bytes(bytes(digits), "little")
+        return -value if sign else value
+
+    def _text(self) -> str:
+        return (self._bytes() or b"").decode(errors="surrogateescape")
+
+    def _bytes(self) -> bytes | None:
+        length = self._int()
+        if length < 0:
+            return None
+        if length > LONGEST:
+            raise NotRead("Its table of contents makes no sense.")
+        return self._take(length)
+
+    def _take(self, count: int) -> bytes:
+        taken = self._stream.read(count)
+        if len(taken) < count:
+            raise CutShort("It ends within its table of contents.")
+        return taken
