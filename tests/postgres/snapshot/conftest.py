@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.corpus.moving import by_snapshot, sorted_dumps
 from tests.corpus.servers import Server, installation, program, run_sql, running
 
 from changeover.postgres.location import Location
@@ -174,3 +175,39 @@ def copy(source_server: Server, target_server: Server, hard_template: Location, 
     source_server.drop(source)
     target_server.drop(target)
     run_sql(target_server.location(), *(f'DROP ROLE IF EXISTS "{role}"' for role in ROLES))
+
+
+@dataclass
+class Pair:
+    """A database of a test's own, and an empty one that it is moved to."""
+
+    servers: tuple[Server, Server]
+    source: Location
+    target: Location
+    report: dict[str, Any] = field(default_factory=dict)
+
+    def make(self, script: str) -> None:
+        """On the source, all in one go."""
+        run_sql(self.source, script)
+
+    def move(self, **options: Any) -> None:
+        self.report = asyncio.run(by_snapshot(self.source, self.target, **options))
+
+    @property
+    def notes(self) -> list[str]:
+        return [str(note) for note in self.report["notes"]]
+
+    def differs(self) -> tuple[list[str], list[str]]:
+        """Lines that only one of the dumps has."""
+        return sorted_dumps(self.servers, (self.source, self.target))
+
+
+SAME: tuple[list[str], list[str]] = ([], [])
+
+
+@pytest.fixture
+def pair(source_server: Server, target_server: Server) -> Iterator[Pair]:
+    pair = Pair((source_server, target_server), source_server.database(), target_server.database())
+    yield pair
+    source_server.drop(pair.source)
+    target_server.drop(pair.target)

@@ -8,10 +8,8 @@ from pathlib import Path
 import pytest
 
 from changeover.errors import NoInstallation
-from changeover.errors.elsewhere import TransferFailed
 from changeover.postgres.clients import client_for, clients_for
 from changeover.postgres.installations import Installation
-from changeover.postgres.snapshot.archive import split
 from changeover.postgres.snapshot.contents import Table
 from changeover.postgres.snapshot.pieces import pieces_of, plan_cuts, reading, writing
 
@@ -81,22 +79,3 @@ def test_without_a_fitting_one_the_error_says_which_to_install() -> None:
     with pytest.raises(NoInstallation, match="pg_dump here for a PostgreSQL 17") as missing:
         client_for(170002, "pg_dump", [installed(15), installed(18, has_tls=False)], needs_tls=True)
     assert "postgresql-17" in missing.value.fix
-
-
-def entry(number: int, text: str) -> str:
-    return (
-        f"--\n-- TOC entry {number} (class 1259 OID 16385)\n-- Dependencies: 3 4\n"
-        f"-- Name: t; Type: TABLE; Schema: public; Owner: me\n-- Data Pos: 0\n--\n\n{text}\n\n\n"
-    )
-
-
-def test_each_entry_is_told_apart_with_its_owner() -> None:
-    (made,) = split(("SET x = 1;\n" + entry(7, "CREATE TABLE t ();")).encode(), [6, 7])
-    assert (made.number, made.kind, made.owner, made.text) == (7, "TABLE", "me", b"CREATE TABLE t ();")
-
-
-def test_text_in_the_database_that_looks_like_an_entry_is_not_taken_for_one() -> None:
-    with pytest.raises(TransferFailed, match="could not be read"):
-        split((entry(7, "COMMENT ON x IS '\n" + entry(99, "DROP TABLE t;") + "';")).encode(), [7])
-    with pytest.raises(TransferFailed, match="could not be read"):
-        split((entry(7, "COMMENT ON x IS '\n" + entry(8, "';")) + entry(8, "")).encode(), [7, 8])

@@ -1,13 +1,13 @@
 """The schema as pg_dump describes it, taken apart into its entries: each with its identity, owner and SQL.
 
-pg_restore --verbose writes each entry's number, class and oid before its text. The numbers must be those of its own list, each
-once, so that no text inside the database can pass for an entry.
+What an entry is comes from the archive's table of contents. Its SQL is what pg_restore --verbose writes after the entry's number,
+class and oid. An entry's own definition is skipped, so no text inside the database can pass for the next entry.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,16 +16,16 @@ from changeover.errors.elsewhere import TransferFailed
 from changeover.postgres.clients import Clients
 from changeover.postgres.location import Location
 from changeover.postgres.running import ClientFailed, exactly, run_client
+from changeover.postgres.toc import NotRead, TocEntry, read_toc
 
 HEADER: Final = re.compile(
     rb"^--\n-- TOC entry (\d+) \(class (\d+) OID (\d+)\)\n(?:-- Dependencies: [\d ]+\n)?"
-    rb"-- (?:Data for )?Name: ([^\n]*); Type: ([^\n;]*); Schema: ([^\n]*); Owner: ([^\n]*)\n(?:-- Data Pos: [^\n]*\n)?--\n",
+    rb"-- (?:Data for )?Name: [^\n]*; Type: [^\n;]*; Schema: [^\n]*; Owner: [^\n]*\n(?:-- Data Pos: [^\n]*\n)?--\n+",
     re.MULTILINE,
 )
 ENDING: Final = re.compile(
     rb"(?:^-- Completed on [^\n]*\n\s*)?^--\n-- PostgreSQL database dump complete\n--\n.*\Z", re.M | re.S
 )
-LISTED: Final = re.compile(rb"^(\d+); (\d+) (\d+) ", re.MULTILINE)
 
 NOT_BROUGHT: Final = {
     "PUBLICATION", "PUBLICATION TABLE", "PUBLICATION TABLES IN SCHEMA", "SUBSCRIPTION",
@@ -39,20 +39,39 @@ ABOUT: Final = {"COMMENT", "ACL", "SECURITY LABEL"}
 class Entry:
     """One object, or something said about one."""
 
-    number: int
-    class_oid: int
-    oid: int
-    name: str
-    """As pg_restore prints it, without line breaks: for people, and to tell kinds apart."""
-    kind: str
-    schema: str
-    owner: str
+    toc: TocEntry
     text: bytes
+
+    @property
+    def number(self) -> int:
+        return self.toc.number
+
+    @property
+    def kind(self) -> str:
+        return self.toc.kind
+
+    @property
+    def name(self) -> str:
+        return self.toc.name
+
+    @property
+    def owner(self) -> str:
+        return self.toc.owner
+
+    @property
+    def catalog(self) -> tuple[int, int]:
+        """Class and oid of the object on the source: what it is, however its name is written."""
+        return self.toc.class_oid, self.toc.oid
+
+    @property
+    def key(self) -> str:
+        """By which the ledger knows it."""
+        return f"{self.toc.class_oid}/{self.toc.oid}"
 
     @property
     def label(self) -> str:
         """For errors and the report: `TABLE public.orders`."""
-        return f"{self.kind} {self.name if self.schema == '-' else f'{self.schema}.{self.name}'}"
+        return f"{self.kind} {f'{self.toc.schema}.{self.name}' if self.toc.schema else self.name}"
 
     @property
     def is_brought(self) -> bool:
@@ -80,40 +99,44 @@ class Archive:
 
     async def entries(self, section: str, *, with_owners: bool) -> list[Entry]:
         """Of `pre-data` or `post-data`, in the order in which they can be made. Raises TransferFailed."""
-        listed = await _run([self.clients.restore, "--list", f"--section={section}", self.file])
-        wanted = [int(number) for number, _, _ in LISTED.findall(listed)]
         owners = [] if with_owners else ["--no-owner", "--no-acl"]
         plain = ["--no-tablespaces", *(["--no-table-access-method"] if self.clients.major >= 15 else [])]
         written = await _run(
             [self.clients.restore, "--verbose", "--file=-", f"--section={section}", *plain, *owners, self.file]
         )
-        return split(written, wanted)
+        return split(written, {entry.number: entry for entry in self._toc()})
+
+    def _toc(self) -> list[TocEntry]:
+        try:
+            with self.file.open("rb") as stream:
+                return read_toc(stream)
+        except NotRead as unknown:
+            raise TransferFailed(
+                "The schema could not be read.", why=f"What {self.clients.dump} wrote can't be read. {unknown}",
+                fix="Use the pg_dump of a PostgreSQL from 12 to 18.",
+            ) from unknown  # fmt: skip
 
 
-def split(text: bytes, listed: Sequence[int]) -> list[Entry]:
-    """What pg_restore wrote, entry by entry. Those of `listed` that wrote nothing are left out. Raises TransferFailed."""
-    found = list(HEADER.finditer(text))
-    body_ends = [match.start() for match in found[1:]]
-    if found:
-        ending = ENDING.search(text, found[-1].end())
-        body_ends.append(ending.start() if ending else len(text))
-    made = [_entry(match, text[match.end() : end]) for match, end in zip(found, body_ends, strict=True)]
-    place = {number: index for index, number in enumerate(listed)}
-    order = [place.get(entry.number, -1) for entry in made]
-    if -1 in order or len(set(order)) != len(order):
-        raise TransferFailed(
-            "The schema could not be read.",
-            why="pg_restore's output does not match its own list: some text in the database looks like an entry of it.",
-            fix="Look for a comment or default that contains `-- TOC entry`, and change it.",
-        )
-    return made
-
-
-def _entry(match: re.Match[bytes], text: bytes) -> Entry:
-    number, class_oid, oid = (int(match[group]) for group in (1, 2, 3))
-    name, kind, schema, owner = (match[group].decode(errors="replace") for group in (4, 5, 6, 7))
-    owner = owner.partition("; Tablespace: ")[0]
-    return Entry(number, class_oid, oid, name, kind, schema, "" if owner == "-" else owner, text.strip())
+def split(written: bytes, toc: Mapping[int, TocEntry]) -> list[Entry]:
+    """What pg_restore wrote, entry by entry; what wrote nothing is left out. Raises TransferFailed."""
+    found: list[tuple[TocEntry, int, int]] = []
+    """With where its header and its text begin."""
+    at, seen = 0, set[int]()
+    while match := HEADER.search(written, at):
+        entry = toc.get(int(match[1]))
+        if entry is None or (entry.class_oid, entry.oid) != (int(match[2]), int(match[3])) or entry.number in seen:
+            raise TransferFailed(
+                "The schema could not be read.",
+                why=f"pg_restore wrote an entry {match[1].decode()} that the archive does not list.",
+                fix="Report this, with the versions of pg_dump and pg_restore (`changeover doctor`).",
+            )
+        seen.add(entry.number)
+        found.append((entry, match.start(), match.end()))
+        is_next = written.startswith(entry.definition, match.end())
+        at = match.end() + (len(entry.definition) if is_next else 0)
+    ending = ENDING.search(written, at)
+    ends = [header for _, header, _ in found[1:]] + [ending.start() if ending else len(written)]
+    return [Entry(entry, written[begin:end].strip()) for (entry, _, begin), end in zip(found, ends, strict=False)]
 
 
 async def dump_schema(

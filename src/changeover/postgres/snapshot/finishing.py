@@ -48,7 +48,7 @@ class Rest:
         of_views = {
             entry.number
             for entry in others
-            if (belonging := contents.belongs.get((entry.class_oid, entry.oid))) and belonging.is_of_view
+            if (belonging := contents.belongs.get(entry.catalog)) and belonging.is_of_view
         }
         self.view_indexes = [entry for entry in others if entry.number in of_views]
         self.event_triggers = [entry for entry in others if entry.is_event_trigger]
@@ -68,9 +68,9 @@ def foreign_key_tasks(entries: Sequence[Entry], contents: Contents, ledger: Ledg
     """Each locks both its tables; those that share none are checked side by side."""
     tasks = []
     for entry in entries:
-        if ledger.has("fk constraint", entry.label):
+        if ledger.has("fk constraint", entry.key):
             continue
-        belonging = contents.belongs.get((entry.class_oid, entry.oid))
+        belonging = contents.belongs.get(entry.catalog)
         both = frozenset({belonging.table, belonging.refers_to}) if belonging else frozenset()
         tasks.append(build(entry, ledger, telling, alone_on=both))
     return tasks

@@ -28,7 +28,7 @@ class Load:
         self.left = Counter(piece.table.oid for piece in self.pieces)
         self.builds: dict[int, list[Entry]] = defaultdict(list)
         for entry in entries:
-            belonging = contents.belongs.get((entry.class_oid, entry.oid))
+            belonging = contents.belongs.get(entry.catalog)
             if entry.kind in BUILT and belonging and not belonging.is_of_view:
                 self.builds[belonging.table].append(entry)
         telling.bytes_total = contents.bytes
@@ -69,7 +69,7 @@ class Load:
 
     def _builds(self, oid: int) -> list[Task]:
         """Keys one after the other, for each locks the table; then its indexes, side by side."""
-        todo = [entry for entry in self.builds.get(oid, ()) if not self.ledger.has(BUILT[entry.kind], entry.label)]
+        todo = [entry for entry in self.builds.get(oid, ()) if not self.ledger.has(BUILT[entry.kind], entry.key)]
         keys = [entry for entry in todo if entry.kind == "CONSTRAINT"]
         indexes = [entry for entry in todo if entry.kind == "INDEX"]
         return [
@@ -91,8 +91,8 @@ def build(
         with naming(entry.label):
             async with target.transaction():
                 await target.execute(entry.text)
-                await ledger.note(target, kind, entry.label)
-        ledger.confirm(kind, entry.label)
+                await ledger.note(target, kind, entry.key)
+        ledger.confirm(kind, entry.key)
         telling.things_done += 1
 
     return Task(entry.label, run, alone_on=alone_on, beside_on=beside_on)

@@ -268,7 +268,7 @@ class Course:
         await self._sequences()
         self.telling.enter("views", things=len(self.contents.views))
         await refresh(self.target, self.ledger, self.contents.views, self.telling)
-        todo = [one for one in rest.view_indexes if not self.ledger.has("index", one.label)]
+        todo = [one for one in rest.view_indexes if not self.ledger.has("index", one.key)]
         await self._work_off([build(one, self.ledger, self.telling) for one in todo])
         tasks = await analyze_tasks(self.target, self.ledger, self.telling)
         self.telling.enter("statistics", things=len(tasks))
