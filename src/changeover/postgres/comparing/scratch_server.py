@@ -1,0 +1,163 @@
+"""A small PostgreSQL server for one comparison. It listens on a socket only, and is gone when the comparison ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import psycopg
+from psycopg import sql
+
+from changeover.hosts.users import ensure_system_users, run_as_for_clients
+from changeover.postgres.cluster import Cluster
+from changeover.postgres.configuration import SettingValue
+from changeover.postgres.connect import Connection, connect
+from changeover.postgres.installations import Installation
+from changeover.postgres.location import SocketLocation
+
+PREFIX: Final = "changeover-scratch-"
+PORT: Final = 5432
+READER: Final = "schema_reader"
+SETTINGS: Final[dict[str, SettingValue]] = {
+    "listen_addresses": "", "shared_buffers": "32MB", "max_connections": 10, "fsync": False, "autovacuum": False,
+    "full_page_writes": False, "wal_level": "minimal", "max_wal_senders": 0, "max_locks_per_transaction": 6000,
+    "temp_file_limit": "256MB", "log_min_messages": "fatal",
+}  # fmt: skip
+"""pg_dump locks every table at once, so a schema of thousands of tables needs many locks."""
+EXISTS: Final = (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation, psycopg.errors.ReservedName)
+
+
+@dataclass(frozen=True)
+class ExtensionPlace:
+    """An extension that a schema needs, and where its objects are."""
+
+    name: str
+    version: str
+    schema: str
+
+
+@dataclass(frozen=True)
+class ScratchServer:
+    """Its superuser never runs a statement that came from a source or target. That is done by `READER`, an ordinary role."""
+
+    cluster: Cluster
+    password: str = field(repr=False)
+
+    async def prepare(self) -> None:
+        """Make the ordinary role."""
+        async with connect(self.cluster.address) as session:
+            made = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(
+                sql.Identifier(READER), sql.Literal(self.password)
+            )
+            await session.execute(made)
+
+    async def database(
+        self, name: str, *, encoding: str, extensions: Iterable[ExtensionPlace], roles: Iterable[str]
+    ) -> SocketLocation:
+        """A new database that belongs to `READER`, with the extensions that this host has and roles of these names."""
+        made = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING {} LC_COLLATE 'C' LC_CTYPE 'C'").format(
+            sql.Identifier(name), sql.Identifier(READER), sql.Literal(encoding)
+        )
+        provider = sql.SQL(" LOCALE_PROVIDER libc" if self.cluster.installation.version[0] >= 15 else "")
+        async with connect(self.cluster.address, timeout_s=120) as session:
+            await session.execute(made + provider)
+        async with connect(self.cluster.address, database=name, timeout_s=120) as session:
+            for role in roles:
+                with contextlib.suppress(*EXISTS):
+                    await session.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
+            for extension in extensions:
+                await _create_extension(session, extension)
+            await session.execute(f"GRANT ALL ON SCHEMA public TO {READER}")
+            wrappers = await session.execute("SELECT fdwname::text FROM pg_foreign_data_wrapper")
+            for (wrapper,) in await wrappers.fetchall():
+                granted = sql.SQL("GRANT USAGE ON FOREIGN DATA WRAPPER {} TO {}")
+                await session.execute(granted.format(sql.Identifier(wrapper), sql.Identifier(READER)))
+        address = self.cluster.address
+        return SocketLocation(
+            {"host": str(address.socket_directory), "port": str(address.port), "user": READER, "dbname": name}
+            | {"password": self.password}
+        )
+
+
+async def _create_extension(session: Connection, extension: ExtensionPlace) -> None:
+    """Where this host has it: in the same version, or else in its own. Objects that need a missing one can't be read."""
+    exists = await session.execute("SELECT FROM pg_namespace WHERE nspname = %s", [extension.schema])
+    if await exists.fetchone() is None:
+        made = sql.SQL("CREATE SCHEMA {} AUTHORIZATION {}")
+        await session.execute(made.format(sql.Identifier(extension.schema), sql.Identifier(READER)))
+    wanted = sql.SQL("CREATE EXTENSION IF NOT EXISTS {} SCHEMA {}").format(
+        sql.Identifier(extension.name), sql.Identifier(extension.schema)
+    )
+    for version in (sql.SQL(" VERSION {}").format(sql.Literal(extension.version)), sql.SQL("")):
+        try:
+            await session.execute(wanted + version + sql.SQL(" CASCADE"))
+        except psycopg.errors.Error:
+            continue
+        return
+
+
+@asynccontextmanager
+async def scratch_server(installation: Installation) -> AsyncIterator[ScratchServer]:
+    """A server of this installation, which is ended and removed afterwards. Raises ServerFailed, DiskFull.
+
+    A killed process can't clean up, so the next one to come here removes what it left.
+    """
+    await ensure_system_users()
+    await remove_abandoned()
+    home = Path(tempfile.mkdtemp(prefix=PREFIX))
+    home.chmod(0o711)
+    run_as = run_as_for_clients()
+    cluster = Cluster(
+        installation.bin_directory, home / "data", home / "socket", home / "log", port=PORT, run_as=run_as
+    )
+    with _held(home) as is_held:
+        assert is_held  # noqa: S101 - made above
+        try:
+            await cluster.initialise(SETTINGS, listens=True)
+            await cluster.start()
+            server = ScratchServer(cluster, secrets.token_urlsafe(24))
+            await server.prepare()
+            yield server
+        finally:
+            await asyncio.shield(_remove(cluster, home))
+
+
+async def remove_abandoned() -> None:
+    """End and remove the scratch servers of processes of ours that were killed."""
+    for home in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with contextlib.suppress(FileNotFoundError):
+            if home.stat().st_uid != os.geteuid() or home.is_symlink():
+                continue
+            with _held(home) as is_held:
+                if is_held:
+                    await _remove(Cluster(Path("/"), home / "data", home / "socket", home / "log", port=PORT), home)
+
+
+@contextlib.contextmanager
+def _held(home: Path) -> Iterator[bool]:
+    """Hold the folder's lock, which ends with our process; False where another process holds it."""
+    handle = os.open(home, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(handle)
+
+
+async def _remove(cluster: Cluster, home: Path) -> None:
+    await cluster.kill()
+    await asyncio.to_thread(shutil.rmtree, home, ignore_errors=True)
