@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
 from changeover.hosts.users import run_as_for_clients
-from changeover.postgres.comparing.sides import Side
-from changeover.postgres.location import SocketLocation
+from changeover.postgres.location import Location, SocketLocation
 from changeover.postgres.running import exactly, run_client
 
 HEADER = re.compile(
@@ -22,6 +21,8 @@ FRAME = re.compile(
     r"^(?:SET default_\w+ = .*;|\\(?:un)?restrict .*|--\n-- PostgreSQL database dump complete\n--)\n?", re.M
 )
 """Stands between objects and belongs to none."""
+OWNER = "-- Owner: "
+"""Begins the first line of what makes an object."""
 
 
 @dataclass(frozen=True, order=True)
@@ -38,31 +39,49 @@ class Thing:
         return f"{self.type.lower()} {place}{self.name}"
 
 
-def dump_arguments(program: Path, side: Side, *, skip_schemas: Iterable[str], compares_owners: bool) -> list[str]:
-    """Where to, and as whom, is in the environment."""
+@dataclass(frozen=True)
+class Entry:
+    """One piece of a dump: a statement or a few, which make an object or a part of it."""
+
+    thing: Thing
+    owner: str
+    text: str
+
+
+def dump_arguments(
+    program: Path, *, encoding: str, snapshot: str, skip_schemas: Iterable[str], compares_owners: bool
+) -> list[str]:
+    """The address and the user are in the environment. Without a `snapshot`, pg_dump takes its own."""
     rights = [] if compares_owners else ["--no-owner", "--no-privileges"]
-    encoding = [] if side.encoding == "SQL_ASCII" else ["--encoding=UTF8"]
+    printed = [] if encoding == "SQL_ASCII" else ["--encoding=UTF8"]
     skipped = [f"--exclude-schema={exactly(name)}" for name in skip_schemas]
     parts = ["--no-tablespaces", "--no-publications", "--no-subscriptions", "--no-security-labels"]
-    asked = ["--schema-only", "--no-password", "--lock-wait-timeout=10s", f"--snapshot={side.snapshot}"]
-    return [str(program), *asked, *parts, *rights, *encoding, *skipped]
+    asked = ["--schema-only", "--no-password", "--lock-wait-timeout=10s"]
+    moment = [f"--snapshot={snapshot}"] if snapshot else []
+    return [str(program), *asked, *moment, *parts, *rights, *printed, *skipped]
 
 
-async def dump_schema(arguments: list[str], side: Side) -> str:
+async def dump_schema(arguments: list[str], location: Location) -> str:
     """Its output. Raises ClientFailed."""
     run_as = (
-        None if isinstance(side.location, SocketLocation) else run_as_for_clients()
+        None if isinstance(location, SocketLocation) else run_as_for_clients()
     )  # it reads what a foreign server sends
-    return (await run_client(arguments, side.location, run_as=run_as)).decode("utf-8", errors="surrogateescape")
+    return (await run_client(arguments, location, run_as=run_as)).decode("utf-8", errors="surrogateescape")
 
 
-def things_in(dump: str) -> dict[Thing, str]:
-    """What makes each object; several entries of one name are put together."""
-    found: dict[Thing, str] = {}
+def entries_in(dump: str) -> Iterator[Entry]:
+    """In the order of the dump, in which they can be made."""
     headers = list(HEADER.finditer(dump))
     for header, following in zip_longest(headers, headers[1:]):
         text = dump[header.end() : following.start() if following else len(dump)]
         thing = Thing(header["type"], header["schema"], header["name"])
-        text = f"-- Owner: {header['owner']}\n{FRAME.sub('', text).strip()}"
-        found[thing] = f"{found[thing]}\n{text}" if thing in found else text
+        yield Entry(thing, header["owner"], FRAME.sub("", text).strip())
+
+
+def things_in(entries: Iterable[Entry]) -> dict[Thing, str]:
+    """What makes each object; several entries of one name are put together."""
+    found: dict[Thing, str] = {}
+    for entry in entries:
+        text = f"{OWNER}{entry.owner}\n{entry.text}"
+        found[entry.thing] = f"{found[entry.thing]}\n{text}" if entry.thing in found else text
     return found

@@ -6,10 +6,8 @@ import re
 
 from changeover.postgres.comparing.dumps import Thing
 
-TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")+"|[^\W\d][\w$]*|[\d.]+\d|\S""")
 NAMED_NOT_NULL = re.compile(r"""CONSTRAINT (?:\w+|"(?:[^"]|"")+") NOT NULL""")
 RANGES_HAVE_MULTIRANGES_SINCE, NOT_NULL_IS_NAMED_SINCE = 14, 18
-NAME = re.compile(r"""(?:"|[^\W\d])""")
 
 
 def belongs_to_the_server(thing: Thing) -> bool:
@@ -38,23 +36,6 @@ def without_newer_words(thing: Thing, text: str, majors: tuple[int, int]) -> str
         # a name that had to be cut off looks like somebody's own
         return NAMED_NOT_NULL.sub("NOT NULL", text)
     return text
-
-
-def same_but_for_qualifiers(thing: Thing, older: str, newer: str) -> bool:
-    """From 16 on, a column is printed without its table where there is only one: a qualifier may be missing in the newer
-    text, and nothing else may be different."""
-    if thing.type not in ("VIEW", "MATERIALIZED VIEW", "RULE"):
-        return False
-    one, other = TOKEN.findall(older), [*TOKEN.findall(newer), "", ""]
-    i = j = 0
-    while i < len(one):
-        if one[i + 1 : i + 2] == ["."] and other[j + 1] != "." and NAME.match(one[i]):
-            i += 2
-        elif one[i] == other[j]:
-            i, j = i + 1, j + 1
-        else:
-            return False
-    return not other[j]
 
 
 def same_but_for_order(thing: Thing, source: str, target: str) -> bool:

@@ -1,27 +1,89 @@
-"""Both schemas, object by object: what is missing, what is made differently, and what only majors write differently."""
+"""Both schemas, object by object: what is missing, and what is defined differently."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from changeover.errors import NoInstallation
+import psycopg
+
+from changeover.errors import ChangeoverError, NoInstallation
 from changeover.postgres.clients import Clients, clients_for, needs_tls
 from changeover.postgres.comparing.comparison import Difference, Part
-from changeover.postgres.comparing.dumps import Thing, dump_arguments, dump_schema, things_in
+from changeover.postgres.comparing.dumps import OWNER, Thing, dump_arguments, dump_schema, entries_in, things_in
 from changeover.postgres.comparing.normalising import (
     belongs_to_the_server,
     normalised,
     same_but_for_order,
-    same_but_for_qualifiers,
     without_newer_words,
 )
+from changeover.postgres.comparing.rereading import REPRINTED, ReadAgain, definitions_of, read_again
+from changeover.postgres.comparing.scratch_server import scratch_server
 from changeover.postgres.comparing.sides import Side, together
 from changeover.postgres.comparing.triggers import compare_triggers
 from changeover.postgres.installations import Installation
 from changeover.postgres.running import ClientFailed
 
 SHOWN_CHARACTERS = 120
+HAVE_SECRETS = frozenset({"SERVER", "USER MAPPING", "FOREIGN DATA WRAPPER", "SUBSCRIPTION"})
+"""Their options can hold passwords, so their texts are never shown."""
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """An object that both sides have, and that they print differently."""
+
+    thing: Thing
+    source: str
+    target: str
+
+    @property
+    def owners_differ(self) -> bool:
+        return owners(self.source) != owners(self.target)
+
+    @property
+    def may_be_the_same(self) -> bool:
+        """Only one server that reads both can tell."""
+        return self.thing.type in REPRINTED and not self.owners_differ
+
+    @property
+    def is_as_typed(self) -> bool:
+        """A function's quoted body is printed as it was typed; its language may not be available to us."""
+        return self.thing.type in ("FUNCTION", "PROCEDURE") and "BEGIN ATOMIC" not in self.source + self.target
+
+
+@dataclass(frozen=True)
+class SchemaReader:
+    """How the schemas of both sides are read."""
+
+    source: Side
+    target: Side
+    clients: Clients
+    server: Installation
+    """Of the same PostgreSQL as the clients."""
+    skip_schemas: list[str]
+
+    async def dumps(self, *, with_owners: bool) -> tuple[str, str]:
+        """Raises ClientFailed."""
+        here, there = await together(*(self._dump(side, with_owners) for side in (self.source, self.target)))
+        return here, there
+
+    async def _dump(self, side: Side, with_owners: bool) -> str:
+        arguments = dump_arguments(
+            self.clients.dump, encoding=side.encoding, snapshot=side.snapshot, skip_schemas=self.skip_schemas,
+            compares_owners=with_owners,
+        )  # fmt: skip
+        return await dump_schema(arguments, side.location)
+
+    async def read_again(self, dumps: tuple[str, str], things: list[Thing]) -> ReadAgain | str:
+        """`dumps` are without owners. Why it was impossible, if it was. Raises ConnectionLost."""
+        source, target = await together(definitions_of(self.source, dumps[0]), definitions_of(self.target, dumps[1]))
+        try:
+            async with scratch_server(self.server) as server:
+                return await read_again(server, source, target, things)
+        except (ClientFailed, ChangeoverError, psycopg.Error) as failed:
+            return str(failed)
 
 
 async def compare_schemas(
@@ -33,23 +95,20 @@ async def compare_schemas(
     compares_owners: bool,
 ) -> Part:
     """Unknown as a whole where no pg_dump here can read both, or where one of them may not be read."""
-    part = Part("schema")
+    part, known = Part("schema"), list(installations)
     try:
-        clients = _clients(source, target, installations)
-        part.how = f"pg_dump {clients.major}"
-        here, there = await together(
-            *(
-                dump_schema(
-                    dump_arguments(clients.dump, side, skip_schemas=skip_schemas, compares_owners=compares_owners), side
-                )
-                for side in (source, target)
-            )
-        )
+        clients = _clients(source, target, known)
+        server = next(one for one in known if one.bin_directory == clients.dump.parent)
+        reader = SchemaReader(source, target, clients, server, skip_schemas)
+        here, there = await reader.dumps(with_owners=compares_owners)
     except (NoInstallation, ClientFailed) as failed:
         part.is_unknown("schema", str(failed))
         return part
+    part.how = f"pg_dump {clients.major}"
     await compare_triggers(part, source, target, skip_schemas=skip_schemas)
-    compare_things(part, things_in(here), things_in(there), majors=(source.major, target.major))
+    majors = (source.major, target.major)
+    doubts = compare_things(part, things_in(entries_in(here)), things_in(entries_in(there)), majors=majors)
+    await _settle(part, doubts, reader, None if compares_owners else (here, there))
     return part
 
 
@@ -59,8 +118,11 @@ def _clients(source: Side, target: Side, installations: Iterable[Installation]) 
     return clients_for(newest, newest, installations, needs_tls=tls)
 
 
-def compare_things(part: Part, source: dict[Thing, str], target: dict[Thing, str], *, majors: tuple[int, int]) -> None:
-    """Pure: fills the part."""
+def compare_things(
+    part: Part, source: dict[Thing, str], target: dict[Thing, str], *, majors: tuple[int, int]
+) -> list[Doubt]:
+    """Pure: fills the part with what is missing; returns what is printed differently."""
+    doubts = []
     for thing in sorted(source.keys() | target.keys()):
         if belongs_to_the_server(thing):
             continue
@@ -69,23 +131,63 @@ def compare_things(part: Part, source: dict[Thing, str], target: dict[Thing, str
             missing = "target" if thing in source else "source"
             part.differs(Difference(thing.title, f"is missing on the {missing}"))
             continue
-        _compare(part, thing, source[thing], target[thing], majors=majors)
+        texts = [normalised(thing, text) for text in (source[thing], target[thing])]
+        if texts[0] != texts[1]:
+            texts = [without_newer_words(thing, text, majors) for text in texts]
+        if texts[0] != texts[1]:
+            doubts.append(Doubt(thing, *texts))
+    return doubts
 
 
-def _compare(part: Part, thing: Thing, source: str, target: str, *, majors: tuple[int, int]) -> None:
-    here, there = normalised(thing, source), normalised(thing, target)
-    if here == there:
-        return
-    here, there = (without_newer_words(thing, text, majors) for text in (here, there))
-    if here == there:
-        return
-    older, newer = (there, here) if majors[0] > majors[1] else (here, there)
-    if majors[0] != majors[1] and same_but_for_qualifiers(thing, older, newer):
-        part.notes.append(f"{thing.title} is the same, but that the newer version writes it with fewer qualifiers")
-    elif same_but_for_order(thing, here, there):
-        part.differs(Difference(thing.title, "has its columns in another order"))
+async def _settle(part: Part, doubts: list[Doubt], reader: SchemaReader, dumps: tuple[str, str] | None) -> None:
+    """Have one server read what a server may print differently by itself; `dumps` are those without owners, if there are."""
+    reprinted = [doubt.thing for doubt in doubts if doubt.may_be_the_same]
+    again: ReadAgain | str = ""
+    if reprinted:
+        try:
+            dumps = dumps or await reader.dumps(with_owners=False)
+        except ClientFailed as failed:
+            again = str(failed)
+        else:
+            again = await reader.read_again(dumps, reprinted)
+    majors = (reader.source.major, reader.target.major)
+    for doubt in doubts:
+        if doubt.may_be_the_same:
+            judge_again(part, doubt, again, majors=majors)
+        else:
+            part.differs(_difference(doubt))
+
+
+def judge_again(part: Part, doubt: Doubt, again: ReadAgain | str, *, majors: tuple[int, int]) -> None:
+    """Pure: alike, different, or unknown, after both definitions were read by one server (or why they weren't)."""
+    thing, why = doubt.thing, again if isinstance(again, str) else again.refused.get(doubt.thing, "")
+    texts = [] if isinstance(again, str) else [side[thing] for side in (again.source, again.target) if thing in side]
+    if (why or len(texts) < 2) and doubt.is_as_typed:
+        part.differs(_difference(doubt))
+    elif why or len(texts) < 2:
+        says = "is printed differently, and could not be read again to see whether it means the same"
+        part.is_unknown(thing.title, f"{says}: {why or 'it was not made there'}")
     else:
-        part.differs(Difference(thing.title, f"is made differently: {first_change(here, there)}"))
+        here, there = (without_newer_words(thing, normalised(thing, text), majors) for text in texts)
+        if here != there:
+            part.differs(_difference(Doubt(thing, here, there)))
+
+
+def _difference(doubt: Doubt) -> Difference:
+    thing = doubt.thing
+    if doubt.owners_differ:
+        here, there = (", ".join(sorted(owners(text))) for text in (doubt.source, doubt.target))
+        return Difference(thing.title, f"belongs to {here} on the source and to {there} on the target")
+    if thing.type in HAVE_SECRETS:
+        return Difference(thing.title, "is made differently (its options may hold secrets and are not shown)")
+    if same_but_for_order(thing, doubt.source, doubt.target):
+        return Difference(thing.title, "has its columns in another order")
+    return Difference(thing.title, f"is made differently: {first_change(doubt.source, doubt.target)}")
+
+
+def owners(text: str) -> set[str]:
+    """The owners that a text of an object names."""
+    return {line.removeprefix(OWNER) for line in text.splitlines() if line.startswith(OWNER)}
 
 
 def first_change(source: str, target: str) -> str:
