@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter, Request
 
 from changeover.api.addresses import desk_of
@@ -12,7 +14,7 @@ from changeover.api.ours import run_view
 from changeover.api.parameters import RunNumber
 from changeover.api.views import Json
 from changeover.changeovers.migrating import people
-from changeover.changeovers.migrating.wish import Hooks, Wish
+from changeover.changeovers.migrating.wish import HOOKS, Options, held_since
 from changeover.errors import InvalidParams
 from changeover.platform.things import RunRow
 
@@ -38,8 +40,8 @@ def view(request: Request, seen: people.Seen) -> Json:
         "source": row.source_name,
         "target": row.target_name,
         "wish": row.wish,
-        "is_held": row.held is not None,
-        "stopped": row.stopped,
+        "held_since": maybe_iso(held_since(row) if seen.run.finished_at is None else None),
+        "stopped": people.stopped_of(seen),
         "progress": row.progress,
         "report": row.report,
     }
@@ -60,9 +62,9 @@ def verification_view(request: Request, seen: people.SeenVerification) -> Json:
 @router.post("/migrations", status_code=201)
 async def create(request: Request, body: Body) -> Json:
     """Begins one, or goes on with the one between the same two that is under way."""
-    wish = _wish(body)
+    options = _options(body)
     async with opened(request) as scope:
-        return view(request, await people.begin(scope, address(body, "source"), address(body, "target"), wish))
+        return view(request, await people.begin(scope, address(body, "source"), address(body, "target"), options))
 
 
 @router.get("/migrations")
@@ -73,10 +75,16 @@ async def index(request: Request) -> list[Json]:
 
 @router.post("/migrations/actions/find")
 async def find(request: Request, body: Body) -> Json:
-    """The number of the one between these two that is under way; null where there is none. By POST: addresses are secret."""
+    """The number of the one between these two that is under way, and of the last one where that was done; null for none.
+
+    By POST: addresses are secret.
+    """
     async with opened(request) as scope:
-        found = await people.under_way(scope, address(body, "source"), address(body, "target"))
-        return {"id": found.run_id if found else None}
+        found = await people.between(scope, address(body, "source"), address(body, "target"))
+        return {
+            "id": found.under_way.run_id if found.under_way else None,
+            "finished": found.finished.run_id if found.finished else None,
+        }
 
 
 @router.get("/migrations/{number}")
@@ -113,21 +121,21 @@ async def show_verification(request: Request, number: RunNumber) -> Json:
         return verification_view(request, await people.find_verification(scope, number))
 
 
-def _wish(body: Fields) -> Wish:
-    hooks = Hooks(**{name: text(name, body.get(name)) for name in ("on_hold", "on_switch", "on_release", "pgbouncer")})
-    keeps_owners = flag(body, "keeps_owners")
-    return Wish(
-        hold=text("hold", body.get("hold")) or "none",
-        verify=text("verify", body.get("verify")),
-        connections=whole(body, "connections") or 2,
-        keeps_owners=keeps_owners if keeps_owners is not None else True,
-        ignored=_ids(body),
-        hooks=hooks,
-    )
+def _options(body: Fields) -> Options:
+    """Those that were given: the others keep their defaults, or what a migration under way has."""
+    given: dict[str, Any] = {name: text(name, body.get(name)) for name in ("hold", "verify", *HOOKS)}
+    given |= {
+        "connections": whole(body, "connections"),
+        "keeps_owners": flag(body, "keeps_owners"),
+        "ignored": _ids(body),
+    }
+    return {name: value for name, value in given.items() if value is not None}
 
 
-def _ids(body: Fields) -> tuple[str, ...]:
-    given = body.get("ignored") or []
+def _ids(body: Fields) -> tuple[str, ...] | None:
+    given = body.get("ignored")
+    if given is None:
+        return None
     if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
         raise InvalidParams("ignored must be a list of the ids of checks.")
     return tuple(given)

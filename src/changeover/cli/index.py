@@ -119,6 +119,8 @@ changeovers
 elsewhere
     check                   check check                  Check whether a database elsewhere can be moved; change nothing.
     migrate                 migrate migrate              Bring a database from one address to another.
+    migrations              migrate index                List migrations: what goes on, what was done.
+    migrations:info         migrate info                 Show a migration and its report.
     verify                  migrate verify               Compare two databases: schema, rows, sequences.
 backups
     pg:backups              backups index                List an app's backups, restores and copies.

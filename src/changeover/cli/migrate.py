@@ -7,58 +7,111 @@ from typing import Any
 import click
 
 from changeover.cli.addresses import address
-from changeover.cli.migration_views import failures_of, show_migration, show_plan, show_verification
-from changeover.cli.private import a_plane
+from changeover.cli.migration_views import (
+    failures_of,
+    list_migrations,
+    planned,
+    show_migration,
+    show_plan,
+    show_verification,
+)
+from changeover.cli.private import a_plane, was_any
 from changeover.cli.resolve import Record
 from changeover.cli.session import Session, ask_to_begin, command, may_take_app
 from changeover.cli.terminal import mention, paint, say
 from changeover.cli.waiting import wait_for_addon
 from changeover.cli.watching import watched
 from changeover.client import Client, segment
-from changeover.errors import Misused, Reported
+from changeover.errors import Misused, NotFound, Reported
 
 PLANS = "heroku-postgresql:"
+NOT_EMPTY = "T2"
+"""The check of docs/checks.md that the target is empty."""
 MIGRATIONS, VERIFICATIONS = "/changeover/v1/migrations", "/changeover/v1/verifications"
 
 
 @command()
 @click.argument("source")
 @click.argument("target")
-@click.option("--method", type=click.Choice(["snapshot"]), default="snapshot", show_default=True,
+@click.option("--method", type=click.Choice(["snapshot"]), default="snapshot", show_default=True, expose_value=False,
               help="How rows reach the target: a copy of the source as it is at one moment.")  # fmt: skip
-@click.option("--hold", default="none", metavar="none|read-only|pgbouncer:URL", show_default=True,
-              help="What the source's writers do meanwhile: go on, can't write, or wait at their PgBouncer.")  # fmt: skip
+@click.option(
+    "--hold",
+    metavar="none|read-only|pgbouncer:URL",
+    help="What the source's writers do meanwhile: go on (the default), can't write, or wait at their PgBouncer.",
+)
 @click.option("--on-hold", metavar="CMD", help="Your command that stops the writers; URLs are in its environment.")
 @click.option("--on-switch", metavar="CMD", help="Your command that leads them to the target.")
 @click.option("--on-release", metavar="CMD", help="Your command that lets them go on, also after an abort.")
 @click.option("--verify", type=click.Choice(["full", "counts", "none"]), help="Compare afterwards: full where held.")
-@click.option("--connections", type=click.IntRange(1, 16), default=2, show_default=True, help="Tables at once.")
+@click.option("--connections", type=click.IntRange(1, 16), help="Tables at once; 2 unless said otherwise.")
 @click.option("--no-owners", is_flag=True, help="All belongs to TARGET's role; no roles and rights are brought.")
 @click.option("--ignore", "ignored", multiple=True, metavar="CHECK", help="Take a failed check for granted.")
+@click.option("--plan", "only_plans", is_flag=True, help="Check, show what would be done, and change nothing.")
 @click.option("--abort", "aborts", is_flag=True, help="Call it off, and remove everything that it made.")
 @click.option("--detach", is_flag=True, help="Begin it and return; the same command shows it again.")
 @click.option("--yes", "-y", is_flag=True, help="Don't ask.")
 @may_take_app
 def migrate(
-    session: Session, *, source: str, target: str, hold: str, aborts: bool, detach: bool, yes: bool, no_owners: bool,
-    ignored: tuple[str, ...], app: str | None, **given: Any,
+    session: Session, *, source: str, target: str, hold: str | None, only_plans: bool, aborts: bool, detach: bool, yes: bool,
+    no_owners: bool, ignored: tuple[str, ...], app: str | None, **given: Any,
 ) -> None:  # fmt: skip
-    """Bring the database SOURCE to TARGET: any PostgreSQL to any other, or a new one of a plan. Again: it goes on."""
+    """Bring the database SOURCE to TARGET: any PostgreSQL to any other, or a new one of a plan.
+
+    The same command again goes on with it, and shows its report once it has ended.
+    """
     if target.startswith(PLANS):
+        _require_existing(target, only_plans)
         target = _created(session, app, target)
     ends = {"source": address(source, "SOURCE"), "target": address(target, "TARGET")}
-    wish = {**ends, **given, **_hold(hold, given.get("on_hold")), "keeps_owners": not no_owners, "ignored": [*ignored]}
+    options = _options(hold, no_owners, ignored, given)
     with a_plane(session) as client:
         if aborts:
-            _show(session, _aborted(session, client, client.post(f"{MIGRATIONS}/actions/abort", ends)))
-            return
-        if not yes and not _is_under_way(client, ends):
-            _ask(session, client, ends, ignored)
-        begun = client.post(MIGRATIONS, wish)
-        if detach:
-            session.tell(begun, lambda: say(f"Migration {paint('name', begun['id'])} goes on by itself."))
-            return
-        _show(session, _followed(session, client, begun))
+            _abort(session, client, ends)
+        elif only_plans:
+            raise SystemExit(_plan(session, client, ends, options))
+        elif (finished := _finished(client, ends)) is not None:
+            mention(
+                "This migration has ended, and the target is no longer empty. To repeat it, empty the target first."
+            )
+            _show(session, finished)
+        else:
+            _begin(session, client, ends, options, detach=detach, yes=yes)
+
+
+def _options(hold: str | None, no_owners: bool, ignored: tuple[str, ...], given: Record) -> Record:
+    """Only what was typed: the rest is the server's default, or what a migration under way has."""
+    typed = {**given, **_hold(hold, given.get("on_hold")), "keeps_owners": False if no_owners else None}
+    return {name: value for name, value in {**typed, "ignored": [*ignored] or None}.items() if value is not None}
+
+
+def _begin(session: Session, client: Client, ends: Record, options: Record, *, detach: bool, yes: bool) -> None:
+    if not yes and not client.post(f"{MIGRATIONS}/actions/find", ends)["id"]:
+        _ask(session, client, ends, options)
+    begun = client.post(MIGRATIONS, {**ends, **options})
+    if detach:
+        session.tell(begun, lambda: say(f"Migration {paint('name', begun['id'])} goes on by itself."))
+        return
+    _show(session, _followed(session, client, begun))
+
+
+def _finished(client: Client, ends: Record) -> Record | None:
+    """The last migration between the two, where that was done and what it brought is still there."""
+    known = client.post(f"{MIGRATIONS}/actions/find", ends)
+    if known["id"] or not known["finished"]:
+        return None
+    checked = _check(client, ends)
+    is_filled = any(one["id"] == NOT_EMPTY and one["result"] == "failed" for one in checked["findings"])
+    return dict(client.get(f"{MIGRATIONS}/{known['finished']}")) if is_filled else None
+
+
+def _require_existing(target: str, only_plans: bool) -> None:
+    if only_plans:
+        raise Misused(
+            "--plan needs a TARGET that exists.",
+            why=f"{target} would be made first.",
+            fix="Create it, or check SOURCE alone.",
+        )
 
 
 def _created(session: Session, app: str | None, plan: str) -> str:
@@ -71,7 +124,9 @@ def _created(session: Session, app: str | None, plan: str) -> str:
     return str(addon["name"])
 
 
-def _hold(text: str, on_hold: str | None) -> Record:
+def _hold(text: str | None, on_hold: str | None) -> Record:
+    if text is None:
+        return {"hold": "command"} if on_hold else {}
     kind, _, console = text.partition(":")
     if kind == "pgbouncer":
         return {"hold": kind, "pgbouncer": address(console, "the console of PgBouncer")}
@@ -82,23 +137,35 @@ def _hold(text: str, on_hold: str | None) -> Record:
     return {"hold": "command" if on_hold and kind == "none" else kind}
 
 
-def _is_under_way(client: Client, ends: Record) -> bool:
-    """Then nobody has to be asked again."""
-    return bool(client.post(f"{MIGRATIONS}/actions/find", ends)["id"])
+def _check(client: Client, ends: Record, *, sample_s: int = 0) -> Record:
+    return dict(client.post("/changeover/v1/checks", {**ends, "sample_s": sample_s}))
 
 
-def _ask(session: Session, client: Client, ends: Record, ignored: tuple[str, ...]) -> None:
-    checked = client.post("/changeover/v1/checks", {**ends, "sample_s": 1})
+def _ask(session: Session, client: Client, ends: Record, options: Record) -> None:
+    checked = _check(client, ends, sample_s=1)
     if not session.wants_json:
-        show_plan(checked)
-    if failed := failures_of(checked, ignored):
+        show_plan(checked, options)
+    if failed := failures_of(checked, options.get("ignored", ())):
         raise Reported(failed)
     ask_to_begin(f"{checked['source']['database']} would be copied.", False, session.wants_json)
 
 
-def _aborted(session: Session, client: Client, begun: Record) -> Record:
-    """Until all is put back."""
-    return watched(session, client, f"{MIGRATIONS}/{begun['id']}", begun)
+def _plan(session: Session, client: Client, ends: Record, options: Record) -> int:
+    """Shown or printed; the exit code of `check`, for what is not ignored."""
+    checked = _check(client, ends, sample_s=1)
+    session.tell({**checked, "plan": planned(checked, options)}, lambda: show_plan(checked, options))
+    if failures_of(checked, options.get("ignored", ())):
+        return 1
+    return 3 if checked["verdict"] == "unknown" else 0
+
+
+def _abort(session: Session, client: Client, ends: Record) -> None:
+    """Until all is put back; exits with 1 when something can't be."""
+    begun = client.post(f"{MIGRATIONS}/actions/abort", ends)
+    seen = watched(session, client, f"{MIGRATIONS}/{begun['id']}", begun)
+    _show(session, seen)
+    if seen["report"].get("left"):
+        raise SystemExit(1)
 
 
 def _followed(session: Session, client: Client, begun: Record) -> Record:
@@ -114,6 +181,26 @@ def _followed(session: Session, client: Client, begun: Record) -> Record:
 
 def _show(session: Session, seen: Record) -> None:
     session.tell(seen, lambda: show_migration(seen))
+
+
+@command()
+def index(session: Session) -> None:
+    """List migrations: what goes on, what has stopped, what was done."""
+    found: list[Record] = []
+    if was_any(session):
+        with a_plane(session) as client:
+            found = client.get(MIGRATIONS)
+    session.tell(found, lambda: list_migrations(found))
+
+
+@command()
+@click.argument("number", metavar="ID", type=int)
+def info(session: Session, *, number: int) -> None:
+    """Show a migration: how far it is, or the report of what was done."""
+    if not was_any(session):
+        raise NotFound("Couldn't find that migration.", why="None was ever begun here.")
+    with a_plane(session) as client:
+        _show(session, client.get(f"{MIGRATIONS}/{number}"))
 
 
 @command()

@@ -2,25 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from changeover.cli.changeover_views import MARKS
 from changeover.cli.resolve import Record
-from changeover.cli.terminal import header, paint, rows, say
+from changeover.cli.terminal import Column, header, paint, rows, say, table
 from changeover.errors.elsewhere import CheckFailed
 
 MOST = 10
 
 
-def show_plan(checked: Record) -> None:
-    """The findings that are not passed, and how many are."""
+def planned(checked: Record, options: Record) -> dict[str, str | None]:
+    """What a migration with these options would do: to the writers, the target, owners and roles."""
+    hold = options.get("hold", "none")
+    verify = options.get("verify") or ("none" if hold == "none" else "full")
+    forecast = checked["forecast"]
+    seconds = f"about {forecast['downtime_s']:,.0f} s: {forecast['because']}" if forecast else "not known"
+    return {
+        "writers": _PLANNED[hold],
+        "downtime": "none; the copy takes " + seconds if hold == "none" else seconds,
+        "target": "must be empty. Schemas, tables and all else that the source holds are made there; "
+        "until the end there is also a schema _changeover. An abort removes all of it",
+        "owners": _owners(checked, options),
+        "verify": _VERIFIES[verify],
+    }
+
+
+_PLANNED = {
+    "none": "go on. What they write after the copy has begun is NOT moved",
+    "read-only": "can't write to the source from then on, also afterwards: their sessions are ended, new ones are read-only",
+    "pgbouncer": "wait at their PgBouncer, and go on at the target",
+    "command": "are held by your command",
+}
+_VERIFIES = {
+    "full": "all content of both sides is compared",
+    "counts": "rows of both sides are counted",
+    "none": "nothing: `changeover verify` compares both sides, once nobody writes",
+}
+
+
+def _owners(checked: Record, options: Record) -> str | None:
+    target = checked["target"]
+    if options.get("keeps_owners") is False:
+        return f"all belongs to {target['user'] if target else 'the role of TARGET'}; no roles and rights are brought"
+    if not checked.get("keeps_owners", True):
+        return "all belongs to the role of TARGET, which may not give it to others"
+    lacking = [
+        one["name"] for one in checked.get("roles", []) if one["is_on_target"] is False and not one["is_reserved"]
+    ]
+    made = f"; made there, without passwords: {', '.join(lacking[:MOST])}" if lacking else ""
+    more = f" and {len(lacking) - MOST} more" if len(lacking) > MOST else ""
+    return f"as on the source{made}{more}"
+
+
+def show_plan(checked: Record, options: Record) -> None:
+    """What would be done, then the findings that are not passed, and how many are."""
     source, target = checked["source"], checked["target"]
     header(f"Migration of {paint('datastore', source['database'] if source else 'a database')}")
-    size, forecast = checked["size"] or {}, checked["forecast"] or {}
+    size, plan = checked["size"] or {}, planned(checked, options)
     rows(
         {
             "From": _side(source),
             "To": _side(target),
             "Size": f"{size['bytes'] / 1e6:,.0f} MB, {size['tables']} tables" if size else None,
-            "Copying": f"about {forecast['downtime_s']:,.0f} s: {forecast['because']}" if forecast else None,
+            "Writers": plan["writers"],
+            "Downtime": plan["downtime"],
+            "Target": plan["target"],
+            "Owners and roles": plan["owners"],
+            "Compared afterwards": plan["verify"],
         }
     )
     say()
@@ -39,7 +88,7 @@ def _side(side: Record | None) -> str | None:
     return f"{side['address']}, {side['version']}, {side['provider']['title']}" if side else None
 
 
-def failures_of(checked: Record, ignored: tuple[str, ...]) -> Record | None:
+def failures_of(checked: Record, ignored: Collection[str]) -> Record | None:
     """As an error's body; None where nothing stands in the way."""
     failed = [one for one in checked["findings"] if one["result"] == "failed" and one["id"] not in ignored]
     if not failed:
@@ -51,27 +100,71 @@ def failures_of(checked: Record, ignored: tuple[str, ...]) -> Record | None:
     ).as_dict()
 
 
+def list_migrations(found: list[Record]) -> None:
+    """One a line, the newest first."""
+    if not found:
+        say("No migrations.")
+        return
+    columns = [
+        Column("Migration", lambda one: paint("name", one["id"])),
+        Column("From", lambda one: one["source"]),
+        Column("To", lambda one: one["target"]),
+        Column("Status", _status),
+        Column("Began", lambda one: one["created_at"]),
+        Column("Ended", lambda one: one["finished_at"] or ""),
+    ]
+    table(found, columns)
+
+
+def _status(seen: Record) -> str:
+    if seen["finished_at"]:
+        return "done" if seen["status"] == "done" else "failed, not all put back" if _left(seen) else "failed, put back"
+    if seen["status"] == "undoing":
+        return "being put back"
+    return f"stopped at: {seen['says']}" if seen["stopped"] else f"under way: {seen['says']}"
+
+
+def _left(seen: Record) -> list[str]:
+    return list(seen["report"].get("left") or [])
+
+
 def show_migration(seen: Record) -> None:
-    """The whole of it, once it has ended."""
+    """The whole of it, once it has ended; how far it is before."""
     report = seen["report"]
     copied: Record = report.get("copy") or {}
-    header(f"Migration {paint('name', seen['id'])}: {_OUTCOMES.get(seen['status'], seen['status'])}")
+    is_done, failure = seen["status"] == "done", (seen["error"] if seen["finished_at"] else seen["stopped"]) or {}
+    header(f"Migration {paint('name', seen['id'])}: {_status(seen)}")
     rows(
         {
             "From": seen["source"],
             "To": seen["target"],
-            "Writers": _HELD[seen["wish"]["hold"]] if seen["status"] == "done" else None,
+            "Waits for": None if seen["finished_at"] or seen["stopped"] else seen["waits_because"],
+            "Failed": [failure[part] for part in ("what", "why", "fix") if failure.get(part)],
+            "Still there": _left(seen),
+            "Writers": _HELD[seen["wish"]["hold"]] if is_done else _held_since(seen),
+            "Downtime": _downtime(report),
             "Copied": _copied(copied),
             "Roles made": ", ".join(copied.get("roles_made") or []) or None,
             "Want a password": ", ".join(copied.get("roles_without_password") or []) or None,
             "Notes": [*(report.get("remarks") or []), *(copied.get("notes") or [])],
-            "Verified": _verified(report.get("verification"), seen) if seen["status"] == "done" else None,
+            "Verified": _verified(report.get("verification"), seen) if is_done else None,
             "Next": _next(seen),
         }
     )
 
 
-_OUTCOMES = {"done": "done", "failed": "called off; what it made was removed"}
+def _held_since(seen: Record) -> str | None:
+    return f"held since {seen['held_since']}" if seen.get("held_since") else None
+
+
+def _downtime(report: Record) -> str | None:
+    if "held_s" not in report:
+        return None
+    forecast = report.get("forecast")
+    predicted = f"; predicted: {forecast['downtime_s']:,.0f} s" if forecast else ""
+    return f"{report['held_s']:,.1f} s from the hold to its end{predicted}"
+
+
 _HELD = {
     "none": "went on: what they wrote since the copy began is not on the target",
     "read-only": "held: the source is read-only, and stays so",

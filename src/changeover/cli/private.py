@@ -32,7 +32,7 @@ def a_plane(session: Session) -> Iterator[Client]:
     if _answers(session):
         yield session.client
         return
-    home = session.settings.home.with_name(f"{session.settings.home.name}-private")
+    home = _home(session)
     home.mkdir(mode=0o711, parents=True, exist_ok=True)
     with (home / "in-use").open("a") as used:
         fcntl.flock(used, fcntl.LOCK_SH)  # one that is just ending is waited for
@@ -41,6 +41,15 @@ def a_plane(session: Session) -> Iterator[Client]:
             yield client
         finally:
             client.close()
+
+
+def was_any(session: Session) -> bool:
+    """Whether there is a control plane to ask, or ever was a private one."""
+    return _answers(session) or _home(session).exists()
+
+
+def _home(session: Session) -> Path:
+    return session.settings.home.with_name(f"{session.settings.home.name}-private")
 
 
 def _answers(session: Session) -> bool:

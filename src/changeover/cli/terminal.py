@@ -79,8 +79,17 @@ def warn(text: str) -> None:
         mention(f" {paint('caution', '▸')}    {line}")
 
 
+class _Json:
+    indent: int | None = 2
+
+
+def want_json_lines() -> None:
+    """From here on each JSON value, a failure too, is one line: for commands that print events."""
+    _Json.indent = None
+
+
 def print_json(value: Any) -> None:
-    say(json.dumps(value, indent=2, ensure_ascii=False))
+    say(json.dumps(value, indent=_Json.indent, ensure_ascii=False))
 
 
 def header(text: str) -> None:

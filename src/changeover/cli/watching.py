@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from changeover.cli.resolve import Record
 from changeover.cli.session import Session
-from changeover.cli.terminal import mention, say
+from changeover.cli.terminal import mention, say, want_json_lines
 from changeover.client import Client, poll
 
 EVERY_S = 0.3
-EVENT = ("status", "step", "waits_because", "percent", "progress")
+EVENT = ("id", "status", "step", "waits_because", "percent")
+PROGRESS = ("phase", "says", "things_done", "things_total", "bytes_done", "bytes_total", "bytes_per_s", "seconds_left")
 PLAIN_EVERY = 10.0
 """Per cent between two plain lines."""
 
@@ -21,9 +23,10 @@ PLAIN_EVERY = 10.0
 def watched(
     session: Session, client: Client, path: str, begun: Record, *, ends_when: Callable[[Record], bool] = lambda _: False
 ) -> Record:
-    """What it is once it has finished, or `ends_when` says so."""
+    """What it is once it has finished, or `ends_when` says so. With --json the caller's last word is a line as well."""
     show: Callable[[Record], None]
     if session.wants_json:
+        want_json_lines()
         show = _Events()
     elif sys.stderr.isatty():
         return _with_bars(client, path, ends_when)
@@ -31,22 +34,34 @@ def watched(
         show = _Lines()
     seen = begun
     for seen in poll(lambda: client.get(path), every_s=EVERY_S):
-        if seen["finished_at"] or ends_when(seen):
+        if seen["finished_at"]:
             break
         show(seen)
+        if ends_when(seen):
+            break
     return seen
 
 
+def event_of(seen: Record) -> Record:
+    """What a line of JSON says about long work: which, when, how far, on what."""
+    progress = seen.get("progress") or {}
+    return {
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        **{key: seen.get(key) for key in EVENT},
+        **{key: progress.get(key) for key in PROGRESS},
+    }
+
+
 class _Events:
-    """Each change as a line of JSON; the whole is printed at the end by who asked."""
+    """Each change as a line of JSON; the whole is printed at the end by the caller."""
 
     def __init__(self) -> None:
         self._last: Any = None
 
     def __call__(self, seen: Record) -> None:
-        event = {key: seen.get(key) for key in EVENT}
-        if event != self._last:
-            self._last = event
+        event = event_of(seen)
+        if (facts := {**event, "time": None}) != self._last:
+            self._last = facts
             say(json.dumps(event, ensure_ascii=False))
 
 

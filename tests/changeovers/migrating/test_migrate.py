@@ -119,7 +119,7 @@ def test_a_target_that_is_not_empty_is_refused_and_left_alone(
 
     done = migrate("--hold", "read-only", "--json")
 
-    error = json.loads(done.stdout[done.stdout.index('{\n  "id"') :])
+    error = json.loads(done.stdout.splitlines()[-1])
     assert (done.exit_code, error["id"]) == (1, "check_failed")
     assert "T2: The target is not empty" in error["why"]
     assert rows_of(target, "theirs") == 0
@@ -235,9 +235,20 @@ def test_events_are_lines_of_json(migrate: Callable[..., Typed]) -> None:
     done = migrate("--json")
 
     assert done.exit_code == 0, done.everything
-    lines = done.stdout[: done.stdout.index("{\n")].splitlines()
-    assert all(set(json.loads(line)) == {"status", "step", "waits_because", "percent", "progress"} for line in lines)
-    assert json.loads(done.stdout[done.stdout.index("{\n") :])["status"] == "done"
+    *events, last = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {"time", "id", "step", "phase", "says", "bytes_done", "bytes_per_s"} <= set.intersection(*map(set, events))
+    assert {one["id"] for one in events} == {last["id"]}
+    assert last["status"] == "done"
+    assert last["report"]["copy"]["tables"] == 2
+
+
+def test_a_failure_is_a_line_of_json_too(migrate: Callable[..., Typed], target: Elsewhere) -> None:
+    target.ask("CREATE TABLE public.theirs (id int)")
+
+    refused = migrate("--json")
+
+    assert refused.exit_code == 1
+    assert json.loads(refused.stdout.splitlines()[-1])["id"] == "check_failed"
 
 
 @pytest.mark.parametrize(

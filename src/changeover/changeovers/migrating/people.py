@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from changeover.changeovers.migrating.wish import Wish, mark_of, sealed
+from changeover.changeovers.migrating.going_on import change_options
+from changeover.changeovers.migrating.wish import HOOKS, Options, Wish, held_since, mark_of, sealed
 from changeover.changeovers.naming import location_named
-from changeover.errors import Forbidden, NotAvailable, NotFound
+from changeover.errors import ChangeoverError, Forbidden, NotAvailable, NotFound
 from changeover.errors.elsewhere import BadAddress
 from changeover.platform.progress import find_visible_run, run_under_way, visible_runs
 from changeover.platform.scope import Scope
@@ -30,12 +32,30 @@ class Seen:
     run: RunRow
 
 
-async def begin(scope: Scope, source: str, target: str, wish: Wish) -> Seen:
-    """Start it; or go on with the caller's between the same two databases that is under way, as it was begun.
+def stopped_of(seen: Seen) -> dict[str, Any] | None:
+    """Why it stopped, as an error's body, with who waits meanwhile and what to do about that. None while it goes on."""
+    row, run = seen.row, seen.run
+    if row.stopped is None or run.finished_at is not None:
+        return row.stopped
+    since = held_since(row)
+    if since is None:
+        return row.stopped
+    fix = [str(row.stopped["fix"]), f"The source's writers have been held since {since:%Y-%m-%d %H:%M:%S} UTC."]
+    if run.is_past_return:
+        fix.append("The same command goes on from here.")
+    else:
+        fix.append("The same command goes on from here; with --abort they write again, and what was made is removed.")
+    error = ChangeoverError(str(row.stopped["what"]), why=str(row.stopped["why"]), fix=" ".join(filter(None, fix)))
+    return {**row.stopped, "fix": error.fix, "message": error.message}
 
-    Raises BadAddress, NotFound, Forbidden (commands are run on this host, so only its operator may give them), RunConflict.
+
+async def begin(scope: Scope, source: str, target: str, options: Options) -> Seen:
+    """Start it; or go on with the caller's between the same two databases that is under way, with options that differ.
+
+    Raises BadAddress, NotFound, Forbidden (commands are run on this host, so only its operator may give them), RunConflict,
+    InvalidParams, and NotAvailable for an option that can't change any more.
     """
-    _require_operator(scope, wish)
+    _require_operator(scope, options)
     ends = await location_named(scope, source), await location_named(scope, target)
     _require_two(*ends)
     cipher = scope.parts.cipher
@@ -43,9 +63,11 @@ async def begin(scope: Scope, source: str, target: str, wish: Wish) -> Seen:
     former = await _unfinished(scope, *ends)
     if former is not None:
         seen = await find_migration(scope, former.run_id)
+        await change_options(scope, seen.row, seen.run, options)
         await query.execute(scope.db, "migrations.go_on", run_id=former.run_id, **urls)
         scope.started.append(seen.run)
         return await find_migration(scope, former.run_id)
+    wish = Wish.of(options)
     run = await start_run(
         scope.db, kind=KIND, first_step="check", subject=await _subject(scope, _name(ends[1])), app=None,
         account_id=scope.caller.id, host=scope.parts.host,
@@ -89,22 +111,36 @@ async def abort(scope: Scope, number: int) -> Seen:
     return Seen(seen.row, cancelled)
 
 
-async def under_way(scope: Scope, source: str, target: str) -> MigrationRow | None:
-    """The caller's migration between these two that is under way, if there is one."""
-    return await _unfinished(scope, await location_named(scope, source), await location_named(scope, target))
+@dataclass(frozen=True)
+class Between:
+    """The caller's migrations between two databases."""
+
+    under_way: MigrationRow | None
+    finished: MigrationRow | None
+    """The last that was done; None while another one is under way."""
+
+
+async def between(scope: Scope, source: str, target: str) -> Between:
+    """Raises BadAddress, NotFound."""
+    ends = await location_named(scope, source), await location_named(scope, target)
+    return Between(await _unfinished(scope, *ends), await _of_caller(scope, "migrations.finished", *ends))
 
 
 async def _unfinished(scope: Scope, source: Location, target: Location) -> MigrationRow | None:
+    return await _of_caller(scope, "migrations.unfinished", source, target)
+
+
+async def _of_caller(scope: Scope, statement: str, source: Location, target: Location) -> MigrationRow | None:
     marks = [mark_of(source, target, scope.caller.id), mark_of(source, target)]
-    return await query.one(scope.db, MigrationRow, "migrations.unfinished", marks=marks, account_id=scope.caller.id)
+    return await query.one(scope.db, MigrationRow, statement, marks=marks, account_id=scope.caller.id)
 
 
 async def abort_between(scope: Scope, source: str, target: str) -> Seen:
     """The one between these two that is under way. Raises NotFound."""
-    former = await under_way(scope, source, target)
+    former = (await between(scope, source, target)).under_way
     if former is None:
         raise NotFound(
-            "No migration between these two is under way.", fix="`changeover runs --all` lists what there was."
+            "No migration between these two is under way.", fix="`changeover migrations` lists what there was."
         )
     return await abort(scope, former.run_id)
 
@@ -167,8 +203,8 @@ def _require_two(source: Location, target: Location) -> None:
         raise BadAddress("Source and target are the same database.", why=f"Both are {_name(source)}.", fix="Name two.")
 
 
-def _require_operator(scope: Scope, wish: Wish) -> None:
-    if not wish.hooks.are_none and not scope.caller.is_operator:
+def _require_operator(scope: Scope, options: Options) -> None:
+    if any(options.get(name) for name in HOOKS) and not scope.caller.is_operator:
         raise Forbidden(
             "Only the operator may give commands to run.",
             why="They are run on the control plane's host, as the user that it runs as.",

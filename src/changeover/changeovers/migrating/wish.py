@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from changeover.errors import InvalidParams
@@ -15,6 +18,8 @@ from changeover.store.move_rows import MigrationRow
 
 HOLDS = ("none", "read-only", "pgbouncer", "command")
 VERIFIES = ("full", "counts", "none")
+Options = Mapping[str, Any]
+"""What was given on a command line: names of the fields of Wish and Hooks, without those that were not given."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,13 @@ class Hooks:
 
     @property
     def are_none(self) -> bool:
-        return not any(asdict(self).values())
+        return not any(self.as_dict().values())
+
+    def as_dict(self) -> dict[str, str | None]:
+        return asdict(self)
+
+
+HOOKS = tuple(one.name for one in fields(Hooks))
 
 
 @dataclass(frozen=True)
@@ -62,6 +73,12 @@ class Wish:
         for command in (self.hooks.on_hold, self.hooks.on_switch, self.hooks.on_release):
             _require_readable(command)
 
+    @classmethod
+    def of(cls, options: Options) -> Wish:
+        """With a default for whatever is not among them."""
+        hooks = Hooks(**{name: value for name, value in options.items() if name in HOOKS})
+        return cls(**{name: value for name, value in options.items() if name not in HOOKS}, hooks=hooks)
+
     @property
     def verification(self) -> str:
         return self.verify or ("none" if self.hold == "none" else "full")
@@ -75,6 +92,13 @@ class Wish:
 
 def hooks_of(row: MigrationRow, cipher: Cipher) -> Hooks:
     return Hooks(**json.loads(cipher.decrypt(row.hooks))) if row.hooks else Hooks()
+
+
+def held_since(row: MigrationRow) -> datetime | None:
+    """When holding the source's writers back began; None where none are held."""
+    if row.held is None or row.held["hold"] == "none" or "since" not in row.held:
+        return None
+    return datetime.fromisoformat(row.held["since"])
 
 
 def sealed(hooks: Hooks, cipher: Cipher) -> bytes | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -11,7 +13,7 @@ from changeover.changeovers.migrating import copying, holds
 from changeover.changeovers.migrating.comparing import Comparisons, finally_failed, look_again_s
 from changeover.changeovers.migrating.copying import Copies
 from changeover.changeovers.migrating.holds import Ends
-from changeover.changeovers.migrating.wish import hooks_of
+from changeover.changeovers.migrating.wish import held_since, hooks_of
 from changeover.errors import ChangeoverError, ServerUnreachable
 from changeover.errors.elsewhere import CheckFailed, ConnectionLost, Differs, HoldFailed, HookFailed, LoginRefused
 from changeover.platform.locations import kept_location
@@ -62,7 +64,8 @@ class Migrating:
                 why="\n".join(_in_a_line(one) for one in failed),
                 fix=f"Fix that, then repeat the command. `--ignore {failed[0].id}` skips a failed check.",
             )
-        await self._report(run, skips=checked.skips())
+        forecast = asdict(checked.forecast) if checked.forecast else None
+        await self._report(run, skips=checked.skips(), forecast=forecast)
         warnings = [one for one in checked.findings if one.result in ("warning", "unknown")]
         return Advance(f"{len(warnings)} warnings" if warnings else "")
 
@@ -70,7 +73,7 @@ class Migrating:
         row, ends = await self._load(run)
         hooks = hooks_of(row, self._parts.cipher)
         if row.held is None:
-            changed = await holds.begin(row.wish["hold"], ends, hooks)
+            changed = {**await holds.begin(row.wish["hold"], ends, hooks), "since": datetime.now(UTC).isoformat()}
             async with run.transaction() as db:
                 await query.execute(db, "migrations.hold", run_id=run.id, held=Jsonb(changed))
             row, ends = await self._load(run)
@@ -145,6 +148,8 @@ class Migrating:
             await holds.let_go(row.held or {}, ends, hooks_of(row, self._parts.cipher), outcome="done")
         except ChangeoverError as error:
             return await self._stop(run, error)
+        if (since := held_since(row)) is not None and "held_s" not in row.report:
+            await self._report(run, held_s=round((datetime.now(UTC) - since).total_seconds(), 1))
         return Advance()
 
     async def tidy(self, run: Run) -> Outcome:
@@ -168,13 +173,16 @@ class Migrating:
             try:
                 await holds.let_go(row.held, ends, hooks_of(row, self._parts.cipher), outcome="aborted")
             except GONE as gone:
-                await run.note("left", f"the source could not be let go: {gone.what}")
+                await self._leave(run, f"the source's writers are still held: {gone.what}")
+                return
+            async with run.transaction() as db:
+                await query.execute(db, "migrations.hold", run_id=run.id, held=None)
 
     async def remove(self, run: Run) -> None:
         row, ends = await self._load(run)
         self._comparisons.forget(run)
         for what in await self._copies.remove(run, row, ends):
-            await run.note("left", what)
+            await self._leave(run, what)
 
     # -- parts
 
@@ -189,6 +197,13 @@ class Migrating:
     async def _report(self, run: Run, **parts: Any) -> None:
         async with run.transaction() as db:
             await query.execute(db, "migrations.report", run_id=run.id, report=Jsonb(parts))
+
+    async def _leave(self, run: Run, what: str) -> None:
+        """Say in journal and report what could not be put back."""
+        await run.note("left", what)
+        left = (await self._row(run)).report.get("left", [])
+        if what not in left:
+            await self._report(run, left=[*left, what])
 
     async def _stop(self, run: Run, error: ChangeoverError) -> Outcome:
         """Keep what is done, and wait for a person; what may mend itself is tried again by the step's own retries."""

@@ -17,6 +17,16 @@ SELECT {columns} FROM migrations WHERE run_id = ANY (%(runs)s);
 -- With the addresses as they were given now: a password may have changed.
 UPDATE migrations SET stopped = NULL, source_url = %(source_url)s, target_url = %(target_url)s WHERE run_id = %(run_id)s;
 
+-- name: change
+UPDATE migrations SET wish = %(wish)s, hooks = %(hooks)s WHERE run_id = %(run_id)s;
+
+-- name: finished
+-- The account's last one between those two databases, if it was done.
+SELECT {migrations.columns} FROM migrations JOIN runs ON runs.id = run_id
+ WHERE runs.status = 'done'
+   AND run_id = (SELECT max(run_id) FROM migrations JOIN runs ON runs.id = run_id
+                  WHERE mark = ANY (%(marks)s) AND runs.account_id = %(account_id)s);
+
 -- name: stop
 UPDATE migrations SET stopped = %(stopped)s WHERE run_id = %(run_id)s;
 
