@@ -179,7 +179,8 @@ async def find_verification(scope: Scope, number: int) -> SeenVerification:
 
 
 def _not_found(what: str) -> NotFound:
-    return NotFound(f"Couldn't find that {what}.", fix="`changeover runs --all` lists what there was.", resource=what)
+    listing = "migrations" if what == "migration" else "runs --all"
+    return NotFound(f"Couldn't find that {what}.", fix=f"`changeover {listing}` lists what there was.", resource=what)
 
 
 async def _subject(scope: Scope, named: str) -> str:
