@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.cli.conftest import Keyboard
-from tests.cli.plane import Plane
+from tests.cli.plane import Plane, Reply
 from tests.fix_control_plane import ControlPlane
 from tests.fix_provider import Elsewhere
 
@@ -130,19 +130,53 @@ def test_a_database_elsewhere_is_checked_by_a_real_control_plane(
 
 
 @pytest.mark.parametrize(
-    ("changed", "id_"),
+    ("changed", "id_", "code"),
     [
-        ({"password": "wrong"}, "login_refused"),
-        ({"port": "1"}, "server_unreachable"),
-        ({"sslmode": "disable", "sslrootcert": None}, "login_refused"),
+        ({"password": "wrong"}, "login_refused", 1),
+        ({"port": "1"}, "server_unreachable", 3),
+        ({"sslmode": "disable", "sslrootcert": None}, "login_refused", 1),
     ],
 )
 def test_an_address_that_does_not_let_us_in_is_an_error(
-    control_plane: ControlPlane, elsewhere: Elsewhere, changed: dict[str, str], id_: str
+    control_plane: ControlPlane, elsewhere: Elsewhere, changed: dict[str, str], id_: str, code: int
 ) -> None:
     ended = control_plane.typed("check", elsewhere.url_with(**changed), "--json")
 
-    assert (ended.exit_code, json.loads(ended.stdout)["id"]) == (1, id_)
+    assert (ended.exit_code, json.loads(ended.stdout)["id"]) == (code, id_)
+
+
+@pytest.mark.parametrize(
+    ("id_", "code"),
+    [("server_unreachable", 3), ("connection_lost", 3), ("check_failed", 3), ("too_many_questions", 3),
+     ("bad_address", 1), ("login_refused", 1)],
+)  # fmt: skip
+def test_a_check_that_could_not_run_does_not_end_like_a_failed_one(
+    plane: Plane, typed: Keyboard, id_: str, code: int
+) -> None:
+    plane.answers |= {PATH: Reply({"id": id_, "what": "It did not work."}, 422), "GET /healthz": {}}
+
+    ended = typed("check", "postgres://a@x/a", "--json")
+
+    assert (ended.exit_code, json.loads(ended.stdout)["id"]) == (code, id_)
+
+
+@pytest.mark.parametrize(
+    "id_", ["server_unreachable", "connection_lost", "login_refused", "step_deadline", "copy_failed"]
+)
+@pytest.mark.parametrize("options", [[], ["--counts"]])
+def test_a_comparison_that_could_not_run_does_not_end_as_if_it_had_found_a_difference(
+    plane: Plane, typed: Keyboard, id_: str, options: list[str]
+) -> None:
+    failed = {"id": 7, "status": "failed", "finished_at": "2026-01-01T00:00:00Z", "error": {"id": id_, "what": "No."}}
+    plane.answers |= {
+        "POST /changeover/v1/verifications": {"id": 7},
+        "GET /changeover/v1/verifications/7": failed,
+        "GET /healthz": {},
+    }
+
+    ended = typed("verify", "postgres://a@x/a", "postgres://b@y/b", "--json", *options)
+
+    assert (ended.exit_code, json.loads(ended.stdout)["id"]) == (3, id_)
 
 
 @pytest.mark.parametrize(

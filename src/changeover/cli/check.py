@@ -11,16 +11,19 @@ import click
 
 from changeover.cli.addresses import address
 from changeover.cli.changeover_views import MARKS
+from changeover.cli.failures import UNKNOWN, report
 from changeover.cli.private import a_plane
 from changeover.cli.resolve import Record
 from changeover.cli.session import Session, command
 from changeover.cli.terminal import Column, header, mention, paint, rows, say, table
-from changeover.errors import Misused
+from changeover.client import Client
+from changeover.errors import ChangeoverError, Misused
+from changeover.errors.elsewhere import CheckFailed
 
 PATH = "/changeover/v1/checks"
 PATIENCE_S = 1800.0
 """For a server that answers each check only just within its limit."""
-EXIT_CODES = {"ready": 0, "not ready": 1, "unknown": 3}
+EXIT_CODES = {"ready": 0, "not ready": 1, "unknown": UNKNOWN}
 VERDICTS = {
     "ready": ("good", "Nothing stands in the way."),
     "not ready": ("bad", "Not ready: mend what is marked ✘, then check again."),
@@ -52,7 +55,7 @@ def check(session: Session, *, source: str, target: str | None, folder: Path | N
     with a_plane(session) as client:
         client.timeout_s = PATIENCE_S + sample_s
         client.close()  # what is open has the usual patience
-        checked = client.post(PATH, wish)
+        checked = _checked(session, client, wish)
     if folder is not None:
         for name, (key, columns) in FILES.items():
             _write(folder / name, columns, checked[key])
@@ -60,6 +63,18 @@ def check(session: Session, *, source: str, target: str | None, folder: Path | N
     if folder is not None and not session.wants_json:
         mention(f"Written to {folder}: {', '.join(FILES)}.")
     click.get_current_context().exit(EXIT_CODES[checked["verdict"]])
+
+
+def _checked(session: Session, client: Client, wish: Record) -> Record:
+    """Exits with 3 when the server refused even the first look: 1 would say that the database can't be moved."""
+    try:
+        checked: Record = client.post(PATH, wish)
+    except ChangeoverError as failure:
+        if failure.id != CheckFailed.id:
+            raise
+        report(failure, as_json=session.wants_json)
+        click.get_current_context().exit(UNKNOWN)
+    return checked
 
 
 def show_report(checked: Record) -> None:

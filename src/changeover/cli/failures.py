@@ -16,11 +16,16 @@ _CODES = {
     "not_running": UNKNOWN,
     "no_answer": UNKNOWN,
     "state_unavailable": UNKNOWN,
+    "server_unreachable": UNKNOWN,
+    "connection_lost": UNKNOWN,
+    "bucket_unreachable": UNKNOWN,
+    "too_many_requests": UNKNOWN,
+    "too_many_questions": UNKNOWN,
 }
 
 
 def exit_code(error: ChangeoverError) -> int:
-    """1 failed, 2 misused, 3 could not find out."""
+    """1: failed. 2: misused. 3: unknown, because a server did not answer or was never asked."""
     return _CODES.get(error.id, 1)
 
 

@@ -7,6 +7,8 @@ from typing import Any
 import click
 
 from changeover.cli.addresses import address
+from changeover.cli.failures import UNKNOWN
+from changeover.cli.failures import report as report_failure
 from changeover.cli.migration_views import (
     failures_of,
     list_migrations,
@@ -214,8 +216,9 @@ def verify(session: Session, *, source: str, target: str, is_quick: bool) -> Non
         begun = client.post(VERIFICATIONS, {**ends, "is_quick": is_quick})
         seen = watched(session, client, f"{VERIFICATIONS}/{begun['id']}", begun)
     if seen["status"] == "failed":
-        raise Reported(seen["error"] or {})
+        report_failure(Reported(seen["error"] or {}), as_json=session.wants_json)
+        click.get_current_context().exit(UNKNOWN)  # 1 would say that the databases differ
     session.tell(seen, lambda: show_verification(seen))
     report = seen["report"]
     if report["differences"] or report["unknown"]:
-        raise SystemExit(1 if report["differences"] else 3)
+        click.get_current_context().exit(1 if report["differences"] else UNKNOWN)
