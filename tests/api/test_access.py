@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import psycopg
@@ -258,3 +259,24 @@ def test_a_team_is_not_created_with_a_name_that_no_command_can_type(api: httpx2.
     answer = api.post("/teams", json={"name": name})
 
     assert (answer.status_code, answer.json()["id"]) == (422, "invalid_params")
+
+
+@pytest.mark.parametrize("scope", ["global", "read"])
+def test_the_state_of_databases_and_releases_is_shown_without_secrets(
+    control_plane: ControlPlane, api: httpx2.Client, things: Things, scope: str
+) -> None:
+    """To a collaborator with `view`, and to the owner's own token that may not read secrets."""
+    app = things.app()
+    name = things.database(app, ESSENTIAL)["name"]
+    url = api.get(f"/apps/{app}/config-vars").json()["DATABASE_URL"]
+    token = things.token_for(address("looks"))
+    if scope == "global":
+        api.post(f"/teams/apps/{app}/collaborators", json={"user": address("looks"), "permissions": ["view"]})
+    else:
+        token = api.post("/oauth/authorizations", json={"scope": ["read"]}).json()["access_token"]["token"]
+
+    for words in (["pg:info"], ["pg:info", "DATABASE"], ["pg:info", name, "--json"], ["releases:info"], ["pg:wait"]):
+        ended = control_plane.typed(*words, "-a", app, token=token)
+
+        assert (ended.exit_code, ended.stderr) == (0, ""), words
+        assert urlsplit(url).password not in ended.stdout

@@ -164,3 +164,36 @@ def test_a_promoted_follower_is_warned_about_once_it_is_promoted(
     assert lines[1].endswith("... done")
     assert "it is currently a follower database in read-only mode." in lines[2]
     assert "(postgresql-old-9)" in lines[4]
+
+
+REFUSED = Reply({"id": "forbidden", "what": "You do not have the permission to do this on the app shop."}, 403)
+
+
+@pytest.mark.parametrize("named", [[], ["DATABASE"]])
+def test_a_database_is_shown_without_its_secrets_to_those_who_may_not_read_them(
+    typed: Keyboard, plane: Plane, follower: dict[str, Any], named: list[str]
+) -> None:
+    follower["leader"] = "postgresql-round-2"
+    plane.answers["GET /apps/shop/config-vars"] = REFUSED
+
+    ended = typed("pg:info", *named, "-a", "shop")
+
+    assert (ended.exit_code, ended.stderr) == (0, "")
+    assert "=== DATABASE_URL" in ended.stdout
+    assert "Following: postgresql-round-2\n" in ended.stdout
+
+
+def test_an_unknown_database_is_named_to_those_who_may_not_read_secrets(typed: Keyboard, plane: Plane) -> None:
+    plane.answers["GET /apps/shop/config-vars"] = REFUSED
+    plane.answers["POST /actions/addon-attachments/resolve"] = Reply({"id": "not_found", "what": "No."}, 404)
+
+    assert "Unknown database: BLUE. Valid options are: DATABASE" in typed("pg:info", "BLUE", "-a", "shop").stderr
+
+
+def test_unfollow_does_not_read_secrets(typed: Keyboard, plane: Plane, follower: dict[str, Any]) -> None:
+    plane.answers["GET /apps/shop/config-vars"] = REFUSED
+    plane.answers["PUT /client/v11/databases/d1/unfollow"] = {"message": "unfollowed", "run": 1}
+
+    ended = typed("pg:unfollow", "DATABASE", "-a", "shop", "--confirm", "shop")
+
+    assert (ended.exit_code, len(plane.sent("PUT /client/v11/databases/d1/unfollow"))) == (0, 1)

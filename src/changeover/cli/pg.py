@@ -9,7 +9,14 @@ import click
 
 from changeover.cli.failures import UNKNOWN
 from changeover.cli.release_phase import looks
-from changeover.cli.resolve import Record, all_databases, config_vars_of, find_attachment, name_of_url
+from changeover.cli.resolve import (
+    Record,
+    all_databases,
+    config_vars_of,
+    find_attachment,
+    name_of_url,
+    readable_config,
+)
 from changeover.cli.session import Session, ask_to_confirm, command, takes_app, takes_confirm
 from changeover.cli.terminal import action, header, paint, rows, say, warn, warnings_held
 from changeover.cli.waiting import wait_for_database
@@ -31,8 +38,8 @@ def database_path(addon: Record) -> str:
 def info(session: Session, *, database: str | None, app: str) -> None:
     """Show databases: plan, status, size, followers, how far behind."""
     client = session.client
-    config = client.get(f"/apps/{segment(app)}/config-vars")
-    addons = [find_attachment(client, app, database)["addon"]] if database else all_databases(client, app)
+    config = readable_config(client, app)
+    addons = [_named(client, app, database)] if database else all_databases(client, app)
     found = [(addon, record) for addon, record in zip(addons, _records(session, addons), strict=True) if record]
     found.sort(key=lambda each: _place_in_list(config_vars_of(each[1].get("resource_url") or "", config)))
 
@@ -44,6 +51,12 @@ def info(session: Session, *, database: str | None, app: str) -> None:
 
     records = [record for _, record in found]
     session.tell(records[0] if database and records else records, show)
+
+
+def _named(client: Client, app: str, database: str) -> Record:
+    attachment = find_attachment(client, app, database)
+    addon: Record = attachment["addon"]
+    return {**addon, "found_as": attachment["name"]}
 
 
 def _records(session: Session, addons: list[Record]) -> list[Record | None]:
@@ -87,9 +100,11 @@ def _place_in_list(names: list[str]) -> tuple[bool, str]:
 
 def _show(addon: Record, record: Record, config: dict[str, str], app: str) -> None:
     attached = [f"{name}_URL" for name in addon.get("attachment_names", [])]
-    names = attached or config_vars_of(record.get("resource_url") or "", config)
+    names = attached or config_vars_of(record.get("resource_url") or "", config) or [f"{addon['found_as']}_URL"]
     header(", ".join(paint("attachment", name) for name in names))
     shown = {row["name"]: _values(row, config) for row in record["info"] if row["values"]}
+    if not config and record.get("leader"):
+        shown["Following"] = record["leader"]
     if addon["app"]["name"] != app:
         shown["Billing App"] = paint("app", addon["app"]["name"])
     rows(shown | {"Add-on": paint("addon", addon["name"])})
@@ -130,7 +145,7 @@ def unfollow(session: Session, *, database: str, app: str, confirm: str | None) 
             why="Only a database that follows another can stop following.",
             fix=f"See what it is: `changeover pg:info {addon['name']} --app {app}`.",
         )
-    origin = name_of_url(record["following"], session.client.get(f"/apps/{segment(app)}/config-vars"))
+    origin = name_of_url(record["following"], readable_config(session.client, app))
     name = paint("addon", addon["name"])
     ask_to_confirm(
         app,

@@ -12,7 +12,7 @@ from changeover.cli.resolve import Record
 from changeover.cli.session import Session, command, takes_app
 from changeover.cli.terminal import Column, action, header, paint, print_json, rows, say, shell_quote, table, warn
 from changeover.client import segment
-from changeover.errors import NotFound
+from changeover.errors import ChangeoverError, Forbidden, NotFound
 
 NOTES = {"expired": "release expired", "failed": "release command failed", "pending": "release command executing"}
 
@@ -89,7 +89,7 @@ def info(session: Session, *, version: str | None, app: str, shell: bool) -> Non
         raise NotFound(f"{app} has no releases.", fix="Its first change makes one: `changeover config:set KEY=VALUE`.")
 
     def show() -> None:
-        config = session.client.get(f"/apps/{segment(app)}/releases/{release['version']}/config-vars")
+        config = _config_of(session, app, release)
         note = _note(release)
         header(f"Release {paint('name', 'v' + str(release['version']))}")
         rows(
@@ -103,13 +103,28 @@ def info(session: Session, *, version: str | None, app: str, shell: bool) -> Non
         )
         say()
         header(f"{paint('name', 'v' + str(release['version']))} Config vars")
-        if shell:
+        if config is None:
+            say(
+                "Hidden: reading config vars needs the permission deploy or operate, and a token that may read secrets."
+            )
+        elif shell:
             for name, value in config.items():
                 say(f"{name}={shell_quote(value)}")
         else:
             rows(config)
 
     session.tell(release, show)
+
+
+def _config_of(session: Session, app: str, release: Record) -> dict[str, str] | None:
+    """None where the account or the token may see the release, but not its secrets."""
+    try:
+        config: dict[str, str] = session.client.get(f"/apps/{segment(app)}/releases/{release['version']}/config-vars")
+    except ChangeoverError as error:
+        if error.id != Forbidden.id:
+            raise
+        return None
+    return config
 
 
 @command()

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from changeover.client import Client, segment
-from changeover.errors import ChangeoverError, MultipleMatches, NotFound
+from changeover.errors import ChangeoverError, Forbidden, MultipleMatches, NotFound
 
 SERVICE = "heroku-postgresql"
 Record = dict[str, Any]
@@ -34,6 +34,17 @@ def find_attachment(client: Client, app: str, name: str = "DATABASE_URL", namesp
             f"Ambiguous identifier; multiple matching add-ons found: {names}.", fix="Name one of these attachments."
         )
     return matches[0]
+
+
+def readable_config(client: Client, app: str) -> dict[str, str]:
+    """The app's config vars; empty where the account or the token may see the app, but not its secrets."""
+    try:
+        config: dict[str, str] = client.get(f"/apps/{segment(app)}/config-vars")
+    except ChangeoverError as error:
+        if error.id != Forbidden.id:
+            raise
+        return {}
+    return config
 
 
 def in_namespace(matches: list[Record], namespace: str | None) -> list[Record]:
@@ -106,7 +117,7 @@ def _by_value(client: Client, app: str, name: str) -> list[Record]:
     attachments = [each for each in client.get(f"/apps/{segment(app)}/addon-attachments") if _is_postgres(each)]
     if not attachments:
         raise NotFound(f"{app} has no databases.", fix=f"Create one: `changeover addons:create {SERVICE} --app {app}`.")
-    config = client.get(f"/apps/{segment(app)}/config-vars")
+    config = readable_config(client, app)
     value = config.get(name if name.endswith("_URL") else f"{name}_URL")
     found = [each for each in attachments if value and value == config.get(url_var(each))]
     if not found:
@@ -128,7 +139,7 @@ def url_var(attachment: Record) -> str:
 def _are_one_database(client: Client, matches: list[Record]) -> bool:
     if len({(match["addon"]["id"], match["app"]["id"]) for match in matches}) > 1:
         return False
-    config = client.get(f"/apps/{segment(matches[0]['app']['name'])}/config-vars")
+    config = readable_config(client, matches[0]["app"]["name"])
     return len({config.get(url_var(match)) for match in matches}) == 1
 
 
