@@ -22,7 +22,7 @@ def test_a_wrong_token_is_answered_without_a_message_where_the_official_cli_need
 ) -> None:
     answer = httpx2.get(f"{control_plane.url}/account", headers={"Authorization": "Bearer wrong"})
 
-    assert (answer.status_code, answer.content) == (401, b"")
+    assert (answer.status_code, answer.json()["id"], "message" in answer.json()) == (401, "unauthorized", False)
 
 
 def test_the_token_may_come_as_the_password_of_basic(control_plane: ControlPlane) -> None:

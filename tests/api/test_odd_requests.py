@@ -118,12 +118,12 @@ async def fault_of(client: httpx2.AsyncClient, request: OddRequest) -> str | Non
         answer = await client.request(request.method, url, headers=request.headers, content=request.body)
     except httpx2.HTTPError as error:
         return repr(error)
-    if answer.status_code < 400 or not answer.content:
+    if answer.status_code < 400:
         return None
     try:
         body = json.loads(answer.content)
     except ValueError:
         return f"{answer.status_code}, and not JSON: {answer.text[:200]}"
-    if not {"id", "message"} <= body.keys():
+    if not {"id", "what", "why", "fix", "retryable"} <= body.keys():
         return f"{answer.status_code}, and not our shape: {body}"
     return None if answer.status_code < 500 or body["id"] in EXPECTED_5XX else f"{answer.status_code}: {body}"

@@ -29,7 +29,7 @@ from changeover.platform.turns import Turns
 OPEN = tuple(path.partition("{")[0] for _, path in PUBLIC)
 """How the paths of routes without a token begin."""
 WITHOUT_MESSAGE = "/account"
-"""A wrong token gets no message here: the official CLI then says `not logged in`, and exits with 100."""
+"""A wrong token gets no `message` here: the official CLI then says `not logged in`, and exits with 100."""
 UPLOADS = "/deploys"
 MOST_JSON_BYTES = 1_000_000
 MOST_UPLOAD_BYTES = 10_000_000_000
@@ -67,7 +67,7 @@ class Admission:
                     await turn.enter_async_context(self._turns.taken_by(account))
             except ChangeoverError as refused:
                 silent = isinstance(refused, Unauthorized) and scope["path"] == WITHOUT_MESSAGE
-                await (raw(refused.status) if silent else error_response(refused))(scope, receive, exchange.send)
+                await (raw(refused) if silent else error_response(refused))(scope, receive, exchange.send)
                 return
             await self._app(scope, body.receive, exchange.send)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from changeover.api import (
     access,
@@ -36,6 +36,7 @@ from changeover.api.admission import Admission
 from changeover.api.described import describe_bodies
 from changeover.api.edge import Edge
 from changeover.api.failures import EXPECTED, failure_response
+from changeover.api.parameters import require_known_query
 from changeover.api.rendezvous import Rendezvous
 from changeover.api.rules import require_rules
 from changeover.platform.desk import Desk
@@ -50,13 +51,14 @@ ROUTERS = (
 
 def create_app(desk: Desk, rendezvous: Rendezvous, health_probe: HealthProbe) -> FastAPI:
     """The whole HTTP surface over one desk."""
-    app = FastAPI(title="changeover", openapi_url="/changeover/v1/openapi.json", docs_url=None, redoc_url=None)
+    app = FastAPI(title="changeover", openapi_url="/changeover/v1/openapi.json", docs_url=None, redoc_url=None,
+                  redirect_slashes=False)  # fmt: skip
     app.state.desk = desk
     app.state.rendezvous = rendezvous
     app.state.health = health_probe
     describe_bodies(module.router for module in ROUTERS)
     for module in ROUTERS:
-        app.include_router(module.router)
+        app.include_router(module.router, dependencies=[Depends(require_known_query)])
     require_rules(app)
     for kind in EXPECTED:
         app.add_exception_handler(kind, failure_response)

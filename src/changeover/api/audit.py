@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 
 from changeover.api.desk import opened
 from changeover.api.moments import iso
+from changeover.api.parameters import PLAIN_DIGITS
 from changeover.api.views import Json
 from changeover.platform.apps import find_app
 from changeover.platform.auditing import MOST_LISTED, list_events
@@ -36,7 +37,7 @@ def view(row: AuditRow) -> Json:
 
 @router.get("/audit")
 async def index(
-    request: Request, app: str | None = None, most: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 100
+    request: Request, app: str | None = None, most: Annotated[int, Query(ge=1, le=MOST_LISTED), PLAIN_DIGITS] = 100
 ) -> list[Json]:
     """The newest first. Of an app: for whoever manages it."""
     async with opened(request) as scope:

@@ -13,6 +13,7 @@ from changeover.api.info_rows import behind_json, info_rows
 from changeover.api.moments import spaced
 from changeover.api.responses import raw
 from changeover.api.views import Json
+from changeover.errors import NotFound
 from changeover.platform.databases import Description, describe, end_sessions, find_database, waiting
 from changeover.platform.resolving import may_read_secrets
 from changeover.platform.unfollowing import unfollow
@@ -67,7 +68,7 @@ async def show(request: Request, key: str) -> Json | Response:
     async with opened(request) as scope:
         addon, database = await find_database(scope, key)
         if addon.state == "provisioning":
-            return raw(404)
+            return raw(NotFound(f"{addon.name} is being created.", fix="Wait for it: `changeover addons:wait`."))
         with_secrets = await may_read_secrets(scope, addon)
         return view(await describe(scope, addon, database), with_secrets=with_secrets)
 

@@ -9,13 +9,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import Response, StreamingResponse
 
 from changeover.api.addresses import absolute, desk_of
 from changeover.api.bodies import Body, flag, text, whole
 from changeover.api.desk import opened
-from changeover.api.responses import raw
+from changeover.api.responses import error_response
 from changeover.api.views import Json
+from changeover.errors import Forbidden, NotFound
 from changeover.platform.apps import find_app
 from changeover.platform.desk import Desk
 from changeover.platform.releases import Phase, phase_of_output
@@ -49,7 +50,10 @@ async def stream(request: Request, key: str) -> Response:
     parts = desk_of(request).parts
     wish = parts.cipher.decrypt_fresh(key.encode(), most_s=SESSION_S)
     if wish is None or not wish.startswith("{"):  # the key of a download is sealed by the same cipher
-        return raw(403)
+        return error_response(Forbidden(
+            "This address of logs is not valid.", why=f"It is altered, or older than {SESSION_S // 3600} hour.",
+            fix="Ask for a new one: `changeover logs`.",
+        ))  # fmt: skip
     return StreamingResponse(
         _events(parts, json.loads(wish), request.headers.get("last-event-id")), media_type="text/event-stream",
         headers={"Cache-Control": "no-store"},
@@ -93,7 +97,9 @@ async def release_output(request: Request, key: str) -> Response:
     desk = desk_of(request)
     found = await _begun(desk, key)
     if found is None:
-        return JSONResponse({"id": "not_found", "message": "There is no such output yet."}, status_code=404)
+        return error_response(
+            NotFound("There is no such output yet.", fix="Try again once the release phase has begun.")
+        )
     return StreamingResponse(_growing(desk, key, found.file), media_type="text/plain")
 
 

@@ -1,9 +1,47 @@
-"""Path parameters with the bounds of the columns that they are compared with."""
+"""Parameters in paths and queries: what a number looks like, and that a misspelled parameter is refused, not ignored."""
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from typing import Annotated
 
-from fastapi import Path
+from fastapi import Path, Request
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
 
-RunNumber = Annotated[int, Path(ge=1, le=2**63 - 1, description="The number of a run")]
+from changeover.errors import InvalidParams
+
+
+def _plain_digits(value: object) -> object:
+    """int() also accepts spaces, line breaks, signs, underscores and the digits of other scripts."""
+    if isinstance(value, str) and not re.fullmatch("0|[1-9][0-9]*", value):
+        raise PydanticCustomError("int_parsing", "Write it as a whole number in plain digits")
+    return value
+
+
+PLAIN_DIGITS = BeforeValidator(_plain_digits)
+RunNumber = Annotated[int, Path(ge=1, le=2**63 - 1, description="The number of a run"), PLAIN_DIGITS]
+"""With the bounds of the column that it is compared with."""
+STRICT = "/changeover/v1/"
+"""Routes of our own. Those of Heroku's API ignore a parameter that they don't know, as Heroku does."""
+
+
+def require_known_query(request: Request) -> None:
+    """Every parameter is known, has a value, and is given once. Raises InvalidParams."""
+    route = request.scope["route"]
+    if not route.path.startswith(STRICT):
+        return
+    known = sorted(parameter.alias for parameter in route.dependant.query_params)
+    given = request.query_params.multi_items()
+    for name, times in Counter(name for name, _ in given).items():
+        if name not in known:
+            raise InvalidParams(
+                f"This route has no query parameter {name[:40]!r}.",
+                why=f"It takes: {', '.join(known)}." if known else "It takes none.",
+                fix="Correct its name, or leave it out.",
+            )
+        if times > 1:
+            raise InvalidParams(f"The query parameter {name} is given {times} times.", fix="Give it once.")
+    if empty := [name for name, value in given if not value]:
+        raise InvalidParams(f"The query parameter {empty[0]} is empty.", fix="Give it a value, or leave it out.")

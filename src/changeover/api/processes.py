@@ -116,8 +116,8 @@ async def run(request: Request, app: str, body: Body) -> Json | Response:
                 extra={key: str(value) for key, value in environment.items()},
                 size=text("size", body.get("size")), type_=text("type", body.get("type")) or "run",
             )  # fmt: skip
-    except NotAvailable:
-        return raw(409)
+    except NotAvailable as refused:
+        return raw(refused)
     attach_url = None
     if flag(body, "attach"):
         attach_url = rendezvous_of(request).expect(dyno, has_tty=not flag(body, "force_no_tty"))

@@ -145,7 +145,7 @@ async def _pass_typing(reader: asyncio.StreamReader, session: Session, *, has_tt
 
 
 def _number(text: str | None, default: int) -> int:
-    return int(text) if text and text.isdigit() and 0 < int(text) < 10_000 else default
+    return int(text) if text and text.isascii() and text.isdecimal() and 0 < int(text) < 10_000 else default
 
 
 def rendezvous_of(request: Request) -> Rendezvous:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse
 
 from changeover.errors import ChangeoverError
 
@@ -12,6 +12,7 @@ def error_response(error: ChangeoverError) -> JSONResponse:
     return JSONResponse(error.as_dict(), status_code=error.status)
 
 
-def raw(status: int) -> Response:
-    """Without a body: the few places where the official CLI goes on only when there is no message."""
-    return Response(status_code=status, media_type="application/json")
+def raw(error: ChangeoverError) -> JSONResponse:
+    """Without `message`: the few places where the official CLI goes on, or exits as scripts expect, only then."""
+    body = {key: value for key, value in error.as_dict().items() if key != "message"}
+    return JSONResponse(body, status_code=error.status)

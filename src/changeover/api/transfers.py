@@ -196,7 +196,7 @@ async def schedule(request: Request, key: str, body: Body) -> Json:
     hour = str(body.get("hour", ""))
     async with opened(request) as scope:
         row = await people.schedule(
-            scope, key, name=text("schedule_name", body.get("schedule_name")) or "DATABASE_URL", hour=hour,
+            scope, key, name=text("schedule_name", body.get("schedule_name")), hour=hour,
             timezone=text("timezone", body.get("timezone")) or "UTC",
         )  # fmt: skip
         return schedule_view(row)

@@ -53,7 +53,7 @@ def _time(every: str, at: str | None) -> tuple[int, int]:
     """Hour and minute; midnight and the full hour by default."""
     if at is None:
         return 0, 0
-    form = {"10m": None, "hourly": r":(\d\d)", "daily": r"(?:(\d\d?):)(\d\d)"}[every]
+    form = {"10m": None, "hourly": r":([0-9][0-9])", "daily": r"(?:([0-9][0-9]?):)([0-9][0-9])"}[every]
     found = re.fullmatch(form, at) if form else None
     hour, minute = ([0, 0, *map(int, found.groups())] if found else [24, 60])[-2:]
     if hour > 23 or minute > 59:

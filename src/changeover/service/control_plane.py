@@ -44,6 +44,7 @@ async def serve(
             log_config=None,
             access_log=False,
             lifespan="off",
+            ws="none",  # an upgrade is an ordinary request, which gets an ordinary answer
             server_header=False,
             proxy_headers=False,  # it would believe every process of this host; see api/addresses.py
             timeout_graceful_shutdown=GRACE_S,

@@ -16,6 +16,7 @@ from changeover.errors.transfers import BackupGone
 from changeover.hosts.network import Reach, checked_host
 from changeover.hosts.resolving import resolved
 from changeover.platform.apps import find_app
+from changeover.platform.attachments import attachments_to
 from changeover.platform.databases import find_database
 from changeover.platform.environment import attachments_of
 from changeover.platform.locations import location_of, named_location, reach_of
@@ -305,7 +306,7 @@ async def origin_of_restore(db: Db, parts: Parts, row: TransferRow) -> Origin:
 # -- daily
 
 
-async def schedule(scope: Scope, key: str, *, name: str, hour: str, timezone: str) -> TransferScheduleRow:
+async def schedule(scope: Scope, key: str, *, name: str | None, hour: str, timezone: str) -> TransferScheduleRow:
     """Back up daily what `name` (DATABASE_URL) means in the database's app when the time comes. Raises InvalidParams."""
     addon, _ = await find_database(scope, key)
     await location_of(scope.db, scope.parts, addon.id)
@@ -317,14 +318,20 @@ async def schedule(scope: Scope, key: str, *, name: str, hour: str, timezone: st
     )  # fmt: skip
 
 
-async def _attachment_of(scope: Scope, addon: Addon, name: str) -> str:
-    """The wished-for name where the database has it in its own app, else one that it has there."""
-    wished = name.upper().removesuffix("_URL")
+async def _attachment_of(scope: Scope, addon: Addon, name: str | None) -> str:
+    """The requested name where the database has it in its own app, else one that it has there. Raises InvalidParams."""
     attached = [one.name for one in await attachments_of(scope.db, addon.app_id) if one.addon_id == addon.id]
     if not attached:
         raise InvalidParams(
             f"{addon.name} can't be backed up daily.", why=f"It has no name in its own app, {addon.app_name}.",
             fix=f"Attach it there: `changeover addons:attach {addon.name} -a {addon.app_name}`.",
+        )  # fmt: skip
+    wished = name.upper().removesuffix("_URL") if name else attached[0]
+    known = {one.name for one in await attachments_to(scope.db, addon.id)}
+    if wished not in known:
+        raise InvalidParams(
+            f"{addon.name} has no attachment {name}.", why=f"It is attached as {', '.join(sorted(known))}.",
+            fix=f"Give schedule_name one of these, such as {attached[0]}_URL.",
         )  # fmt: skip
     return wished if wished in attached else attached[0]
 

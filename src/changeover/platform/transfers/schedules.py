@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -21,7 +22,7 @@ def checked_zone(name: str) -> str:
 
 def checked_hour(text: str) -> int:
     """Raises InvalidParams."""
-    if not text.isdigit() or int(text) > 23:
+    if not re.fullmatch("[0-9]{1,2}", text) or int(text) > 23:
         raise InvalidParams(f"{text!r} is no hour.", fix="Daily backups begin at a full hour, from 0 to 23.")
     return int(text)
 

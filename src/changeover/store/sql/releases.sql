@@ -27,7 +27,7 @@ SELECT {columns} FROM (
       JOIN apps ON apps.id = releases.app_id
       JOIN accounts ON accounts.id = releases.account_id
      WHERE app_id = %(app_id)s) AS numbered
- WHERE id::text = %(key)s OR version::text = ltrim(%(key)s, 'v');
+ WHERE id::text = %(key)s OR version::text = regexp_replace(%(key)s, '^v', '');
 
 -- name: current
 -- What dynos run: the newest that succeeded. Where none with code did: the newest whose web dynos have not listened yet.
