@@ -192,7 +192,6 @@ THINGS = {
     "large object gone": ("SELECT lo_unlink(4712)", "large object 4712 is missing on the target"),
     "view": ("CREATE OR REPLACE VIEW glad AS SELECT name FROM customers", "view public.glad is made differently"),
     "default": ("ALTER TABLE events ALTER at SET DEFAULT now()", "table public.events is made differently: `at date`"),
-    "matview": ("REFRESH MATERIALIZED VIEW totals WITH NO DATA", "materialized view public.totals is not populated"),
     "trigger": ("ALTER TABLE orders DISABLE TRIGGER ALL",
                 "triggers of fk constraint public.orders orders_customer_fkey are enabled on the source and disabled"),
     "foreign key": ("ALTER TABLE orders DROP CONSTRAINT orders_customer_fkey", "fk constraint public.orders orders_customer"),
@@ -214,6 +213,34 @@ async def test_a_sequence_that_is_ahead_is_equal_and_noted(databases: Databases)
 
     assert found.is_equal
     assert len(next(part for part in found.parts if part.name == "sequences").notes) == 2
+
+
+@pytest.mark.parametrize(
+    ("statement", "note"),
+    [
+        ("REFRESH MATERIALIZED VIEW totals WITH NO DATA", "totals is not filled on the target"),
+        (
+            "REFRESH MATERIALIZED VIEW stale",
+            "stale was filled at another time: it has 1 rows on both sides, and not the same",
+        ),
+    ],
+)
+async def test_a_materialized_view_that_was_filled_at_another_time_is_noted(
+    server: Server, shop: Location, statement: str, note: str
+) -> None:
+    source, target = (server.location(f"{shop.database}_{side}") for side in ("one", "two"))
+    run_sql(server.location(), f"CREATE DATABASE {source.database} TEMPLATE {shop.database}")
+    run_sql(source, "CREATE MATERIALIZED VIEW stale AS SELECT now() AS at, count(*) AS n FROM orders")
+    run_sql(server.location(), f"CREATE DATABASE {target.database} TEMPLATE {source.database}")
+    run_sql(target, statement)
+
+    found = await compare(source, target)
+    quick = await compare(source, target, is_quick=True)
+
+    assert found.is_equal, found.as_dict()
+    assert quick.is_equal, quick.as_dict()
+    assert [one for one in found.parts[1].notes if note in one]
+    server.drop(source, target)
 
 
 async def test_a_table_that_is_missing_is_named_in_schema_and_rows(databases: Databases) -> None:

@@ -110,6 +110,9 @@ class Contents:
             if (here.rows, here.total) == (there.rows, there.total):
                 continue
             says = _says(here, there)
+            if pair.is_view:  # each side shows what its tables had when it was filled
+                self.part.notes.append(f"{pair.title} was filled at another time: it {says}")
+                continue
             if self.is_quick or searched == SEARCHED:
                 self.part.differs(Difference(pair.title, says))
                 continue
@@ -168,9 +171,9 @@ def _shared(part: Part, source: Relations, target: Relations) -> Iterator[tuple[
         elif "f" in (one.kind, other.kind):
             part.notes.append(f"{one.title} was not read: its rows are elsewhere")
         elif one.is_populated != other.is_populated:
-            part.differs(Difference(one.title, f"is not populated on the {'target' if one.is_populated else 'source'}"))
+            part.notes.append(f"{one.title} is not filled on the {'target' if one.is_populated else 'source'}")
         elif not one.is_populated:
-            part.notes.append(f"{one.title} is not populated, on both sides")
+            part.notes.append(f"{one.title} is filled on neither side")
         elif columns := one.columns.keys() ^ other.columns.keys():
             name = min(columns)
             side = "target" if name in one.columns else "source"

@@ -30,6 +30,11 @@ class Pair:
     def title(self) -> str:
         return self.source.title
 
+    @property
+    def is_view(self) -> bool:
+        """A materialized view: its rows are no data of their own."""
+        return self.source.kind == "m" and self.target.kind == "m"
+
     def relation(self, side: Side) -> Relation:
         return self.source if side.name == "source" else self.target
 

@@ -11,11 +11,10 @@ from psycopg import sql
 from changeover.postgres.connect import Connection, fetch_row
 from changeover.postgres.snapshot.archive import ABOUT, Entry
 from changeover.postgres.snapshot.board import Hands, Task
-from changeover.postgres.snapshot.contents import Contents, View
+from changeover.postgres.snapshot.contents import Contents
 from changeover.postgres.snapshot.ledger import Ledger
 from changeover.postgres.snapshot.load import build
 from changeover.postgres.snapshot.roles import set_for
-from changeover.postgres.snapshot.schema import naming
 from changeover.postgres.snapshot.sessions import is_lost, one_line
 from changeover.postgres.snapshot.telling import Telling
 
@@ -29,6 +28,12 @@ SELECT c.oid::bigint, n.nspname::text, c.relname::text
    AND n.nspname NOT IN ('pg_catalog', 'information_schema', '_changeover') AND n.nspname !~ '^pg_(toast|temp)'
    AND pg_has_role(c.relowner, 'USAGE') AND (c.relkind <> 'm' OR c.relispopulated)
  ORDER BY pg_catalog.pg_relation_size(c.oid) DESC
+"""
+PARTITIONS: Final = """
+SELECT n.nspname::text, c.relname::text
+  FROM pg_catalog.pg_partition_tree(%s::regclass) t
+  JOIN pg_catalog.pg_class c ON c.oid = t.relid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind = 'r' AND t.level > 0
 """
 DATABASE_SETTINGS: Final = """
 SELECT setconfig FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase
@@ -76,21 +81,6 @@ def foreign_key_tasks(entries: Sequence[Entry], contents: Contents, ledger: Ledg
     return tasks
 
 
-async def refresh(target: Connection, ledger: Ledger, views: Sequence[View], telling: Telling) -> None:
-    """Fill the materialized views that are filled on the source, each after those it reads. Raises TransferFailed."""
-    for view in views:
-        if not view.is_populated or ledger.has("view", view.quoted):
-            continue
-        telling.says = view.quoted
-        name = sql.Identifier(view.schema, view.name)
-        with naming(f"Materialized view {view.quoted}"):
-            async with target.transaction():
-                await target.execute(sql.SQL("REFRESH MATERIALIZED VIEW {}").format(name))
-                await ledger.note(target, "view", view.quoted)
-        ledger.confirm("view", view.quoted)
-        telling.things_done += 1
-
-
 async def analyze_tasks(target: Connection, ledger: Ledger, telling: Telling) -> list[Task]:
     """One for each table; its partitions come with it."""
     rows = await (await target.execute(TO_ANALYZE)).fetchall()
@@ -102,18 +92,29 @@ def _analyze(name: sql.Identifier, ledger: Ledger, telling: Telling) -> Task:
     async def run(hands: Hands) -> None:
         telling.says = name.as_string()
         target = await hands.target()
-        try:
-            async with target.transaction():
-                await target.execute(sql.SQL("ANALYZE {}").format(name))
-                await ledger.note(target, "statistics", name.as_string())
-        except psycopg.Error as refused:
-            if is_lost(refused):
-                raise
-            telling.note(f"No statistics of {name.as_string()}: {one_line(refused)}")
+        if said := await _analyzed(target, ledger, name):
+            telling.note(f"No statistics of {name.as_string()}: {said}")
+            for part in await (await target.execute(PARTITIONS, [name.as_string()])).fetchall():
+                await _analyzed(
+                    target, ledger, sql.Identifier(*part)
+                )  # one that can't be read, by a foreign server, fails all
         ledger.confirm("statistics", name.as_string())
         telling.things_done += 1
 
     return Task(name.as_string(), run)
+
+
+async def _analyzed(target: Connection, ledger: Ledger, name: sql.Identifier) -> str:
+    """Why there are no statistics; empty when there are."""
+    try:
+        async with target.transaction():
+            await target.execute(sql.SQL("ANALYZE {}").format(name))
+            await ledger.note(target, "statistics", name.as_string())
+    except psycopg.Error as refused:
+        if is_lost(refused):
+            raise
+        return one_line(refused)
+    return ""
 
 
 async def bring_database_settings(source: Connection, target: Connection, ledger: Ledger, telling: Telling) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ class Job:
     """The provider's own, which nobody else has: never made. What they own belongs to the target's own role."""
     keeps_owners: bool = True
     """False: everything belongs to the role of the target's address, and no rights are brought."""
+    refresh: Literal["all", "none"] = "all"
+    """Fill the materialized views that are filled on the source, or leave all of them empty."""
     is_held: bool = False
     """Writers have been held back since before it began: a lost snapshot is taken anew, and what is copied counts."""
     keeps_ledger: bool = False

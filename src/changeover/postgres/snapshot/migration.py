@@ -25,7 +25,6 @@ from changeover.postgres.snapshot.finishing import (
     analyze_tasks,
     bring_database_settings,
     foreign_key_tasks,
-    refresh,
 )
 from changeover.postgres.snapshot.holder import Holder, Moment
 from changeover.postgres.snapshot.job import Job
@@ -39,6 +38,7 @@ from changeover.postgres.snapshot.schema import make, make_leniently, naming
 from changeover.postgres.snapshot.sequences import bring_sequences
 from changeover.postgres.snapshot.sessions import open_reader, writing
 from changeover.postgres.snapshot.telling import Telling, replace_json
+from changeover.postgres.snapshot.views import fill_views
 
 LOCK: Final = "changeover snapshot"
 
@@ -267,7 +267,7 @@ class Course:
                 self.telling.note(left_out)
         await self._sequences()
         self.telling.enter("views", things=len(self.contents.views))
-        await refresh(self.target, self.ledger, self.contents.views, self.telling)
+        await fill_views(self.target, self.ledger, self.contents.views, self.telling, refresh=self.job.refresh)
         todo = [one for one in rest.view_indexes if not self.ledger.has("index", one.key)]
         await self._work_off([build(one, self.ledger, self.telling) for one in todo])
         tasks = await analyze_tasks(self.target, self.ledger, self.telling)

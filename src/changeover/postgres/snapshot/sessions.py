@@ -140,10 +140,19 @@ def is_lost(failure: BaseException) -> bool:
     if isinstance(failure, ChangeoverError):
         return isinstance(failure, (ConnectionLost, ServerUnreachable))
     state = getattr(failure, "sqlstate", None)
+    if state and state.startswith("08") and _is_answer(failure):
+        return False  # the server that we speak to could not reach another one
     if state:
         return state.startswith(("08", "57P")) or state in ("53300", "25P03", "25P04", "40P01")
     return isinstance(failure, (OSError, asyncpg.InterfaceError, psycopg.OperationalError, psycopg.InterfaceError,
                                 asyncio.IncompleteReadError))  # fmt: skip
+
+
+def _is_answer(failure: BaseException) -> bool:
+    """A server sent it, and its session goes on: what ends a session is FATAL."""
+    diag = getattr(failure, "diag", None)
+    severity = getattr(failure, "severity_en", None) or (diag.severity_nonlocalized if diag else None)
+    return severity == "ERROR"
 
 
 def one_line(failure: BaseException) -> str:
