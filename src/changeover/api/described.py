@@ -80,7 +80,7 @@ BODIES: dict[str, dict[str, Schema]] = {
     "POST /changeover/v1/apps/{app}/scheduler/jobs": {"command": TEXT, "every": TEXT, "size": TEXT},
     "POST /client/v11/databases/{key}/connection-pooling": {"app": NAMED, "name": TEXT, "credential": TEXT},
     "POST /changeover/v1/migrations": {
-        **BETWEEN, "hold": TEXT, "verify": TEXT, "connections": WHOLE, "keeps_owners": FLAG, "ignored": TEXTS,
+        **BETWEEN, "hold": TEXT, "verify": TEXT, "refresh": TEXT, "connections": WHOLE, "keeps_owners": FLAG, "ignored": TEXTS,
         "on_hold": TEXT, "on_switch": TEXT, "on_release": TEXT, "pgbouncer": TEXT,
     },
     "POST /changeover/v1/migrations/actions/find": BETWEEN,

@@ -123,7 +123,7 @@ async def show_verification(request: Request, number: RunNumber) -> Json:
 
 def _options(body: Fields) -> Options:
     """Those that were given: the others keep their defaults, or what a migration under way has."""
-    given: dict[str, Any] = {name: text(name, body.get(name)) for name in ("hold", "verify", *HOOKS)}
+    given: dict[str, Any] = {name: text(name, body.get(name)) for name in ("hold", "verify", "refresh", *HOOKS)}
     given |= {
         "connections": whole(body, "connections"),
         "keeps_owners": flag(body, "keeps_owners"),

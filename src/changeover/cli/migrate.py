@@ -46,6 +46,8 @@ MIGRATIONS, VERIFICATIONS = "/changeover/v1/migrations", "/changeover/v1/verific
 @click.option("--on-switch", metavar="CMD", help="Your command that leads them to the target.")
 @click.option("--on-release", metavar="CMD", help="Your command that lets them go on, also after an abort.")
 @click.option("--verify", type=click.Choice(["full", "counts", "none"]), help="Compare afterwards: full where held.")
+@click.option("--refresh", type=click.Choice(["all", "none"]),
+              help="Fill the materialized views that are filled on SOURCE (all), or leave them empty.")  # fmt: skip
 @click.option("--connections", type=click.IntRange(1, 16), help="Tables at once; 2 unless said otherwise.")
 @click.option("--no-owners", is_flag=True, help="All belongs to TARGET's role; no roles and rights are brought.")
 @click.option("--ignore", "ignored", multiple=True, metavar="CHECK", help="Take a failed check for granted.")

@@ -95,6 +95,7 @@ class Copies:
             installations=tuple(str(path) for path in self._parts.installations),
             skip_extensions=tuple(skips.get("skip_extensions", ())), skip_schemas=tuple(skips.get("skip_schemas", ())),
             skip_roles=tuple(skips.get("skip_roles", ())),
+            refresh=row.wish.get("refresh", "all"),
             keeps_owners=row.wish["keeps_owners"] and skips.get("keeps_owners", True),
         )  # fmt: skip
 

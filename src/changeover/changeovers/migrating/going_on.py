@@ -17,10 +17,10 @@ from changeover.store.rows import RunRow
 STEPS: Final = ("check", "hold", "copy", "verify", "switch", "release", "tidy")
 USED_IN: Final = {
     "ignored": "check", "hold": "hold", "on_hold": "hold", "pgbouncer": "hold", "keeps_owners": "copy", "connections": "copy",
-    "verify": "verify", "on_switch": "switch", "on_release": "release",
+    "refresh": "copy", "verify": "verify", "on_switch": "switch", "on_release": "release",
 }  # fmt: skip
 """The step that first uses an option: before it the option can change."""
-REPEATABLE: Final = {"connections", "verify", "on_switch", "on_release"}
+REPEATABLE: Final = {"connections", "refresh", "verify", "on_switch", "on_release"}
 """Where their step has stopped, it begins anew with the new value."""
 
 TYPED: Final = {"ignored": "--ignore", "keeps_owners": "--no-owners", "pgbouncer": "--hold pgbouncer:URL"}
@@ -53,6 +53,7 @@ async def change_options(scope: Scope, row: MigrationRow, run: RunRow, options: 
 def options_of(row: MigrationRow, scope: Scope) -> dict[str, Any]:
     """All options of the migration, as they were given or by default."""
     plain = {name: row.wish[name] for name in ("hold", "verify", "connections", "keeps_owners")}
+    plain["refresh"] = row.wish.get("refresh", "all")  # a former version had no such option
     return {**plain, "ignored": tuple(row.wish["ignored"]), **hooks_of(row, scope.parts.cipher).as_dict()}
 
 

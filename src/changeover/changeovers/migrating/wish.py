@@ -18,6 +18,7 @@ from changeover.store.move_rows import MigrationRow
 
 HOLDS = ("none", "read-only", "pgbouncer", "command")
 VERIFIES = ("full", "counts", "none")
+REFRESHES = ("all", "none")
 Options = Mapping[str, Any]
 """What was given on a command line: names of the fields of Wish and Hooks, without those that were not given."""
 
@@ -49,6 +50,8 @@ class Wish:
     hold: str = "none"
     verify: str | None = None
     """None: all the content where writers are held, else nothing, because a live source has moved on."""
+    refresh: str = "all"
+    """Which materialized views are filled: those that are filled on the source, or none."""
     connections: int = 2
     keeps_owners: bool = True
     ignored: tuple[str, ...] = ()
@@ -60,6 +63,8 @@ class Wish:
             raise InvalidParams(f"There is no hold named {self.hold!r}.", fix=f"There are: {', '.join(HOLDS)}.")
         if self.verify is not None and self.verify not in VERIFIES:
             raise InvalidParams(f"verify can't be {self.verify!r}.", fix=f"It is one of {', '.join(VERIFIES)}.")
+        if self.refresh not in REFRESHES:
+            raise InvalidParams(f"Invalid refresh: {self.refresh!r}.", fix=f"Use one of {', '.join(REFRESHES)}.")
         if not 1 <= self.connections <= 16:
             raise InvalidParams("connections must be from 1 to 16.")
         if self.hold == "command" and not self.hooks.on_hold:
