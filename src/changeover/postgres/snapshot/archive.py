@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from psycopg import sql
+
 from changeover.errors.elsewhere import TransferFailed
 from changeover.postgres.clients import Clients
 from changeover.postgres.location import Location
@@ -136,7 +138,21 @@ def split(written: bytes, toc: Mapping[int, TocEntry]) -> list[Entry]:
         at = match.end() + (len(entry.definition) if is_next else 0)
     ending = ENDING.search(written, at)
     ends = [header for _, header, _ in found[1:]] + [ending.start() if ending else len(written)]
-    return [Entry(entry, written[begin:end].strip()) for (entry, _, begin), end in zip(found, ends, strict=False)]
+    texts = [written[begin:end].strip() for (_, _, begin), end in zip(found, ends, strict=False)]
+    return [Entry(entry, _with_access_method(entry, text)) for (entry, _, _), text in zip(found, texts, strict=True)]
+
+
+def _with_access_method(entry: TocEntry, text: bytes) -> bytes:
+    """pg_restore would set it before the entry's header, for all that follow. Sessions of ours set `heap`."""
+    if entry.access_method in ("", "heap") or entry.kind not in ("TABLE", "MATERIALIZED VIEW"):
+        return text
+    name = sql.Identifier(entry.access_method).as_bytes()
+    if entry.relkind == "p":
+        table = sql.Identifier(entry.schema, entry.name).as_bytes()
+        return text + b"\nALTER TABLE " + table + b" SET ACCESS METHOD " + name + b";"
+    made = len(entry.definition.strip())  # its owner comes after that
+    there, back = b"SET default_table_access_method = %b;\n" % name, b"\nSET default_table_access_method = heap;"
+    return there + text[:made] + back + text[made:]
 
 
 async def dump_schema(

@@ -52,6 +52,7 @@ WRITING: Final = EVERYWHERE | {
     "check_function_bodies": "off",
     "client_min_messages": "error",  # anything said during a COPY is taken for its end
     "standard_conforming_strings": "on",
+    "default_table_access_method": "heap",
     "vacuum_cost_delay": "0",
 }
 

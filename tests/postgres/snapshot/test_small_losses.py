@@ -1,0 +1,23 @@
+"""What a dump loses, or writes in another way: each arrives, or the report names it."""
+
+from __future__ import annotations
+
+from tests.corpus.servers import run_sql
+from tests.postgres.snapshot.conftest import SAME, Pair
+
+
+def test_tables_keep_their_access_method(pair: Pair) -> None:
+    pair.make("CREATE ACCESS METHOD other_heap TYPE TABLE HANDLER heap_tableam_handler;"
+              "CREATE TABLE a (x int) USING other_heap; CREATE TABLE b (x int);"
+              "CREATE MATERIALIZED VIEW c USING other_heap AS SELECT 1 AS one; CREATE MATERIALIZED VIEW d AS SELECT 2 AS two;"
+              "INSERT INTO a VALUES (1)")  # fmt: skip
+    run_sql(pair.target, f"ALTER DATABASE {pair.target.database} SET default_table_access_method = 'nonsense'")
+    pair.move()
+    methods = "SELECT relname::text, amname::text FROM pg_class c JOIN pg_am a ON a.oid = relam WHERE relname = ANY('{a,b,c,d}')"
+    assert sorted(run_sql(pair.target, methods)) == [
+        ("a", "other_heap"),
+        ("b", "heap"),
+        ("c", "other_heap"),
+        ("d", "heap"),
+    ]
+    assert pair.differs() == SAME
