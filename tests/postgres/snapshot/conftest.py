@@ -211,3 +211,4 @@ def pair(source_server: Server, target_server: Server) -> Iterator[Pair]:
     yield pair
     source_server.drop(pair.source)
     target_server.drop(pair.target)
+    run_sql(target_server.location(), *(f'DROP ROLE IF EXISTS "{role}"' for role in ROLES))

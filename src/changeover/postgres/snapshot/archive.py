@@ -7,7 +7,7 @@ class and oid. An entry's own definition is skipped, so no text inside the datab
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -140,6 +140,14 @@ def split(written: bytes, toc: Mapping[int, TocEntry]) -> list[Entry]:
     ends = [header for _, header, _ in found[1:]] + [ending.start() if ending else len(written)]
     texts = [written[begin:end].strip() for (_, _, begin), end in zip(found, ends, strict=False)]
     return [Entry(entry, _with_access_method(entry, text)) for (entry, _, _), text in zip(found, texts, strict=True)]
+
+
+def depending(entries: Sequence[Entry], numbers: Collection[int]) -> list[Entry]:
+    """Those that need one of these, or one that needs one, in their order."""
+    found = set(numbers)
+    while more := {one.number for one in entries if one.number not in found and found.intersection(one.toc.depends)}:
+        found |= more
+    return [one for one in entries if one.number in found.difference(numbers)]
 
 
 def _with_access_method(entry: TocEntry, text: bytes) -> bytes:

@@ -96,14 +96,20 @@ WITH RECURSIVE uses (view, used) AS (
     SELECT c.oid, 0 FROM pg_catalog.pg_class c WHERE c.relkind IN ('m', 'v') AND c.oid >= 16384
     UNION
     SELECT u.view, d.level + 1 FROM deep d JOIN uses u ON u.used = d.view WHERE d.level < 200
+), calling (view) AS (
+    SELECT r.ev_class FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_depend d
+        ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = r.oid AND d.refobjid >= 16384
+       AND d.refclassid IN ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_operator'::regclass)
+    UNION SELECT u.view FROM calling c JOIN uses u ON u.used = c.view
 )
 SELECT c.oid::bigint, n.nspname::text, c.relname::text, c.relispopulated
   FROM deep d JOIN pg_catalog.pg_class c ON c.oid = d.view JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind = 'm' AND n.nspname <> ALL (%(schemas)s)
    AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = 'pg_catalog.pg_class'::regclass
                       AND e.objid = c.oid AND e.deptype = 'e')
- GROUP BY 1, 2, 3, 4 ORDER BY max(d.level), 2, 3
+ GROUP BY 1, 2, 3, 4 ORDER BY bool_or(d.view IN (SELECT view FROM calling)), max(d.level), 2, 3
 """
+"""Those that call functions come last: a function may read any of the others."""
 
 
 @dataclass(frozen=True)

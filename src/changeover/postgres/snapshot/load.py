@@ -19,11 +19,11 @@ BUILT: dict[str, str] = {"INDEX": "index", "CONSTRAINT": "key"}
 
 
 class Load:
-    """Which tasks there are. What the ledger has is left out."""
+    """Which tasks there are. What the ledger has is left out. `late` are tables that are filled after all others."""
 
     def __init__(self, contents: Contents, pieces: Sequence[Piece], entries: Sequence[Entry], ledger: Ledger,
-                 telling: Telling) -> None:  # fmt: skip
-        self.contents, self.ledger, self.telling = contents, ledger, telling
+                 telling: Telling, *, late: frozenset[int]) -> None:  # fmt: skip
+        self.contents, self.ledger, self.telling, self.late = contents, ledger, telling, late
         self.pieces = [piece for piece in pieces if not ledger.has("rows", piece.name)]
         self.left = Counter(piece.table.oid for piece in self.pieces)
         self.builds: dict[int, list[Entry]] = defaultdict(list)
@@ -40,9 +40,12 @@ class Load:
 
     def tasks(self) -> list[Task]:
         """Pieces, largest table first; then builds of what has no rows of its own, or has them already."""
-        pieces = [self._copy(piece) for piece in self.pieces]
+        pieces = [self._copy(piece) for piece in self.pieces if piece.table.oid not in self.late]
         ready = [task for oid in self.builds if not self.left[oid] for task in self._builds(oid)]
         return ready + pieces
+
+    def late_tasks(self) -> list[Task]:
+        return [self._copy(piece) for piece in self.pieces if piece.table.oid in self.late]
 
     @property
     def count(self) -> int:

@@ -16,10 +16,11 @@ from changeover.postgres.clients import clients_for, needs_tls
 from changeover.postgres.connect import Connection, fetch_row
 from changeover.postgres.installations import find_installations
 from changeover.postgres.location import Location
-from changeover.postgres.snapshot.archive import ABOUT, Archive, Entry, dump_schema
+from changeover.postgres.snapshot.archive import ABOUT, Archive, Entry, depending, dump_schema
 from changeover.postgres.snapshot.board import Board, Hands, Task
 from changeover.postgres.snapshot.cleaning import drop_what_was_made
 from changeover.postgres.snapshot.contents import Contents, read_contents, sequence_names
+from changeover.postgres.snapshot.elsewhere import Elsewhere, read_elsewhere
 from changeover.postgres.snapshot.finishing import (
     Rest,
     analyze_tasks,
@@ -29,12 +30,14 @@ from changeover.postgres.snapshot.finishing import (
 from changeover.postgres.snapshot.holder import Holder, Moment
 from changeover.postgres.snapshot.job import Job
 from changeover.postgres.snapshot.large_objects import bring_large_objects, count_large_objects
+from changeover.postgres.snapshot.late import Late, attach, recompute, take_away_checks
 from changeover.postgres.snapshot.ledger import Ledger, extensions_before, open_ledger
 from changeover.postgres.snapshot.load import Load, build
 from changeover.postgres.snapshot.owners import owned
 from changeover.postgres.snapshot.pieces import Cuts, pieces_of, plan_cuts
+from changeover.postgres.snapshot.refreshing import refresh
 from changeover.postgres.snapshot.roles import Roles, bring_roles
-from changeover.postgres.snapshot.schema import make, make_leniently, naming
+from changeover.postgres.snapshot.schema import make, make_in_rounds, make_leniently, naming
 from changeover.postgres.snapshot.sequences import bring_sequences
 from changeover.postgres.snapshot.sessions import open_reader, writing
 from changeover.postgres.snapshot.telling import Telling, replace_json
@@ -69,9 +72,10 @@ class Migration:
                 return report
             async with self.holder.busy:
                 contents = await read_contents(self.holder.connection, self.job.skip_schemas, self.job.skip_extensions)
+                elsewhere = await read_elsewhere(self.holder.connection, self.job.skip_schemas)
             with naming("A table that may not be read"):
                 await self.holder.lock([(table.schema, table.name) for table in contents.tables])
-            course = Course(self, target, ledger, contents, await _encodings(target, contents))
+            course = Course(self, target, ledger, contents, elsewhere, await _encodings(target, contents))
             return await course.run()
 
     async def _lock(self, target: Connection) -> None:
@@ -134,6 +138,7 @@ class Course:
     target: Connection
     ledger: Ledger
     contents: Contents
+    elsewhere: Elsewhere
     encodings: Encodings
     roles: Roles = field(default_factory=Roles)
     gifts: list[Entry] = field(default_factory=list)
@@ -154,9 +159,17 @@ class Course:
         before = await self._entries(archive, "pre-data")
         after = await self._entries(archive, "post-data")
         rights = [entry for entry in before if entry.kind == "ACL"]
-        await self._make_schema([entry for entry in before if entry.kind != "ACL"])
-        rest = await self._load(after)
+        attached = [entry for entry in before if self._is_attached_late(entry, before)]
+        await self._make_schema([entry for entry in before if entry.kind != "ACL" and entry not in attached])
+        await take_away_checks(self.target, self.ledger, self.elsewhere.checks)
+        late = Late(self.elsewhere, after, self.contents, self.ledger, self.telling)
+        built = await self._load([entry for entry in after if entry.number not in late.numbers])
+        await self._make_late(late, attached)
+        left_out = {one.number for one in late.waiting} | late.numbers
+        rest = Rest([one for one in after if one.number not in left_out], built, self.contents)
         await self._finish(rest, rights)
+        await self._fill_views(rest, late)
+        await self._end(rest)
         report = self._report(before + after)
         replace_json(self.migration.work / "report.json", {"mark": self.job.mark, "report": report})
         self.telling.enter("done")
@@ -192,6 +205,7 @@ class Course:
         """Those that are brought; with their owners where the target has them."""
         entries = await archive.entries(section, with_owners=self.job.keeps_owners)
         brought = [one for one in entries if one.is_brought and not one.is_of_extension(self.job.skip_extensions)]
+        brought = self._without_impossible(brought)
         for one in entries:
             if not one.is_brought and one.kind not in ABOUT:
                 self.telling.note(f"Not brought: {one.label}.")
@@ -205,13 +219,23 @@ class Course:
         self.gifts += found.gifts
         return found.entries
 
+    def _without_impossible(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Without views that read themselves, and what depends on them."""
+        views = [one for one in entries if one.kind == "VIEW" and one.toc.oid in self.elsewhere.self_reading]
+        lost = depending(entries, {one.number for one in views})
+        for one in [*views, *(other for other in lost if other.kind not in ABOUT)]:
+            why = "It reads itself" if one in views else "It needs a view that reads itself"
+            self.telling.note(f"Not brought: {one.label}. {why}, so no SQL makes it.")
+        gone = {one.number for one in (*views, *lost)}
+        return [one for one in entries if one.number not in gone]
+
     async def _make_schema(self, entries: Sequence[Entry]) -> None:
         self.telling.enter("schema", f"{len(entries)} objects", things=len(entries))
         async with self._raw() as target:
             remarks = [
                 one for one in entries if one.kind == "COMMENT" and one.name.startswith(("EXTENSION ", "SCHEMA "))
             ]
-            await make(target, self.ledger, [one for one in entries if one not in remarks], "schema")
+            await make_in_rounds(target, self.ledger, [one for one in entries if one not in remarks], "schema")
             theirs = await extensions_before(self.target, self.ledger)
             ours = [one for one in remarks if not one.is_of_extension(theirs)]
             await make_leniently(target, self.ledger, ours, "remarks")
@@ -221,12 +245,42 @@ class Course:
         encoding = self.encodings.writer if self.encodings.dump == "SQL_ASCII" else self.encodings.dump
         return writing(self.migration.target, self.migration.name, encoding=encoding)
 
-    async def _load(self, entries: Sequence[Entry]) -> Rest:
+    async def _load(self, entries: Sequence[Entry]) -> set[int]:
+        """All rows, and what is built on a table's own; the numbers of that."""
         pieces = pieces_of(self.contents.tables, await self._cuts())
-        load = Load(self.contents, pieces, entries, self.ledger, self.telling)
+        load = Load(self.contents, pieces, entries, self.ledger, self.telling, late=self.elsewhere.tables)
         self.telling.enter("copy", f"{len(pieces)} tables and ranges", things=load.count)
         await self._work_off([*load.tasks(), *await self._large_objects()])
-        return Rest(entries, load.built_entries(), self.contents)
+        await self._work_off(load.late_tasks())
+        return load.built_entries()
+
+    def _is_attached_late(self, entry: Entry, entries: Sequence[Entry]) -> bool:
+        """A partition that belongs where it is by what a function returns."""
+        if entry.kind != "TABLE ATTACH" or not self.elsewhere.partitioned:
+            return False
+        parents = {one.number for one in entries if one.toc.oid in self.elsewhere.partitioned and one.kind == "TABLE"}
+        return bool(parents.intersection(entry.toc.depends))
+
+    async def _make_late(self, late: Late, attached: Sequence[Entry]) -> None:
+        if not self.elsewhere:
+            return
+        await self._sequences()
+        self.telling.enter("functions", "what may read other tables")
+        async with self._raw() as raw:
+            await attach(raw, self.ledger, attached)
+            await recompute(self.target, self.elsewhere.generated, self.telling)
+            await late.make(self.target, raw, is_last=False)
+
+    async def _finish_late(self, late: Late) -> None:
+        """What needed views that are filled now, and what needs that."""
+        if not self.elsewhere:
+            return
+        self.telling.enter("functions", "what reads materialized views")
+        async with self._raw() as raw:
+            waiting = late.waiting
+            await late.make(self.target, raw, is_last=True)
+            await make(raw, self.ledger, [one for one in waiting if one.kind not in ABOUT], "after views")
+            await make_leniently(raw, self.ledger, [one for one in waiting if one.kind in ABOUT], "remarks after views")
 
     async def _cuts(self) -> Cuts:
         if (kept := self.ledger.of("plan").get("cuts")) is not None:
@@ -265,11 +319,19 @@ class Course:
             remarks = [*rest.remarks, *rights, *rest.rights, *self.gifts]
             for left_out in await make_leniently(target, self.ledger, remarks, "rights"):
                 self.telling.note(left_out)
+
+    async def _fill_views(self, rest: Rest, late: Late) -> None:
         await self._sequences()
         self.telling.enter("views", things=len(self.contents.views))
         await fill_views(self.target, self.ledger, self.contents.views, self.telling, refresh=self.job.refresh)
         todo = [one for one in rest.view_indexes if not self.ledger.has("index", one.key)]
         await self._work_off([build(one, self.ledger, self.telling) for one in todo])
+        await self._finish_late(late)
+
+    async def _end(self, rest: Rest) -> None:
+        async with self.migration.holder.busy:
+            source = self.migration.holder.connection
+            await bring_database_settings(source, self.target, self.ledger, self.telling)
         tasks = await analyze_tasks(self.target, self.ledger, self.telling)
         self.telling.enter("statistics", things=len(tasks))
         await self._work_off(tasks)
@@ -283,7 +345,6 @@ class Course:
             names = await sequence_names(place.holder.connection, self.job.skip_schemas, self.job.skip_extensions)
             self.telling.enter("sequences", things=len(names))
             await bring_sequences(place.holder.connection, self.target, names)
-            await bring_database_settings(place.holder.connection, self.target, self.ledger, self.telling)
 
     async def _work_off(self, tasks: list[Task]) -> None:
         if not tasks:

@@ -21,6 +21,8 @@ BATCH: Final = 800
 """Entries in one transaction: each can hold several locks, of which a server has about 6,400 by default."""
 STATEMENTS: Final = re.compile(rb"(?:'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|[^;'\"])+;", re.DOTALL)
 """Of rights and comments, which have no dollar quotes."""
+MISSING: Final = ("42P01", "42883", "42704", "42703", "3F000")
+"""A table, function, type or other object, column, schema that is not there."""
 HINTS: Final = {
     "42501": "Give the target's role that right, or move with a role that has it.",
     "42883": "A function finds its parts by search_path only: `ALTER FUNCTION … SET search_path = …` on the source.",
@@ -66,6 +68,64 @@ async def _name_culprit(connection: Connection, batch: Sequence[Entry]) -> None:
                 if is_lost(refused):
                     raise
                 raise failed_at(entry.label, refused) from refused
+
+
+async def make_in_rounds(connection: Connection, ledger: Ledger, entries: Sequence[Entry], kind: str) -> None:
+    """As `make`; but what is refused because it needs something that isn't there yet is tried again at the end.
+
+    pg_dump knows nothing of what a function reads. Raises TransferFailed that names the first entry that can't be made at all.
+    """
+    aside: list[Entry] = []
+    for start in range(0, len(entries), BATCH):
+        batch = entries[start : start + BATCH]
+        name = f"{batch[0].number}-{batch[-1].number}"
+        if not ledger.has(kind, name):
+            try:
+                await _make_batch(connection, ledger, batch, kind, name)
+            except TransferFailed:
+                await _make_what_is_ready(connection, ledger, batch, kind, name)
+        left = set(ledger.of(kind)[name].get("aside", ()))
+        aside += [entry for entry in batch if entry.number in left]
+    todo = [entry for entry in aside if not ledger.has(f"{kind} aside", str(entry.number))]
+    while todo:
+        refused = [(entry, why) for entry in todo if (why := await _try(connection, ledger, entry, f"{kind} aside"))]
+        if len(refused) == len(todo):
+            raise failed_at(refused[0][0].label, refused[0][1])
+        todo = [entry for entry, _ in refused]
+
+
+async def _make_what_is_ready(
+    connection: Connection, ledger: Ledger, batch: Sequence[Entry], kind: str, name: str
+) -> None:
+    """Raises TransferFailed for what is refused for another reason than that something is missing."""
+    aside = []
+    async with connection.transaction():
+        for entry in batch:
+            try:
+                async with connection.transaction():
+                    await connection.execute(entry.text)
+            except psycopg.Error as refused:
+                if is_lost(refused):
+                    raise
+                if refused.sqlstate not in MISSING:
+                    raise failed_at(entry.label, refused) from refused
+                aside.append(entry.number)
+        await ledger.note(connection, kind, name, aside=aside)
+    ledger.confirm(kind, name, aside=aside)
+
+
+async def _try(connection: Connection, ledger: Ledger, entry: Entry, kind: str) -> psycopg.Error | None:
+    """What it is refused for."""
+    try:
+        async with connection.transaction():
+            await connection.execute(entry.text)
+            await ledger.note(connection, kind, str(entry.number))
+    except psycopg.Error as refused:
+        if is_lost(refused):
+            raise
+        return refused
+    ledger.confirm(kind, str(entry.number))
+    return None
 
 
 async def make_leniently(connection: Connection, ledger: Ledger, entries: Sequence[Entry], kind: str) -> list[str]:
