@@ -129,16 +129,15 @@ def test_what_reads_filled_views_comes_after_these_in_as_many_rounds_as_it_takes
 
 
 def test_a_view_that_reads_one_that_is_not_filled_is_named(pair: Pair) -> None:
-    pair.make(
-        VIEWS
-        + "REFRESH MATERIALIZED VIEW z_base WITH NO DATA; DROP INDEX by_base, of_top; ALTER TABLE a_big DROP CONSTRAINT below"
-    )
+    pair.make(VIEWS + "REFRESH MATERIALIZED VIEW z_base WITH NO DATA; DROP INDEX of_top")
     pair.move()
-    names = ("a_top", "m_middle")
-    assert pair.differs() == ([f"REFRESH MATERIALIZED VIEW public.{name};" for name in names], [])
+    assert "REFRESH MATERIALIZED VIEW public.a_top;" in pair.differs()[0]
+    assert pair.differs()[1] == []
     assert sorted(note.partition(":")[0] for note in pair.notes) == [
-        'Materialized view "public"."a_top" is not filled',
-        'Materialized view "public"."m_middle" is not filled',
+        'Materialized view "public"."a_top" could not be filled and is empty',
+        'Materialized view "public"."m_middle" could not be filled and is empty',
+        "Not brought",
+        "Not brought",
     ]
 
 

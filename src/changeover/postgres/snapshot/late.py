@@ -18,6 +18,7 @@ from changeover.postgres.snapshot.ledger import Ledger
 from changeover.postgres.snapshot.schema import failed_at, make
 from changeover.postgres.snapshot.sessions import is_lost, one_line
 from changeover.postgres.snapshot.telling import Telling
+from changeover.postgres.snapshot.views import NOT_FILLED
 
 BUILT: Final = {"INDEX", "CONSTRAINT", "CHECK CONSTRAINT"}
 VIOLATED: Final = "23"
@@ -35,7 +36,7 @@ class Late:
         self.builds = [entry for entry in entries if self._is_late(entry, contents)]
         self.numbers = {entry.number for entry in self.builds}
         self.waiting: list[Entry] = []
-        """What depends on a build that could not be made yet, in the order in which it can be made."""
+        """What depends on a build that was made only in the end, in the order in which it can be made."""
 
     def _is_late(self, entry: Entry, contents: Contents) -> bool:
         if entry.kind not in BUILT:
@@ -58,7 +59,8 @@ class Late:
             if not self.ledger.has("late", entry.key):
                 await self._one(raw, "late", entry.key, entry.text, entry, is_last=is_last)
         missing = {entry.number for entry in self.builds if not self.ledger.has("late", entry.key)}
-        self.waiting = depending(self._entries, missing)
+        needed = depending(self._entries, missing)
+        self.waiting = [entry for entry in self.waiting if entry not in needed] if is_last else needed
 
     async def _one(
         self, target: Connection, kind: str, key: str, statement: bytes, what: Check | Entry, *, is_last: bool
@@ -71,6 +73,9 @@ class Late:
         except psycopg.Error as refused:
             if is_lost(refused):
                 raise
+            if is_last and refused.sqlstate == NOT_FILLED:
+                self.telling.note(f"Not brought: {what.label}. {one_line(refused)}")
+                return
             if is_last or (refused.sqlstate or "").startswith(VIOLATED):
                 raise _refused(what, refused) from refused
             return

@@ -35,7 +35,6 @@ from changeover.postgres.snapshot.ledger import Ledger, extensions_before, open_
 from changeover.postgres.snapshot.load import Load, build
 from changeover.postgres.snapshot.owners import owned
 from changeover.postgres.snapshot.pieces import Cuts, pieces_of, plan_cuts
-from changeover.postgres.snapshot.refreshing import refresh
 from changeover.postgres.snapshot.roles import Roles, bring_roles
 from changeover.postgres.snapshot.schema import make, make_in_rounds, make_leniently, naming
 from changeover.postgres.snapshot.sequences import bring_sequences
@@ -277,8 +276,8 @@ class Course:
             return
         self.telling.enter("functions", "what reads materialized views")
         async with self._raw() as raw:
-            waiting = late.waiting
             await late.make(self.target, raw, is_last=True)
+            waiting = late.waiting
             await make(raw, self.ledger, [one for one in waiting if one.kind not in ABOUT], "after views")
             await make_leniently(raw, self.ledger, [one for one in waiting if one.kind in ABOUT], "remarks after views")
 

@@ -18,6 +18,9 @@ from changeover.postgres.snapshot.telling import Telling
 SERVERS_TROUBLE: Final = ("53", "57", "58", "XX")
 """Classes of SQLSTATE that say nothing about the view: no disk or memory, ended by an operator, I/O, internal errors."""
 
+NOT_FILLED: Final = "55000"
+"""It reads a view that is not filled. Through a function nobody could know, so it is tried again after the others."""
+
 
 async def fill_views(
     target: Connection, ledger: Ledger, views: Sequence[View], telling: Telling, *, refresh: str
@@ -31,24 +34,34 @@ async def fill_views(
         names = ", ".join(view.quoted for view in populated)
         telling.note(f"Not filled, as asked (--refresh none): {names}. REFRESH MATERIALIZED VIEW fills them.")
         return
-    for view in populated:
-        if ledger.has("view", view.quoted):
-            continue
-        telling.says = view.quoted
-        try:
-            await _fill(target, ledger, view)
-        except psycopg.Error as refused:
-            if is_lost(refused):
-                raise
-            if (refused.sqlstate or "").startswith(SERVERS_TROUBLE):
-                raise failed_at(f"Materialized view {view.quoted}", refused) from refused
-            telling.note(
-                f"Materialized view {view.quoted} could not be filled and is empty: {one_line(refused)}."
-                f" Once that is fixed: REFRESH MATERIALIZED VIEW {view.quoted}"
-            )
-            continue
-        ledger.confirm("view", view.quoted)
-        telling.things_done += 1
+    todo = [view for view in populated if not ledger.has("view", view.quoted)]
+    while todo:
+        refused = [(view, why) for view in todo if (why := await _try_to_fill(target, ledger, view, telling))]
+        waiting = [view for view, why in refused if why.sqlstate == NOT_FILLED]
+        is_over = len(refused) == len(todo)
+        for view, why in refused:
+            if is_over or why.sqlstate != NOT_FILLED:
+                telling.note(
+                    f"Materialized view {view.quoted} could not be filled and is empty: {one_line(why)}."
+                    f" Once that is fixed: REFRESH MATERIALIZED VIEW {view.quoted}"
+                )
+        todo = [] if is_over else waiting
+
+
+async def _try_to_fill(target: Connection, ledger: Ledger, view: View, telling: Telling) -> psycopg.Error | None:
+    """What it is refused for."""
+    telling.says = view.quoted
+    try:
+        await _fill(target, ledger, view)
+    except psycopg.Error as refused:
+        if is_lost(refused):
+            raise
+        if (refused.sqlstate or "").startswith(SERVERS_TROUBLE):
+            raise failed_at(f"Materialized view {view.quoted}", refused) from refused
+        return refused
+    ledger.confirm("view", view.quoted)
+    telling.things_done += 1
+    return None
 
 
 async def _fill(target: Connection, ledger: Ledger, view: View) -> None:
