@@ -154,6 +154,39 @@ def test_a_copy_replaces_what_the_target_had(api: httpx2.Client, shop: Shop) -> 
     assert (to_itself.status_code, to_itself.json()["id"]) == (422, "invalid_params")
 
 
+def test_names_of_any_kind_arrive_by_a_copy_and_by_a_backup(api: httpx2.Client, shop: Shop) -> None:
+    schemas = ["_heroku x", "public data", "_changeover\n", "a.b", "ACL", 'say "no"', "TABLE DATA public"]
+    quoted = [f'"{name.replace(chr(34), chr(34) * 2)}"' for name in schemas]
+    with connect(shop.url) as database:
+        for one in quoted:
+            database.execute(f"CREATE SCHEMA {one}; CREATE TABLE {one}.{one} (id int PRIMARY KEY);".encode())
+            database.execute(f"INSERT INTO {one}.{one} VALUES (1)".encode())
+        database.execute(
+            "CREATE SCHEMA ext; CREATE EXTENSION hstore WITH SCHEMA ext; CREATE TABLE words (w ext.hstore)"
+        )
+    other = shop.things.app()
+    target = shop.things.database(other, ESSENTIAL)["id"]
+    names = {
+        "from_name": "DATABASE",
+        "from_url": shop.url,
+        "to_name": "DATABASE",
+        "to_url": url_of(shop.things.plane, other),
+    }
+
+    complete(api, other, begin(api, target, "transfers", **names))
+    backup = complete(api, shop.app, begin(api, shop.database, "backups"))
+    complete(api, shop.app, begin(api, shop.database, "restores", backup_url=backup["to_url"]))
+
+    for url in (names["to_url"], shop.url):
+        with connect(url) as database:
+            for one in quoted:
+                assert database.execute(f"SELECT count(*) FROM {one}.{one}".encode()).fetchone() == (1,)
+            where = "SELECT extnamespace::regnamespace::text FROM pg_extension WHERE extname = 'hstore'"
+            assert database.execute(where).fetchone() == ("ext",)
+    with connect(shop.url) as database:
+        database.execute("; ".join(f"DROP SCHEMA {one} CASCADE" for one in (*quoted, "ext")).encode())
+
+
 def test_cancelling_ends_the_programs_and_leaves_nothing(api: httpx2.Client, shop: Shop) -> None:
     with connect(shop.url) as database, database.transaction():
         database.execute("LOCK TABLE orders")

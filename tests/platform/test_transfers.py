@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,64 +14,93 @@ from changeover.errors import BadSetting, ChangeoverError, DiskFull, InvalidPara
 from changeover.errors.transfers import (
     BackupFailed,
     BackupGone,
-    BadBackup,
     BucketMissing,
     BucketRefused,
     BucketUnreachable,
 )
 from changeover.hosts.network import Reach
 from changeover.platform.transfers import bucket as bucket_module
-from changeover.platform.transfers.archive import Contents, Dumped, Restored
+from changeover.platform.transfers.archive import Contents, Dumped, Present, Restored
 from changeover.platform.transfers.bucket import Bucket
 from changeover.platform.transfers.origins import InBucket, OnHost, OnWeb, origin_of
+from changeover.platform.transfers.restoring import schemas_of
 from changeover.platform.transfers.retention import keeping_of, surplus
 from changeover.platform.transfers.schedules import checked_hour, checked_zone, next_backup
+from changeover.postgres.toc import Head, TocEntry
 from changeover.store.transfer_rows import TransferRow
 
-LISTING = """;
-; Archive created at 2026-11-21 08:18:09 UTC
-;     TOC Entries: 14
-;
-9; 2615 16500 SCHEMA - S x u
-8; 2615 16388 SCHEMA - _heroku postgres
-7; 2615 2200 SCHEMA - public u
-2; 3079 16389 EXTENSION - pg_stat_statements
-3433; 0 0 COMMENT - EXTENSION pg_stat_statements
-3; 3079 16452 EXTENSION - citext
-4; 3079 16453 EXTENSION - postgis
-261; 1255 16515 FUNCTION _heroku f() postgres
-220; 1259 16489 TABLE public a b u
-3435; 0 0 COMMENT public TABLE "a b" u
-3422; 0 16489 TABLE DATA public a b u
-3423; 0 16489 EVENT TRIGGER - watch postgres
-3273; 2606 16495 CONSTRAINT public a b a b_pkey u
-3274; 6104 16495 PUBLICATION - p u
-"""
+
+def entry(number: int, kind: str, name: str, schema: str = "public", definition: bytes = b"") -> TocEntry:
+    return TocEntry(number, 1259, 16000 + number, kind, schema, name, "u", definition, "", "", ())
+
+
+def contents(*entries: TocEntry) -> Contents:
+    return Contents.of(Head((1, 14), 1, entries))
+
+
+def numbers(found: Iterable[TocEntry]) -> list[int]:
+    return [one.number for one in found]
 
 
 # -- archives
 
 
 def test_what_is_reserved_or_there_already_is_left_out_of_a_restore() -> None:
-    wanted = Contents.parse(LISTING).to_restore(present={"citext"})
+    listed = contents(
+        entry(1, "SCHEMA", "X", ""), entry(2, "SCHEMA", "_heroku", ""), entry(3, "SCHEMA", "public", ""),
+        entry(4, "EXTENSION", "pg_stat_statements", ""), entry(5, "COMMENT", "EXTENSION pg_stat_statements", ""),
+        entry(6, "EXTENSION", "citext", ""), entry(7, "EXTENSION", "postgis", ""), entry(8, "FUNCTION", "f()", "_heroku"),
+        entry(9, "TABLE", "a b"), entry(10, "COMMENT", 'TABLE "a b"'), entry(11, "TABLE DATA", "a b"),
+        entry(12, "EVENT TRIGGER", "watch", ""), entry(13, "CONSTRAINT", "a b a b_pkey"), entry(14, "PUBLICATION", "p", ""),
+        entry(15, "SCHEMA", "ext", ""), entry(16, "COMMENT", "SCHEMA _heroku", ""),
+    )  # fmt: skip
 
-    assert [line.split("; ")[0] for line in wanted.splitlines()] == ["9", "4", "220", "3435", "3422", "3273", "3274"]
+    wanted = listed.wanted(Present(frozenset({"citext"}), frozenset({"ext"})))
+
+    assert numbers(wanted) == [1, 7, 9, 10, 11, 13, 14]
+
+
+@pytest.mark.parametrize(
+    "schema", ["_heroku x", "public data", "_changeover\n", "ACL", "a.b", " _heroku", "_Heroku", "EXTENSION"]
+)
+def test_a_schema_that_only_looks_reserved_is_restored(schema: str) -> None:
+    listed = contents(
+        entry(1, "SCHEMA", schema, ""), entry(2, "TABLE", "t", schema), entry(3, "TABLE DATA", "t", schema)
+    )
+
+    assert numbers(listed.wanted(Present())) == [1, 2, 3]
 
 
 def test_an_extension_that_tables_may_need_is_missed_before_anything_is_changed() -> None:
-    contents = Contents.parse(LISTING)
+    listed = contents(
+        entry(1, "EXTENSION", "pg_stat_statements", ""), entry(2, "EXTENSION", "citext", ""),
+        entry(3, "EXTENSION", "postgis", ""), entry(4, "TABLE", "t"), entry(5, "TABLE DATA", "t"),
+    )  # fmt: skip
 
-    assert contents.lacking({"citext"}) == ["postgis"]
-    assert (contents.tables, contents.tables_with_data) == (1, 1)
+    assert listed.lacking({"citext"}) == ["postgis"]
+    assert (listed.tables, listed.tables_with_data) == (1, 1)
 
 
-def test_what_is_no_list_is_no_archive() -> None:
-    with pytest.raises(BadBackup):
-        Contents.parse("pg_restore: nothing of the kind")
+@pytest.mark.parametrize(
+    ("definition", "schema"),
+    [
+        (b"CREATE EXTENSION IF NOT EXISTS hstore WITH SCHEMA ext;\n\n\n", "ext"),
+        (b'CREATE EXTENSION IF NOT EXISTS "uuid-ossp" WITH SCHEMA "my ""own"";";\n', 'my "own";'),
+        (b"CREATE EXTENSION hstore;", "public"),
+    ],
+)
+def test_an_extension_goes_where_it_was(definition: bytes, schema: str) -> None:
+    listed = contents(entry(1, "EXTENSION", "e", "", definition))
+
+    assert schemas_of(listed, wished=()) == {"e": schema}
+    assert schemas_of(listed, wished=["other.e"]) == {"e": "other"}
+
+
+KINDS = {7: "COMMENT", 8: "TABLE DATA", 9: "TABLE"}
 
 
 def heard(*lines: str) -> Restored:
-    restored = Restored()
+    restored = Restored(KINDS)
     for line in lines:
         restored.hear(line)
     return restored
@@ -79,24 +108,47 @@ def heard(*lines: str) -> Restored:
 
 def test_a_table_that_could_not_be_made_is_a_failure_and_a_comment_only_a_warning() -> None:
     restored = heard(
-        "pg_restore: from TOC entry 3433; 0 0 COMMENT EXTENSION citext",
+        "pg_restore: from TOC entry 7; 0 0 COMMENT EXTENSION citext",
         "pg_restore: error: could not execute query: ERROR:  must be owner of extension citext",
         'pg_restore: processing data for table "public.a b"',
-        "pg_restore: from TOC entry 3422; 0 16489 TABLE DATA a b u",
+        "pg_restore: from TOC entry 8; 0 16489 TABLE DATA a b u",
         'pg_restore: error: COPY failed for table "a b": ERROR:  duplicate key value violates unique constraint',
         "pg_restore: warning: errors ignored on restore: 2",
     )
 
     assert restored.warnings == ["COMMENT: must be owner of extension citext"]
     assert [said.partition(":")[0] for said in restored.failures] == ["TABLE DATA"]
-    assert (restored.is_complete, restored.tables_done) == (True, 1)
+    assert (restored.is_explained, restored.tables_done) == (True, 1)
 
 
-def test_a_setting_that_an_older_server_does_not_know_is_nothing() -> None:
-    said = 'error: could not execute query: ERROR:  unrecognized configuration parameter "transaction_timeout"'
-    restored = heard("pg_restore: while INITIALIZING:", f"pg_restore: {said}")
+@pytest.mark.parametrize("severity", ["FEHLER", "ERREUR", "ОШИБКА", "エラー", "錯誤"])
+def test_a_server_may_say_in_any_language_that_a_table_could_not_be_made(severity: str) -> None:
+    restored = heard(
+        "pg_restore: from TOC entry 9; 1259 16489 TABLE places u",
+        f"pg_restore: error: could not execute query: {severity}:  Typ »earth« existiert nicht",
+        "LINE 3:     pos earth",
+        "Command was: CREATE TABLE places (pos earth);",
+        "pg_restore: warning: errors ignored on restore: 1",
+    )
 
-    assert (restored.failures, restored.warnings) == ([], [])
+    assert restored.failures == ["TABLE: Typ »earth« existiert nicht"]
+
+
+def test_an_error_that_was_counted_and_not_heard_is_not_explained() -> None:
+    assert not heard("pg_restore: warning: errors ignored on restore: 1").is_explained
+
+
+@pytest.mark.parametrize("before", ["", "pg_restore: detail: "])
+def test_a_setting_that_an_older_server_does_not_know_is_nothing(before: str) -> None:
+    said = "error: could not execute query: FEHLER:  unbekannter Konfigurationsparameter »transaction_timeout«"
+    restored = heard(
+        "pg_restore: while INITIALIZING:",
+        f"pg_restore: {said}",
+        f"{before}Command was: SET transaction_timeout = 0;",
+        "pg_restore: warning: errors ignored on restore: 1",
+    )
+
+    assert (restored.failures, restored.warnings, restored.is_explained) == ([], [], True)
 
 
 def test_how_far_a_dump_is_goes_by_the_tables_that_are_done() -> None:

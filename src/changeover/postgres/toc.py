@@ -8,7 +8,7 @@ entry has the number that pg_restore knows it by, and the class and oid of its o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import BinaryIO, Final
+from typing import Final, Protocol
 
 MAGIC: Final = b"PGDMP"
 OLDEST, NEWEST = (1, 12), (1, 16)
@@ -49,13 +49,45 @@ class TocEntry:
     """Numbers of entries; some are not in the archive."""
 
 
-def read_toc(stream: BinaryIO) -> list[TocEntry]:
+@dataclass(frozen=True)
+class Head:
+    """What an archive begins with. Its entries are in its own order."""
+
+    version: tuple[int, int]
+    compression: int
+    """`GZIP`, another number of pg_backup_archiver.h, or 0 for none."""
+    entries: tuple[TocEntry, ...]
+
+    @property
+    def needs_major(self) -> int:
+        """The oldest PostgreSQL whose pg_restore reads archives of this version."""
+        return next(major for version, major in READERS if self.version >= version)
+
+
+READERS: Final = (((1, 16), 17), ((1, 15), 16), ((1, 14), 12), (OLDEST, 9))
+GZIP: Final = 1
+
+
+class Source(Protocol):
+    """What bytes are read from: a file, or what behaves like one."""
+
+    def read(self, count: int, /) -> bytes: ...
+
+
+def read_head(stream: Source) -> Head:
+    """Reads no further than the table of contents. Raises NotRead; CutShort when `stream` ends too early."""
+    reader = _Reader(stream)
+    entries = reader.toc()
+    return Head(reader.version, reader.compression, tuple(entries))
+
+
+def read_toc(stream: Source) -> list[TocEntry]:
     """In the order of the archive. Raises NotRead; CutShort when `stream` ends too early."""
-    return _Reader(stream).toc()
+    return list(read_head(stream).entries)
 
 
 class _Reader:
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: Source) -> None:
         self._stream = stream
         if self._take(5) != MAGIC:
             raise NotRead("It is no archive of pg_dump.")
@@ -63,15 +95,16 @@ class _Reader:
         self.version = (major, minor)
         if not OLDEST <= self.version <= NEWEST:
             raise NotRead(f"It is an archive of version {major}.{minor}, which is not known here.")
+        self.compression = 0
         self._int_bytes, self._offset_bytes, self._format = self._take(3)
         if not 1 <= self._int_bytes <= 8 or self._offset_bytes > 16:
             raise NotRead("Its head makes no sense.")
 
     def toc(self) -> list[TocEntry]:
         if self.version >= (1, 15):
-            self._take(1)  # how it is compressed
+            [self.compression] = self._take(1)
         else:
-            self._int()
+            self.compression = GZIP if self._int() else 0
         for _ in range(7):
             self._int()  # when it was made
         for _ in range(3):

@@ -1,16 +1,18 @@
-"""What is in an archive of pg_dump's custom format: its list, what of it is restored, what an error in it means. Pure.
+"""What is in an archive of pg_dump's custom format, what of it is restored, and what an error in it means. Pure.
 
-The form of the list and of messages is that of `pg_restore --list` and `--verbose` (PostgreSQL manual, pg_restore).
+Names come from the archive's table of contents, never from `pg_restore --list`, which writes them without quotes. The messages
+are those of `pg_restore --verbose` in the C locale; what a server said in them may be in any language, and decides nothing.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
 
-from changeover.errors.transfers import BadBackup
 from changeover.postgres.emptying import RESERVED_SCHEMAS
+from changeover.postgres.toc import Head, TocEntry
 
 DISPENSABLE = frozenset({"plpgsql", "pg_stat_statements", "pg_buffercache", "pg_repack", "azure", "pgaadauth", "rds_tools",
                          "google_vacuum_mgmt", "google_columnar_engine", "google_db_advisor", "aiven_extras"})  # fmt: skip
@@ -20,38 +22,38 @@ HARMLESS = frozenset({"EXTENSION", "COMMENT", "ACL", "DEFAULT ACL", "EVENT TRIGG
                       "PROCEDURAL LANGUAGE", "FOREIGN DATA WRAPPER", "SERVER", "USER MAPPING", "SCHEMA"})  # fmt: skip
 """What a restored database works without. All else that fails makes the restore a failure."""
 USUAL_RATIO = 3.0
-_ENTRY = re.compile(r"^(\d+); (\d+) (\d+) (.+)$")
-_KINDS = ("COMMENT", "ACL", "DEFAULT ACL", "EVENT TRIGGER", "EXTENSION", "SCHEMA", "TABLE DATA", "TABLE ATTACH",
-          "SUBSCRIPTION TABLE", "SUBSCRIPTION", "BLOB DATA", "BLOBS", "BLOB METADATA", "BLOB", "TABLE")  # fmt: skip
+COMMAND: Final = re.compile(r"(?:detail: )?Command was: SET \w+ = ")
+"""With the program's name before it since PostgreSQL 15."""
+_EXTENSION = re.compile(
+    r"CREATE EXTENSION IF NOT EXISTS .+ WITH SCHEMA (?P<schema>\"(?:[^\"]|\"\")+\"|[^\";\s]+);\s*", re.DOTALL
+)
+NEVER_RESTORED: Final = {"EVENT TRIGGER", "SUBSCRIPTION", "SUBSCRIPTION TABLE"}
+EVERYWHERE: Final = {"public", *RESERVED_SCHEMAS}
+"""Schemas that a restore finds there, or leaves alone."""
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One line of the list. `namespace` is `-` where there is none; `rest` is the object's name, and its owner."""
+class Present:
+    """What a database has before anything is restored into it."""
 
-    line: str
-    kind: str
-    namespace: str
-    rest: str
+    extensions: frozenset[str] = frozenset()
+    schemas: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class Contents:
-    """The archive's list."""
+    """The archive's table of contents. The definitions are not kept, except those of extensions."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[TocEntry, ...]
 
     @classmethod
-    def parse(cls, listing: str) -> Contents:
-        """Raises BadBackup for what is no list."""
-        found = tuple(_entry(match) for line in listing.splitlines() if (match := _ENTRY.match(line)))
-        if not found and "TOC Entries" not in listing:
-            raise BadBackup("The archive can't be read.", why="It has no table of contents.")
-        return cls(found)
+    def of(cls, head: Head) -> Contents:
+        return cls(tuple(one if one.kind == "EXTENSION" else replace(one, definition=b"") for one in head.entries))
 
     @property
-    def extensions(self) -> list[str]:
-        return [entry.rest.split(" ")[0] for entry in self.entries if entry.kind == "EXTENSION"]
+    def extensions(self) -> dict[str, str]:
+        """The schema of each."""
+        return {one.name: _schema_of(one) for one in self.entries if one.kind == "EXTENSION"}
 
     @property
     def tables(self) -> int:
@@ -65,65 +67,87 @@ class Contents:
         """Extensions without which tables can't be made, and which the server does not have."""
         return [name for name in self.extensions if name not in available and name not in DISPENSABLE]
 
-    def to_restore(self, *, present: Collection[str]) -> str:
-        """The list for `pg_restore --use-list`; `present` are extensions that are there already."""
-        return "".join(f"{entry.line}\n" for entry in self.entries if _is_wanted(entry, present))
+    def wanted(self, present: Present) -> list[TocEntry]:
+        """What is to be restored into a database that has that much."""
+        return [entry for entry in self.entries if _is_wanted(entry, present)]
+
+    @property
+    def kinds(self) -> dict[int, str]:
+        """By pg_restore's number of the entry."""
+        return {entry.number: entry.kind for entry in self.entries}
 
 
-def _entry(match: re.Match[str]) -> Entry:
-    text = match[4]
-    kind = next((kind for kind in _KINDS if text.startswith(f"{kind} ")), "")
-    if not kind:
-        words = re.match(r"((?:[A-Z]+ )+)", text)
-        kind = words[1].strip() if words else ""
-    namespace, _, rest = text[len(kind) + 1 :].partition(" ")
-    return Entry(match[0], kind, namespace, rest)
+def _schema_of(extension: TocEntry) -> str:
+    """`public` where the archive does not say: an extension can choose its schema itself."""
+    found = _EXTENSION.fullmatch(extension.definition.decode(errors="surrogateescape").strip())
+    if found is None:
+        return "public"
+    name = found["schema"]
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name
 
 
-def _is_wanted(entry: Entry, present: Collection[str]) -> bool:
-    first = entry.rest.split(" ")[0]
-    if entry.namespace in RESERVED_SCHEMAS or entry.kind in ("EVENT TRIGGER", "SUBSCRIPTION", "SUBSCRIPTION TABLE"):
+def _is_wanted(entry: TocEntry, present: Present) -> bool:
+    if entry.schema in RESERVED_SCHEMAS or entry.kind in NEVER_RESTORED:
         return False
     if entry.kind == "SCHEMA":
-        return first not in (*RESERVED_SCHEMAS, "public")
+        return entry.name not in present.schemas | EVERYWHERE
     if entry.kind == "EXTENSION":
-        return first not in present and first not in DISPENSABLE
+        return entry.name not in present.extensions and entry.name not in DISPENSABLE
     if entry.kind == "COMMENT":
-        return not entry.rest.startswith(("EXTENSION ", *(f"SCHEMA {name}" for name in RESERVED_SCHEMAS)))
+        return not entry.name.startswith("EXTENSION ") and entry.name not in _RESERVED_COMMENTS
     return True
+
+
+_RESERVED_COMMENTS = {f"SCHEMA {name}" for name in RESERVED_SCHEMAS}
 
 
 @dataclass
 class Restored:
     """What pg_restore says while it works, line by line: what it does, and what went wrong with which entry."""
 
+    kinds: Mapping[int, str] = field(default_factory=dict)
+    """By the entry's number."""
     says: str = ""
     failures: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     tables_done: int = 0
-    is_complete: bool = False
-    """It came to its end, with errors; without any it says nothing, and exits 0."""
+    ignored: int | None = None
+    """How many errors it counted itself, once it has come to its end with some."""
+    _settings: int = 0
     _kind: str = ""
+    _last: list[str] | None = None
 
     def hear(self, line: str) -> None:
-        text = re.sub(r"^pg_restore: ", "", line)
-        if of := re.match(r"from TOC entry \d+; \d+ \d+ (.+)$", text):
-            found = _ENTRY.match(f"0; 0 0 {of[1]}")
-            self._kind = _entry(found).kind if found else ""
-        elif text.startswith("error: could not execute query: ERROR:") or re.match(r"error: COPY failed", text):
-            self._note(re.sub(r"^error: (could not execute query: )?(ERROR:\s*)?", "", text))
-        elif text.startswith("warning: errors ignored on restore"):
-            self.is_complete = True
+        text = line.removeprefix("pg_restore: ")
+        if COMMAND.match(text):
+            self._forget_setting()
+        if text == line:
+            return  # the rest of a message before
+        if of := re.match(r"from TOC entry (\d+); ", text):
+            self._kind = self.kinds.get(int(of[1]), "")
+        elif text.startswith("error: "):
+            self._note(re.sub(r"^error: (could not execute query: )?(\w+:\s+)?", "", text))
+        elif ignored := re.match(r"warning: errors ignored on restore: (\d+)", text):
+            self.ignored = int(ignored[1])
         elif text.startswith(("creating ", "processing data for table ", "executing ", "restoring large object")):
             self.says = text
             self.tables_done += text.startswith("processing data")
 
+    @property
+    def is_explained(self) -> bool:
+        """It came to its end, and each error that it counted was heard here."""
+        return self.ignored == len(self.failures) + len(self.warnings) + self._settings
+
     def _note(self, said: str) -> None:
-        """A setting that an older server doesn't know comes before the first entry."""
-        is_setting = not self._kind and "unrecognized configuration parameter" in said
-        is_harmless = self._kind in HARMLESS
-        if not is_setting:
-            (self.warnings if is_harmless else self.failures).append(f"{self._kind or 'archive'}: {said}")
+        self._last = self.warnings if self._kind in HARMLESS else self.failures
+        self._last.append(f"{self._kind or 'archive'}: {said}")
+
+    def _forget_setting(self) -> None:
+        """One that an older server doesn't know. Settings come before the first entry."""
+        if self._last and not self._kind:
+            self._last.pop()
+            self._settings += 1
+        self._last = None
 
 
 @dataclass

@@ -1,18 +1,17 @@
 """Putting an archive into a database: looked at first, then the database is emptied, then pg_restore reads the stream.
 
-The stream is read once. Its head goes to `pg_restore --list`, which ends when it has the table of contents, and is
-then given to the restore proper, followed by the rest.
+The stream is read once. Its head is read for the table of contents, and is then given to the restore proper, followed by the
+rest.
 """
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
-import re
 import subprocess
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -20,26 +19,27 @@ from uuid import UUID
 import psycopg
 from psycopg import sql
 
-from changeover.errors import ChangeoverError, DiskFull, InvalidParams
+from changeover.errors import ChangeoverError, DiskFull, InvalidParams, NoInstallation
 from changeover.errors.elsewhere import ConnectionLost
 from changeover.errors.transfers import BadBackup, RestoreFailed
 from changeover.hosts.programs import owner_ids
 from changeover.hosts.users import run_as_for_clients
-from changeover.platform.transfers.archive import Contents, Restored
+from changeover.platform.transfers.archive import Contents, Present, Restored
 from changeover.platform.transfers.children import Child, database_argument, in_a_thread
+from changeover.platform.transfers.completeness import missing, require_nothing_missing
 from changeover.platform.transfers.dumping import LOST
-from changeover.platform.transfers.origins import Opened
+from changeover.platform.transfers.origins import Opened, Origin
 from changeover.postgres.clients import client_for, needs_tls
 from changeover.postgres.connect import Connection
 from changeover.postgres.emptying import empty
 from changeover.postgres.installations import Installation
 from changeover.postgres.location import Location
 from changeover.postgres.reaching import reach
+from changeover.postgres.toc import GZIP, Head, NotRead, read_head
 
 MOST_HEAD_BYTES = 256 * 2**20
-LISTED_S = 0.1
-AVAILABLE, PRESENT = "SELECT name FROM pg_available_extensions", "SELECT extname FROM pg_extension"
-PG_DUMP_MAGIC = b"PGDMP"
+AVAILABLE, EXTENSIONS = "SELECT name FROM pg_available_extensions", "SELECT extname FROM pg_extension"
+SCHEMAS = "SELECT nspname FROM pg_namespace"
 
 
 @dataclass(frozen=True)
@@ -95,61 +95,99 @@ class Archive:
     chunks: Iterator[bytes]
 
 
+class _Kept:
+    """A stream to read the head of: what was read stays in `head`. Raises BadBackup when that gets too large."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self.head: list[bytes] = []
+        self._chunks, self._rest, self._size = chunks, b"", 0
+
+    def read(self, count: int, /) -> bytes:
+        """Fewer bytes only at the end."""
+        parts, lacking = [self._rest[:count]], count - len(self._rest)
+        self._rest = self._rest[count:]
+        while lacking > 0 and (chunk := next(self._chunks, b"")):
+            self.head.append(chunk)
+            self._size += len(chunk)
+            if self._size > MOST_HEAD_BYTES:
+                raise BadBackup(
+                    "That can't be restored.", why=f"Its table of contents exceeds {MOST_HEAD_BYTES} bytes."
+                )
+            parts.append(chunk[:lacking])
+            self._rest, lacking = chunk[lacking:], lacking - len(chunk)
+        return b"".join(parts)
+
+
 def read_archive(
     opened: Opened, target: TargetFacts, location: Location, installations: Sequence[Installation]
 ) -> Archive:
     """Blocks. Raises BadBackup, also for what the target lacks, and what reading the stream raises."""
-    first = client_for(target.version_num, "pg_restore", installations, needs_tls=needs_tls(location))
-    newest = max((one for one in installations if one.has_tls or not needs_tls(location)), key=lambda one: one.version)
-    head: list[bytes] = []
-    contents, program = None, first
-    for program in dict.fromkeys((first, newest.bin_directory / "pg_restore")):
-        contents, said = _list(program, head, opened.chunks)
-        if contents is not None or "unsupported version" not in said:
-            break
-    if contents is None:
+    kept = _Kept(opened.chunks)
+    try:
+        head = read_head(kept)
+    except NotRead as said:
         raise BadBackup(
-            "That can't be restored: it is no archive that pg_restore reads.", why=said,
+            "That can't be restored: it is no archive that pg_restore reads.", why=str(said),
             fix="Make it by `pg_dump --format=custom`; a file of SQL goes through `changeover pg:psql --file`.",
-        )  # fmt: skip
+        ) from None  # fmt: skip
+    contents = Contents.of(head)
     if lacking := contents.lacking(target.available):
         raise BadBackup(
             f"The backup needs extensions that {location} does not have: {', '.join(lacking)}.",
             why="Nothing was changed.", fix="Install them on that server, or restore into another one.",
         )  # fmt: skip
-    return Archive(contents, program, itertools.chain(head, opened.chunks))
+    program = _reader_of(head, target, location, installations)
+    _require_readable(program, head, kept.head)
+    return Archive(contents, program, itertools.chain(kept.head, opened.chunks))
 
 
-def _list(program: Path, head: list[bytes], more: Iterator[bytes]) -> tuple[Contents | None, str]:
-    """Gives it what is in `head`, then more, until it has what it wants; all that it got is in `head` afterwards."""
-    if not head and (chunk := next(more, b"")):
-        head.append(chunk)
-    if not head or not head[0].startswith(PG_DUMP_MAGIC):
-        return None, "It does not begin as an archive of pg_dump's custom format does."
-    with tempfile.TemporaryFile() as listing:
-        child = Child([program, "--list"], stdin=subprocess.PIPE, stdout=listing)
-        try:
-            with suppress(BrokenPipeError):
-                for chunk in itertools.chain(tuple(head), _kept(more, head)):
-                    child.stdin.write(chunk)
-                    child.stdin.flush()
-                    if child.has_ended(within_s=LISTED_S):
-                        break  # it has what it wants, and what comes next may be slow
-                child.stdin.close()
-            if child.finish() != 0:
-                return None, child.complaint()
-        finally:
-            child.close()
-        listing.seek(0)
-        return Contents.parse(listing.read().decode(errors="replace")), ""
+def _reader_of(head: Head, target: TargetFacts, location: Location, installations: Sequence[Installation]) -> Path:
+    """The pg_restore of the target's major, or of one that is new enough for the archive."""
+    needed = max(target.version_num, head.needs_major * 10000)
+    try:
+        return client_for(needed, "pg_restore", installations, needs_tls=needs_tls(location))
+    except NoInstallation as lacking:
+        raise BadBackup(
+            f"No pg_restore here reads that archive: it was made by PostgreSQL {head.needs_major} or newer.",
+            why=lacking.what, fix="Install that PostgreSQL's client programs on the control plane's host.",
+        ) from None  # fmt: skip
 
 
-def _kept(chunks: Iterator[bytes], head: list[bytes]) -> Iterator[bytes]:
-    for chunk in chunks:
-        head.append(chunk)
-        if sum(map(len, head)) > MOST_HEAD_BYTES:
-            raise BadBackup("That can't be restored.", why=f"Its table of contents exceeds {MOST_HEAD_BYTES} bytes.")
-        yield chunk
+def _require_readable(program: Path, head: Head, read: Sequence[bytes]) -> None:
+    """A pg_restore built without the archive's compression would notice it only at the rows. Raises BadBackup."""
+    if head.compression <= GZIP:
+        return
+    child = Child([program, "--list"], stdin=subprocess.PIPE)
+    try:
+        with suppress(BrokenPipeError):
+            for chunk in read:
+                child.stdin.write(chunk)
+            child.stdin.close()
+        code = child.finish()
+        said = child.complaint()
+    finally:
+        child.close()
+    if code != 0 or "does not support compression" in said:
+        raise BadBackup(
+            "The backup is compressed in a way that pg_restore here can't read.", why=said,
+            fix="Make it with `pg_dump --compress=gzip`, or install a PostgreSQL built with that compression.",
+        )  # fmt: skip
+
+
+@asynccontextmanager
+async def archive_of(
+    origin: Origin, target: TargetFacts, location: Location, installations: Sequence[Installation]
+) -> AsyncIterator[tuple[Archive, Opened]]:
+    """The origin opened, its table of contents read; closed again at the end. Raises what `read_archive` does."""
+    opening = origin.open()
+    opened = await in_a_thread(opening.__enter__, give_up=lambda: None)
+    try:
+        archive = await in_a_thread(
+            lambda: read_archive(opened, target, location, installations), give_up=opened.give_up
+        )
+        yield archive, opened
+    finally:
+        await asyncio.to_thread(opening.__exit__, None, None, None)
 
 
 async def make_room(location: Location) -> None:
@@ -158,17 +196,17 @@ async def make_room(location: Location) -> None:
         await empty(connection)
 
 
-async def furnish(location: Location, extensions: Sequence[str]) -> frozenset[str]:
-    """Makes the wished-for extensions, as the owner; all that are there then."""
+async def furnish(location: Location, extensions: Sequence[str]) -> Present:
+    """Makes the wished-for extensions, as the owner; what is there then."""
     async with reach(location, is_read_only=False, statement_timeout_s=0) as connection:
         await _make_extensions(connection, extensions)
-        return await _names(connection, PRESENT)
+        return Present(await _names(connection, EXTENSIONS), await _names(connection, SCHEMAS))
 
 
-def schemas_of(extensions: Iterable[str], *, wished: Iterable[str]) -> dict[str, str]:
-    """Where each belongs: an archive's list does not say it, so where it is wished for, else in public."""
-    named = (one.rpartition(".") for one in (*extensions, *wished))
-    return {name: schema or "public" for schema, _, name in named}
+def schemas_of(contents: Contents, *, wished: Iterable[str]) -> dict[str, str]:
+    """Where each extension belongs: where it is wished for, else where it was."""
+    named = (one.rpartition(".") for one in wished)
+    return contents.extensions | {name: schema or "public" for schema, _, name in named}
 
 
 def restore_arguments(program: Path, location: Location, transfer: UUID, wanted: Path) -> Sequence[str | Path]:
@@ -182,12 +220,11 @@ def restore_arguments(program: Path, location: Location, transfer: UUID, wanted:
 class Restore:
     """A restore under way into an empty database. `wanted` is the file with the list, which it removes in the end."""
 
-    def __init__(
-        self, archive: Archive, location: Location, transfer: UUID, *, present: frozenset[str], wanted: Path
-    ) -> None:
-        self.heard, self.bytes_done = Restored(), 0
+    def __init__(self, archive: Archive, location: Location, transfer: UUID, *, present: Present, wanted: Path) -> None:
+        self.heard, self.bytes_done = Restored(archive.contents.kinds), 0
         self._archive, self._location, self._wanted = archive, location, wanted
-        _write_for(run_as_for_clients(), wanted, archive.contents.to_restore(present=present))
+        self._entries = archive.contents.wanted(present)
+        _write_for(run_as_for_clients(), wanted, "".join(f"{entry.number};\n" for entry in self._entries))
         self._child = Child(
             restore_arguments(archive.program, location, transfer, wanted), location=location,
             on_line=self.heard.hear, stdin=subprocess.PIPE,
@@ -206,8 +243,17 @@ class Restore:
             self._child.close()
             self._wanted.unlink(missing_ok=True)
         async with reach(self._location, is_read_only=False, statement_timeout_s=0) as connection:
-            await connection.execute("ANALYZE")
+            require_nothing_missing(await missing(connection, self._entries), self._what)
+            await self._analyze(connection)
         return self.heard
+
+    async def _analyze(self, connection: Connection) -> None:
+        """What it meets, such as a foreign server that is silent, costs statistics and no data."""
+        try:
+            await connection.execute("ANALYZE")
+        except psycopg.Error as refused:
+            said = (refused.diag.message_primary or type(refused).__name__).strip()
+            self.heard.warnings.append(f"ANALYZE: not all statistics could be gathered: {said}")
 
     def _feed(self) -> None:
         with suppress(BrokenPipeError), self._told_of_its_end():
@@ -216,7 +262,7 @@ class Restore:
                 self.bytes_done += len(chunk)
             self._child.stdin.close()
         code = self._child.finish()
-        if self.heard.failures or (code != 0 and not self.heard.is_complete):
+        if self.heard.failures or (code != 0 and not self.heard.is_explained):
             raise self._failure()
 
     @contextmanager
@@ -251,6 +297,6 @@ def _write_for(user: str | None, path: Path, text: str) -> None:
     path.parent.chmod(0o711)
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(re.sub(r"\0", "", text))
+        file.write(text)
     if user is not None:
         os.chown(path, *owner_ids(user))

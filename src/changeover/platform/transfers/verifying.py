@@ -7,14 +7,14 @@ import asyncio
 from changeover.engines.engine import Server
 from changeover.errors import ChangeoverError
 from changeover.platform.scope import Parts
-from changeover.platform.transfers.children import end_children, in_a_thread
+from changeover.platform.transfers.children import end_children
 from changeover.platform.transfers.origins import InBucket
 from changeover.platform.transfers.restoring import (
     Restore,
+    archive_of,
     furnish,
     look_at_target,
     make_room,
-    read_archive,
     schemas_of,
 )
 from changeover.platform.transfers.scratch import (
@@ -70,22 +70,21 @@ class Verifying:
 
     async def _restored(self, run: Run, row: TransferRow, server: Server, location: Location) -> Found:
         target = await look_at_target(location, ())
-        opening = InBucket(self._parts.bucket, row.object_key or "").open()
-        opened = await in_a_thread(opening.__enter__, give_up=lambda: None)
-        installations = find_installations(self._parts.installations)
-        archive = await in_a_thread(
-            lambda: read_archive(opened, target, location, installations), give_up=opened.give_up
+        origin, installations = (
+            InBucket(self._parts.bucket, row.object_key or ""),
+            find_installations(self._parts.installations),
         )
-        await make_room(location)
-        wished = schemas_of(archive.contents.extensions, wished=())
-        await self._parts.engine.make_extensions(server, DATABASE, ROLE, wished)
-        present = await furnish(location, ())
-        wanted = self._parts.home / "transfers" / f"{row.id}.scratch.list"
-        restore = await asyncio.to_thread(Restore, archive, location, row.id, present=present, wanted=wanted)
-        await watched(
-            run, row.name, restore.run(opened),
-            lambda: show_run(run, restore.heard.says, 100 * restore.bytes_done // max(1, opened.bytes_total)),
-        )  # fmt: skip
+        async with archive_of(origin, target, location, installations) as (archive, opened):
+            await make_room(location)
+            wished = schemas_of(archive.contents, wished=())
+            await self._parts.engine.make_extensions(server, DATABASE, ROLE, wished)
+            present = await furnish(location, ())
+            wanted = self._parts.home / "transfers" / f"{row.id}.scratch.list"
+            restore = await asyncio.to_thread(Restore, archive, location, row.id, present=present, wanted=wanted)
+            await watched(
+                run, row.name, restore.run(opened),
+                lambda: show_run(run, restore.heard.says, 100 * restore.bytes_done // max(1, opened.bytes_total)),
+            )  # fmt: skip
         return require_all(await count(location), archive.contents.tables)
 
     async def take_away(self, run: Run) -> None:

@@ -20,7 +20,7 @@ from changeover.platform.locations import kept_location, location_of
 from changeover.platform.scope import Parts
 from changeover.platform.servers import server_of
 from changeover.platform.transfers import records
-from changeover.platform.transfers.children import end_children, in_a_thread
+from changeover.platform.transfers.children import end_children
 from changeover.platform.transfers.dumping import Dump, dump_into, look_at_source
 from changeover.platform.transfers.keeping import after_backup
 from changeover.platform.transfers.origins import FromDatabase, Opened, Origin
@@ -28,10 +28,10 @@ from changeover.platform.transfers.people import origin_of_restore
 from changeover.platform.transfers.restoring import (
     Archive,
     Restore,
+    archive_of,
     furnish,
     look_at_target,
     make_room,
-    read_archive,
     schemas_of,
 )
 from changeover.postgres.clients import client_for, clients_for, needs_tls
@@ -191,7 +191,7 @@ class Transferring:
         if database is None:
             return
         server = await server_of(run.db, database.server_name)
-        wanted = schemas_of(archive.contents.extensions, wished=row.extensions)
+        wanted = schemas_of(archive.contents, wished=row.extensions)
         owner = (await location_of(run.db, self._parts, database.addon_id)).user
         made = await self._parts.engine.make_extensions(server, database.database_name, owner, wanted)
         if made:
@@ -219,15 +219,8 @@ class Transferring:
         target = await look_at_target(location, tried)
         installations = find_installations(self._parts.installations)
         origin = await self._origin(run, row, target.version_num)
-        opening = origin.open()
-        opened = await in_a_thread(opening.__enter__, give_up=lambda: None)
-        try:
-            archive = await in_a_thread(
-                lambda: read_archive(opened, target, location, installations), give_up=opened.give_up
-            )
-            yield archive, opened
-        finally:
-            await asyncio.to_thread(opening.__exit__, None, None, None)
+        async with archive_of(origin, target, location, installations) as found:
+            yield found
 
     async def _origin(self, run: Run, row: TransferRow, target_version_num: int) -> Origin:
         if row.kind == "restore":
