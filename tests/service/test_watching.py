@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 from tests.fix_control_plane import wait_until
 
-from changeover.service.watching import LONGEST_STEP_S, Watch
+from changeover.service.watching import LONGEST_STEP_S, Patience, Watch
 
 BEATS = """
 import asyncio, sys
@@ -73,3 +73,28 @@ def test_silence_that_nobody_listened_to_counts_for_a_second_at_most(
     monkeypatch.setattr(time, "monotonic", lambda: now + 3600)  # the parent was stopped, or the machine slept
 
     assert watch.look() <= LONGEST_STEP_S
+
+
+@pytest.mark.parametrize("watched", [IS_BLOCKED], indirect=True)
+def test_a_program_that_does_not_answer_is_replaced_only_once_its_time_is_over(watched: Watched) -> None:
+    _, child = watched
+    patience = Patience("router", after_s=0.5)
+
+    assert not patience.is_over(child.pid)
+    wait_until(lambda: patience.is_over(child.pid), what="the end of its time")
+    assert not patience.is_over(child.pid), "its successor has as much"
+
+
+@pytest.mark.parametrize("watched", [IS_BLOCKED], indirect=True)
+def test_an_answer_gives_a_program_all_of_its_time_again(watched: Watched) -> None:
+    _, child = watched
+    patience = Patience("router", after_s=0.05)
+    assert not patience.is_over(child.pid)
+
+    patience.answered()
+
+    assert not patience.is_over(child.pid)
+
+
+def test_a_program_that_is_not_there_is_started_at_once() -> None:
+    assert Patience("router", after_s=60).is_over(None)

@@ -126,6 +126,9 @@ class Dynos(Protocol):
     async def is_alive(self) -> bool:
         """One quick look, for a keeper to take each second: when it says no, call `start`."""
 
+    async def silent_process(self) -> int | None:
+        """The pid of what keeps dynos, where it lives and does not answer: `start` would end it, and it may only be slow."""
+
     async def apply(
         self,
         app: str,

@@ -8,6 +8,7 @@ that waits for its turn on a busy CPU, does not count either.
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import os
 import time
@@ -15,9 +16,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+log = logging.getLogger(__name__)
+
 BEAT_S = 0.5
 LONGEST_STEP_S = 1.0
 """At most this much silence is counted between two looks, however far apart they were."""
+LONGEST_LOOK_S = 5.0
+"""The same where each look waits for an answer itself."""
 WHY = {
     "T": "it was stopped by a signal",
     "t": "a debugger holds it",
@@ -27,35 +32,74 @@ WHY = {
 
 
 @dataclass
-class Watch:
-    """Judges one process. `ear` is the reading end of the pipe that the child beats into."""
+class Silence:
+    """For how long one process has not answered although it could."""
 
     pid: int
-    ear: int
-    silent_s: float = 0.0
-    why: str = ""
-    has_begun: bool = False
-    """It has beaten at least once."""
-    _looked_at: float = field(default_factory=time.monotonic)
-    _cpu_ticks: int = 0
+    silent_s: float = field(default=0.0, kw_only=True)
+    why: str = field(default="", kw_only=True)
+    _looked_at: float = field(default_factory=time.monotonic, kw_only=True)
+    _cpu_ticks: int = field(default=0, kw_only=True)
 
-    def look(self) -> float:
-        """For how long it has made no progress although it could."""
+    def count(self, *, has_answered: bool, longest_step_s: float = LONGEST_STEP_S) -> float:
+        """To be called again and again; an answer ends the silence. `longest_step_s` is the most that one call adds."""
         now = time.monotonic()
-        passed, self._looked_at = min(now - self._looked_at, LONGEST_STEP_S), now
+        passed, self._looked_at = min(now - self._looked_at, longest_step_s), now
         seen = _look_at(self.pid)
-        if self._has_beaten():
-            self.silent_s, self.why, self.has_begun = 0.0, "", True
+        if has_answered:
+            self.silent_s, self.why = 0.0, ""
         elif seen is not None:
             self.silent_s += min(passed, seen.could_run_s(self._cpu_ticks))
             self.why = WHY.get(seen.state, f"its state is {seen.state}")
         self._cpu_ticks = seen.cpu_ticks if seen else 0
         return self.silent_s
 
+
+@dataclass
+class Watch(Silence):
+    """Judges one child. `ear` is the reading end of the pipe that the child beats into."""
+
+    ear: int
+    has_begun: bool = field(default=False, kw_only=True)
+    """It has beaten at least once."""
+
+    def look(self) -> float:
+        """For how long it has made no progress although it could."""
+        has_beaten = self._has_beaten()
+        self.has_begun = self.has_begun or has_beaten
+        return self.count(has_answered=has_beaten)
+
     def _has_beaten(self) -> bool:
         with suppress(BlockingIOError):
             return bool(os.read(self.ear, 4096))
         return False
+
+
+class Patience:
+    """With one program that the worker keeps and asks each second: when it may be replaced."""
+
+    def __init__(self, name: str, after_s: float) -> None:
+        self._name, self._after_s = name, after_s
+        self._silence: Silence | None = None
+
+    def answered(self) -> None:
+        self._silence = None
+
+    def is_over(self, pid: int | None) -> bool:
+        """`pid` is of the one that has just not answered; None: there is none, and nothing to wait for."""
+        if pid is None:
+            self._silence = None
+            return True
+        if self._silence is None or self._silence.pid != pid:
+            self._silence = Silence(pid)
+        silent_s, why = self._silence.count(has_answered=False, longest_step_s=LONGEST_LOOK_S), self._silence.why
+        if silent_s <= self._after_s:
+            return False
+        log.error(
+            "the %s (process %d) has not answered for %.0f seconds: %s; it is replaced", self._name, pid, silent_s, why
+        )
+        self._silence = None
+        return True
 
 
 @dataclass(frozen=True)

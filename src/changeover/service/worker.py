@@ -39,6 +39,7 @@ from changeover.runtime.router import follow_access_log
 from changeover.service.composition import connect_state, make_parts, make_pool, router_places, workflows
 from changeover.service.places import Places
 from changeover.service.state import State
+from changeover.service.watching import Patience
 from changeover.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ async def work(places: Places, settings: Settings, *, router_listen: str, until_
         await _become_the_worker(lock, settings.host_name)
         names, routing = WebDynoNames(), Routing(parts)
         await names.look(pool)
+        patience = Patience("supervisord", settings.frozen_after_s), Patience("router", settings.frozen_after_s)
         kinds = workflows(parts)
         driver = Driver(lambda: connect_state(state), kinds)
         dispatcher = Dispatcher(driver, kinds, pool.connection, host=settings.host_name)
@@ -68,7 +70,7 @@ async def work(places: Places, settings: Settings, *, router_listen: str, until_
             _every(KEEP_ALIVE_S, lambda: keep_alive(parts, pool)),
             _every(KEEP_ALIVE_S, lambda: keep_poolers_alive(parts, pool)),
             _every(PROBE_S, lambda: probe_old_sides(parts, pool)),
-            _every(KEEP_ALIVE_S, lambda: _keep_apps_alive(parts, pool, routing, router_listen)),
+            _every(KEEP_ALIVE_S, lambda: _keep_apps_alive(parts, pool, routing, router_listen, patience)),
             _outlasting_full_disks(lambda: follow_access_log(router_places(places), parts.logs.append, names.of)),
             _every(NAMES_S, lambda: names.look(pool)),
             _start_jobs(parts, pool),
@@ -82,17 +84,30 @@ async def work(places: Places, settings: Settings, *, router_listen: str, until_
         )
 
 
-async def _keep_apps_alive(parts: Parts, pool: AsyncConnectionPool[Any], routing: Routing, router_listen: str) -> None:
+async def _keep_apps_alive(
+    parts: Parts,
+    pool: AsyncConnectionPool[Any],
+    routing: Routing,
+    router_listen: str,
+    patience: tuple[Patience, Patience],
+) -> None:
     """What keeps dynos, and the router: started, adopted, or started again. A failure is tried again in a second.
+
+    One that lives and does not answer has as much time as our own processes: on a busy machine it may be slow.
 
     Neither runs before the first deploy: who only moves databases doesn't pay for them.
     """
     if not await has_code(pool):
         return
     try:
-        if not await parts.dynos.is_alive():
+        with_dynos, with_router = patience
+        if await parts.dynos.is_alive():
+            with_dynos.answered()
+        elif with_dynos.is_over(await parts.dynos.silent_process()):
             await parts.dynos.start()
-        if not (await parts.router.health()).is_up:
+        if (await parts.router.health()).is_up:
+            with_router.answered()
+        elif with_router.is_over(await parts.router.silent_process()):
             await parts.router.start(router_listen)
         await routing.look(pool)
     except ChangeoverError as error:

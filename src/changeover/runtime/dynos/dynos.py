@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -49,6 +50,11 @@ class LocalDynos:
 
     async def is_alive(self) -> bool:
         return await self._supervisor.identity() == self._places.identity
+
+    async def silent_process(self) -> int | None:
+        if await self._supervisor.identity() is not None:
+            return None  # it answers, for another installation
+        return next((one.pid for one in await asyncio.to_thread(supervising.supervisors, self._places)), None)
 
     async def stop(self) -> None:
         if not self._places.folder.exists():

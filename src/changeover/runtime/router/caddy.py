@@ -113,6 +113,9 @@ class CaddyRouter:
                 await wait_until_gone(process, timeout_s=GRACE_S + 2)
         await end_all(lambda: routers_of(self.places), gently=signal.SIGKILL)
 
+    async def silent_process(self) -> int | None:
+        return next((one.pid for one in await asyncio.to_thread(routers_of, self.places)), None)
+
     async def health(self) -> RouterHealth:
         try:
             await self._admin.look(timeout_s=LOOK_S)

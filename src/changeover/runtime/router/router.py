@@ -71,6 +71,9 @@ class Router(Protocol):
     async def health(self) -> RouterHealth:
         """One quick look, for a keeper to take each second: when it isn't up, call `start`."""
 
+    async def silent_process(self) -> int | None:
+        """The pid of the router that lives and, as `health` said, does not answer: `start` would end it."""
+
     async def apply(self, sites: tuple[Site, ...]) -> bool:
         """Exactly these apps are known from the next request on. Raises RouterFailed.
 
