@@ -12,9 +12,9 @@ from psycopg.conninfo import make_conninfo
 from psycopg_pool import AsyncConnectionPool
 from tests.fix_control_plane import PROXY, ControlPlane
 from tests.fix_state import StateDatabase
-from tests.fix_things import Things, unique
+from tests.fix_things import ESSENTIAL, Things, unique
 
-from changeover.platform.auditing import Strangers, forget_old_events
+from changeover.platform.auditing import MOST_DISTINCT, Strangers, forget_old_events
 
 Event = dict[str, Any]
 
@@ -110,6 +110,81 @@ def test_refused_attempts_are_recorded_and_equal_ones_merged(
     assert {one["app"]["name"] for one in found} == {app}
     assert sum(one["times"] for one in found) == 20
     assert len(found) <= 2  # a minute may have ended in between
+
+
+def test_different_refused_attempts_are_different_events_and_say_what_they_were(
+    api: httpx2.Client, things: Things, user: httpx2.Client
+) -> None:
+    """Of one route, on one app: by whom and what they would have changed, wherever they were refused."""
+    app = things.app()
+    tried = [
+        user.post(
+            f"/teams/apps/{app}/collaborators", json={"user": "eve@audit.example", "permissions": ["view", "manage"]}
+        ),
+        user.post(f"/teams/apps/{app}/collaborators", json={"user": {"id": "x"}, "permissions": ["view"]}),
+        user.patch(f"/apps/{app}", json={"name": "mine"}),
+        user.patch(f"/apps/{app}", json={"maintenance": True}),
+        user.post(f"/apps/{app}/addons", json={"plan": "scheduler", "config": {"token": "hidden"}}),
+        user.patch(f"/apps/{app}/formation", json={"updates": [{"type": "web", "quantity": 9}]}),
+        user.patch(f"/apps/{app}/config-vars", json={"user": "hidden", "PLAN": "hidden"}),
+        user.delete(f"/apps/{app}/collaborators/{address('someone')}"),
+    ]
+    assert [one.status_code for one in tried] == [403] * len(tried)
+
+    found = [events(api, request_id=one.headers["request-id"])[0] for one in tried]
+
+    assert [one["resource"] for one in found] == [
+        "user=eve@audit.example, permissions=view+manage", "user=x, permissions=view", "name=mine", "maintenance=True",
+        "plan=scheduler, config", "updates=web,9", "user, PLAN", None,
+    ]  # fmt: skip
+    assert found[-1]["path"].endswith(address("someone"))
+    assert {one["app"]["name"] for one in found} == {app}
+    assert "hidden" not in api.get("/changeover/v1/audit").text
+
+
+def test_an_attempt_that_a_tokens_scope_forbids_says_what_it_concerned(
+    control_plane: ControlPlane, api: httpx2.Client, things: Things
+) -> None:
+    """The handler never ran, and looked nothing up."""
+    app = things.app()
+    name = things.database(app, ESSENTIAL)["name"]
+    token = api.post("/oauth/authorizations", json={"scope": ["read"]}).json()["access_token"]["token"]
+    with control_plane.client(token) as reader:
+        tried = [
+            reader.delete(f"/apps/{app}"),
+            reader.patch(f"/teams/apps/{app}", json={"owner": "eve@audit.example"}),
+            reader.post("/account/app-transfers", json={"app": app, "recipient": "eve@audit.example"}),
+            reader.put(f"/client/v11/databases/{name}/unfollow"),
+            reader.delete(f"/apps/{app}/addons/{name}"),
+            reader.post("/addon-attachments", json={"addon": {"name": name}, "app": {"name": app}}),
+        ]
+
+    for one in tried:
+        [event] = events(api, request_id=one.headers["request-id"])
+        assert (one.status_code, event["outcome"], event["app"]["name"]) == (403, "refused", app)
+        assert app in event["path"] or event["resource"]
+
+
+def test_a_client_that_varies_what_is_refused_does_not_fill_the_trail(
+    api: httpx2.Client, things: Things, user: httpx2.Client
+) -> None:
+    app = things.app()
+    for number in range(3 * MOST_DISTINCT):
+        assert user.patch(f"/apps/{app}", json={"name": f"mine-{number}"}).status_code == 403
+
+    found = [one for one in events(api, account=address("user"), outcome="refused") if one["app"]["name"] == app]
+
+    assert sum(one["times"] for one in found) == 3 * MOST_DISTINCT
+    assert len(found) <= 2 * (MOST_DISTINCT + 1)  # a minute may have ended in between
+
+
+def test_nothing_in_the_trail_moves_the_cursor_of_its_reader(
+    control_plane: ControlPlane, api: httpx2.Client, things: Things, user: httpx2.Client
+) -> None:
+    user.patch(f"/apps/{things.app()}", json={"name": "\x1b[2J\r\nall is well", "\x1b[1m": 1})
+
+    assert "\x1b" not in control_plane.must("audit").stdout
+    assert "\\x1b[2J" in control_plane.must("audit").stdout
 
 
 def test_reading_secrets_is_recorded_and_other_reading_is_not(

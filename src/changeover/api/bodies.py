@@ -18,7 +18,9 @@ LARGEST_WHOLE = 2**31 - 1
 
 async def read_fields(request: Request) -> Fields:
     """The body as an object; an empty body is an empty object. Raises BadRequest, and what reading it raises."""
-    return parse_object(await request.body())
+    fields: Fields = parse_object(await request.body())
+    request.state.fields = fields
+    return fields
 
 
 Body = Annotated[Fields, Depends(read_fields)]

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from fastapi import Request
 
 from changeover.api.addresses import client_address, desk_of
+from changeover.api.asked import asked_of, named_in
 from changeover.api.rules import needs_of
 from changeover.errors import Unauthorized
 from changeover.platform.auditing import Act
@@ -37,7 +38,11 @@ def act_of(request: Request) -> Act:
     known: Act | None = getattr(request.state, "act", None)
     if known is None:
         route = getattr(request.scope.get("route"), "path", "")
-        known = request.state.act = Act(request.method, route, request.url.path, client_address(request))
+        app, addon = named_in(request)
+        known = request.state.act = Act(
+            request.method, route, request.url.path, client_address(request), asked=asked_of(request), app_key=app,
+            addon_key=addon,
+        )  # fmt: skip
     return known
 
 

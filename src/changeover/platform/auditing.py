@@ -6,6 +6,7 @@ repeats them can't fill the disk.
 
 from __future__ import annotations
 
+import hashlib
 import time
 import uuid
 from collections.abc import Sequence
@@ -21,12 +22,14 @@ from changeover.platform.scope import Scope
 from changeover.store import query
 from changeover.store.access_rows import AuditRow
 from changeover.store.query import Db
-from changeover.store.rows import App
+from changeover.store.rows import Addon, App
 
 ACTS = (TokenNeed.WRITE, TokenNeed.WRITE_PROTECTED, TokenNeed.GLOBAL)
 MOST_LISTED = 1000
 MINUTE_S = 60
 LONGEST_PATH = LONGEST_RESOURCE = 200
+MOST_DISTINCT = 60
+"""Different refusals, failures and reads of one token in a minute that are told apart. All further ones merge by their route."""
 
 
 @dataclass
@@ -37,6 +40,11 @@ class Act:
     route: str
     path: str
     address: str
+    asked: str = ""
+    """What the body asks for, without secrets."""
+    app_key: str | None = None
+    addon_key: str | None = None
+    """Names in the path or the body. They are looked up where the request was refused before its handler did."""
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     is_done_in_part: bool = False
     """A transaction of it is committed already: what fails afterwards changes that event."""
@@ -53,31 +61,68 @@ class Act:
         return self.method != "GET" and needs.token in ACTS
 
 
-async def record_done(scope: Scope, act: Act) -> None:
+async def record_done(scope: Scope, act: Act, distinct: Distinct | None = None) -> None:
     """In the transaction of the act itself: there is no act without its event, and no event without its act."""
     if scope.bearer is None or not act.is_recorded(scope.needs):
         return
     act.is_done_in_part = act.changes(scope.needs)
     merges_as = act.request_id if act.is_done_in_part else None
-    await _record(scope.db, scope, act, "done", merges_as=merges_as)
+    await _record(scope.db, scope, act, "done", merges_as=merges_as, distinct=distinct)
 
 
-async def record_failed(db: Db, scope: Scope, act: Act, *, is_refused: bool, error: str) -> None:
+async def record_failed(
+    db: Db, scope: Scope, act: Act, *, is_refused: bool, error: str, distinct: Distinct | None = None
+) -> None:
     """In a transaction of its own: that of the act was rolled back."""
     merges_as = act.request_id if act.is_done_in_part else None
-    await _record(db, scope, act, "refused" if is_refused else "failed", error=error, merges_as=merges_as)
+    await _find_subject(db, scope, act)
+    outcome = "refused" if is_refused else "failed"
+    await _record(db, scope, act, outcome, error=error, merges_as=merges_as, distinct=distinct)
+
+
+async def _find_subject(db: Db, scope: Scope, act: Act) -> None:
+    """What the request names, where it ended before it was looked up: its token's scope did not allow it, for example."""
+    if scope.about is None and act.app_key:
+        app = await query.one(db, App, "apps.find", key=act.app_key)
+        scope.about = (app.id, app.name) if app else None
+    if scope.about is None and act.addon_key:
+        addon = await query.one(db, Addon, "addons.find", key=act.addon_key)
+        scope.about = (addon.app_id, addon.app_name) if addon else None
+        scope.resource = scope.resource or act.addon_key
+
+
+@dataclass
+class Distinct:
+    """Tells different events of one minute apart, up to a number: a client that varies its requests can't fill the disk."""
+
+    _minute: int = 0
+    _seen: dict[object, set[str]] = field(default_factory=dict)
+
+    def key(self, authorization_id: object, fine: str, coarse: str) -> str:
+        """By which equal events are counted: `fine`, or `coarse` when too many different ones came this minute."""
+        minute = int(time.time()) // MINUTE_S
+        if minute != self._minute:
+            self._minute, self._seen = minute, {}
+        known = self._seen.setdefault(authorization_id, set())
+        key = f"{coarse} {hashlib.sha256(fine.encode()).hexdigest()} {minute}"
+        if key not in known and len(known) >= MOST_DISTINCT:
+            return f"{coarse} {minute}"
+        known.add(key)
+        return key
 
 
 async def _record(
-    db: Db, scope: Scope, act: Act, outcome: str, *, error: str | None = None, merges_as: str | None = None
-) -> None:
+    db: Db, scope: Scope, act: Act, outcome: str, *, error: str | None = None, merges_as: str | None = None,
+    distinct: Distinct | None = None,
+) -> None:  # fmt: skip
     bearer = scope.bearer
     if bearer is None:
         return
     app_id, app = scope.about or (None, None)
-    resource = scope.resource[:LONGEST_RESOURCE] if scope.resource else None
-    minute = int(time.time()) // MINUTE_S
-    equal = f"{bearer.authorization_id} {act.action} {app_id} {outcome} {error} {minute}"
+    resource = (scope.resource or act.asked)[:LONGEST_RESOURCE] or None
+    coarse = f"{bearer.authorization_id} {act.action} {outcome} {error}"
+    fine = f"{act.path} {app_id} {scope.resource} {act.asked}"
+    equal = (distinct or Distinct()).key(bearer.authorization_id, fine, coarse)
     await query.execute(
         db, "audit.record",
         account_id=bearer.id, email=bearer.email, authorization_id=bearer.authorization_id, action=act.action,

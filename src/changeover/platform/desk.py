@@ -12,7 +12,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from changeover.errors import ChangeoverError, Forbidden, Reported, RunCancelled, Unauthorized
 from changeover.platform.accounts import bearer_of_token
-from changeover.platform.auditing import Act, Strangers, record_done, record_failed
+from changeover.platform.auditing import Act, Distinct, Strangers, record_done, record_failed
 from changeover.platform.leases import Lease, Left, Questions
 from changeover.platform.needs import Needs, require_token, token_grants
 from changeover.platform.progress import wait_for_end, wait_for_run
@@ -33,6 +33,7 @@ class Desk:
     workflows: Mapping[str, Workflow]
     questions: Questions = field(default_factory=Questions)
     strangers: Strangers = field(default_factory=Strangers)
+    distinct: Distinct = field(default_factory=Distinct)
 
     @asynccontextmanager
     async def open(
@@ -56,7 +57,7 @@ class Desk:
                 require_token(grants, needs, bearer.scopes)
                 yield scope
                 if not only_looks:
-                    await record_done(scope, act)
+                    await record_done(scope, act, self.distinct)
         except ChangeoverError as error:
             await self._record_failed(scope, act, error)
             raise
@@ -68,7 +69,7 @@ class Desk:
         if scope is None or scope.bearer is None or not (is_refused or act.is_recorded(scope.needs)):
             return
         async with self.pool.connection() as db:
-            await record_failed(db, scope, act, is_refused=is_refused, error=error.id)
+            await record_failed(db, scope, act, is_refused=is_refused, error=error.id, distinct=self.distinct)
 
     async def check_token(self, token: str, address: str) -> UUID:
         """The id of the account that holds it. Raises Unauthorized.
