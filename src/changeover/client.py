@@ -228,7 +228,10 @@ def _answer(response: http.client.HTTPResponse, content: bytes) -> Answer:
 
 def _failure(answer: Answer) -> Reported | Unauthorized:
     if answer.status == 401:
-        return Unauthorized()
+        said = answer.body if isinstance(answer.body, dict) else {}
+        return (
+            Unauthorized(str(said["why"]), fix=str(said["fix"])) if "why" in said and "fix" in said else Unauthorized()
+        )
     if isinstance(answer.body, dict):
         return Reported({"status": answer.status, "id": _id_of(answer.status), **answer.body})
     return Reported({"id": _id_of(answer.status), "status": answer.status, "what": _sentence(answer.status)})

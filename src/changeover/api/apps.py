@@ -19,6 +19,7 @@ from changeover.platform.accounts import find_account
 from changeover.platform.addons import addons_to_destroy_with, destroy_addon
 from changeover.platform.booting import is_left_behind, serving_versions
 from changeover.platform.catalogue import stable_id
+from changeover.platform.needs import AppNeed
 from changeover.platform.releases import releases_reaching_dynos
 from changeover.platform.routing import Pages, fetch_pages, set_maintenance
 from changeover.platform.scheduling import follow_maintenance
@@ -76,12 +77,13 @@ async def update(request: Request, key: str, body: Body) -> Json:
     if flag(body, "maintenance") is False:
         await _stay_for_releases(request, key)
     async with opened(request) as scope:
-        app = await platform.find_app(scope, key)
+        name = text("name", body.get("name"))
+        app = await platform.find_app(scope, key, AppNeed.OWN if name not in (None, key) else None)
         pages = await fetch_pages(scope, app) if flag(body, "maintenance") else Pages()
         app = await platform.change_app(
             scope,
             app,
-            name=text("name", body.get("name")),
+            name=name,
             is_in_maintenance=flag(body, "maintenance"),
             stack=named(body, "build_stack"),
         )
@@ -125,8 +127,8 @@ async def _require_present_databases(scope: Scope, app: App) -> None:
 async def update_team_app(request: Request, key: str, body: Body) -> Json:
     """Locking, and handing over to another account."""
     async with opened(request) as scope:
-        app = await platform.find_app(scope, key)
         owner = named(body, "owner")
+        app = await platform.find_app(scope, key, AppNeed.OWN if owner else None)
         if owner:
             app = await platform.transfer_app(scope, app, owner)
         else:

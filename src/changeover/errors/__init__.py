@@ -73,8 +73,14 @@ class ConfirmationWrong(ChangeoverError):
 class Unauthorized(ChangeoverError):
     id, status = "unauthorized", 401
 
-    def __init__(self, why: str = "The request carries no token, or one that was revoked or has expired.") -> None:
-        super().__init__("Invalid credentials provided.", why=why, fix="Take a token from `changeover env`.")
+    def __init__(
+        self,
+        why: str = "The request carries no token, or one that does not exist or was revoked.",
+        *,
+        fix: str = "Use a token of your account; the operator creates one: `changeover authorizations:create --user EMAIL`. "
+        "The operator's own is printed by `changeover env`, on the host of the control plane.",
+    ) -> None:
+        super().__init__("Invalid credentials provided.", why=why, fix=fix)
 
 
 class Forbidden(ChangeoverError):

@@ -11,7 +11,7 @@ from changeover.platform.needs import GRANTS
 from changeover.platform.scope import Scope
 from changeover.platform.secrets import new_token, token_hash, token_hint, write_secret_file
 from changeover.store import query
-from changeover.store.access_rows import Bearer
+from changeover.store.access_rows import Bearer, ExpiredToken
 from changeover.store.query import Db
 from changeover.store.rows import Account, Authorization
 
@@ -23,8 +23,20 @@ async def bearer_of_token(db: Db, token: str) -> Bearer:
     """Whose token it is, and what it may do. Raises Unauthorized for one that is unknown, revoked or expired."""
     bearer = await query.one(db, Bearer, "rights.bearer", token_hash=token_hash(token))
     if bearer is None:
-        raise Unauthorized
+        raise await _unauthorized(db, token)
     return bearer
+
+
+async def _unauthorized(db: Db, token: str) -> Unauthorized:
+    expired = await query.one(db, ExpiredToken, "rights.expired", token_hash=token_hash(token))
+    if expired is None:
+        return Unauthorized()
+    who = expired.email
+    return Unauthorized(
+        f"The token expired at {expired.expires_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC.",
+        fix="Create another one with a token that is still good (`changeover authorizations:create`), "
+        f"or ask the operator for one: `changeover authorizations:create --user {who}`.",
+    )
 
 
 async def ensure_operator(db: Db, *, email: str, home: Path) -> Account:

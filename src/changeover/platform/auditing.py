@@ -75,12 +75,12 @@ async def record_failed(
 ) -> None:
     """In a transaction of its own: that of the act was rolled back."""
     merges_as = act.request_id if act.is_done_in_part else None
-    await _find_subject(db, scope, act)
+    await find_subject(db, scope, act)
     outcome = "refused" if is_refused else "failed"
     await _record(db, scope, act, outcome, error=error, merges_as=merges_as, distinct=distinct)
 
 
-async def _find_subject(db: Db, scope: Scope, act: Act) -> None:
+async def find_subject(db: Db, scope: Scope, act: Act) -> None:
     """What the request names, where it ended before it was looked up: its token's scope did not allow it, for example."""
     if scope.about is None and act.app_key:
         app = await query.one(db, App, "apps.find", key=act.app_key)

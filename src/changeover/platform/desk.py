@@ -12,13 +12,15 @@ from psycopg_pool import AsyncConnectionPool
 
 from changeover.errors import ChangeoverError, Forbidden, Reported, RunCancelled, Unauthorized
 from changeover.platform.accounts import bearer_of_token
-from changeover.platform.auditing import Act, Distinct, Strangers, record_done, record_failed
+from changeover.platform.auditing import Act, Distinct, Strangers, find_subject, record_done, record_failed
 from changeover.platform.leases import Lease, Left, Questions
-from changeover.platform.needs import Needs, require_token, token_grants
+from changeover.platform.needs import Needs, TokenNeed, require_token, token_grants
 from changeover.platform.progress import wait_for_end, wait_for_run
+from changeover.platform.rights import require
 from changeover.platform.scope import Parts, Scope
 from changeover.runs.run import Workflow
-from changeover.store.rows import RunRow
+from changeover.store import query
+from changeover.store.rows import App, RunRow
 
 PATIENCE_S = 20.0
 """How long a request stays for a run that usually ends within a second (destroy, unfollow)."""
@@ -54,6 +56,8 @@ class Desk:
                     db=db, caller=bearer.account, parts=self.parts, needs=needs, grants=grants, bearer=bearer,
                     lease=lease,
                 )  # fmt: skip
+                if needs.token not in grants:
+                    await _require_permission(scope, act)
                 require_token(grants, needs, bearer.scopes)
                 yield scope
                 if not only_looks:
@@ -99,3 +103,13 @@ class Desk:
             if ended.id == RunCancelled.id:
                 return True
             raise
+
+
+async def _require_permission(scope: Scope, act: Act) -> None:
+    """Another token would not help an account without the permission: it is told so first. Raises Forbidden."""
+    if scope.needs.app is None or TokenNeed.READ not in scope.grants:
+        return
+    await find_subject(scope.db, scope, act)
+    app = await query.one(scope.db, App, "apps.find", key=str(scope.about[0])) if scope.about else None
+    if app is not None:
+        await require(scope, app)

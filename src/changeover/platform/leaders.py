@@ -6,7 +6,7 @@ from changeover.errors import ChangeoverError, Forbidden, ForeignLeader, NotAvai
 from changeover.errors.elsewhere import NotOurs
 from changeover.platform.catalogue import Plan
 from changeover.platform.resolving import resolve_addon
-from changeover.platform.rights import may_access
+from changeover.platform.rights import may_access, needed, remedy
 from changeover.platform.scope import Scope
 from changeover.platform.urls import DatabaseUrl, looks_like_url
 from changeover.store import query
@@ -28,10 +28,11 @@ async def find_leader(scope: Scope, app: App, plan: Plan, named: str) -> Databas
         )
     addon = await _addon_of_url(scope, named) if looks_like_url(named) else await _addon_of_name(scope, app, named)
     if not await may_access(scope, addon.app_id):
+        owner = await query.only(scope.db, App, "apps.find", key=str(addon.app_id))
         raise Forbidden(
             f"You can't follow {addon.name}.",
-            why=f"You do not have access to the app that owns it, {addon.app_name}.",
-            fix=f"Its owner can let you in: `changeover access:add {scope.caller.email} -a {addon.app_name}`.",
+            why=f"It needs the permission {needed(scope).value} on the app that owns it, {addon.app_name}.",
+            fix=await remedy(scope, owner, needed(scope)),
         )
     database = await query.one(scope.db, Database, "databases.find", addon_id=addon.id)
     if database is None:

@@ -98,7 +98,8 @@ def require_token(grants: frozenset[TokenNeed], needs: Needs, scopes: list[str])
         raise Forbidden(
             "The token's scope does not allow this.",
             why=f"It needs the scope {needs.token.value} (or one that includes it); the token has {', '.join(scopes)}.",
-            fix=f"Create another token: `changeover authorizations:create --scope {needs.token.value}`.",
+            fix="If your account may do this, use another token. One with the scope global creates it: "
+            f"`changeover authorizations:create --scope {needs.token.value}`.",
         )
 
 

@@ -11,7 +11,7 @@ from changeover.platform.attachments import attachments_to
 from changeover.platform.environment import attachments_of
 from changeover.platform.needs import AppNeed, TokenNeed
 from changeover.platform.progress import failure_of
-from changeover.platform.rights import may_access, needed
+from changeover.platform.rights import may_access, needed, remedy
 from changeover.platform.scope import Scope
 from changeover.store import query
 from changeover.store.rows import Addon, App, Attachment
@@ -91,13 +91,17 @@ async def _require_addon(scope: Scope, addon: Addon, needs: AppNeed | None = Non
     scope.resource = scope.resource or addon.name
     if await may_use_addon(scope, addon, needs):
         return
-    if not await may_use_addon(scope, addon, AppNeed.VIEW):
-        raise Forbidden(f"You do not have access to the add-on {addon.name}.", resource="add_on")
     wanted = needed(scope, needs)
+    owner = await query.only(scope.db, App, "apps.find", key=str(addon.app_id))
+    if not await may_use_addon(scope, addon, AppNeed.VIEW):
+        raise Forbidden(
+            f"You do not have access to the add-on {addon.name}.", fix=await remedy(scope, owner, wanted),
+            resource="add_on",
+        )  # fmt: skip
     raise Forbidden(
         f"You do not have the permission to do this with {addon.name}.",
         why=f"It needs the permission {wanted.value} on the app that owns the add-on, {addon.app_name}.",
-        fix=f"Ask someone who can manage {addon.app_name}.",
+        fix=await remedy(scope, owner, wanted),
         resource="add_on",
     )
 

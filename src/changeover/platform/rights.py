@@ -7,7 +7,7 @@ space asks here.
 from __future__ import annotations
 
 from changeover.errors import Forbidden
-from changeover.platform.needs import EVERYTHING, OWN, AppNeed, TeamNeed, held_by
+from changeover.platform.needs import EVERYTHING, AppNeed, TeamNeed, held_by
 from changeover.platform.scope import Scope
 from changeover.store import query
 from changeover.store.access_rows import Standing
@@ -18,8 +18,12 @@ async def permissions_on(scope: Scope, app_id: object) -> frozenset[str]:
     """What the caller holds on an app; all for the operator and a run that finishes, nothing for an app that is gone."""
     if scope.caller.is_operator or scope.is_finishing:
         return EVERYTHING
-    standing = await query.one(scope.db, Standing, "rights.standing", id=app_id, caller=scope.caller.id)
+    standing = await _standing(scope, app_id)
     return held_by(standing) if standing is not None else frozenset()
+
+
+async def _standing(scope: Scope, app_id: object) -> Standing | None:
+    return await query.one(scope.db, Standing, "rights.standing", id=app_id, caller=scope.caller.id)
 
 
 def needed(scope: Scope, needs: AppNeed | None = None) -> AppNeed:
@@ -42,44 +46,61 @@ async def require(scope: Scope, app: App, needs: AppNeed | None = None) -> None:
     held = await permissions_on(scope, app.id)
     if wanted.any_of & held:
         return
-    who = scope.caller.email
+    fix = await remedy(scope, app, wanted)
     if not held:
-        raise Forbidden(
-            f"You do not have access to the app {app.name}.",
-            fix=f"Its owner can let you in: `changeover access:add {who} -a {app.name}`.",
-            resource="app",
-        )
+        raise Forbidden(f"You do not have access to the app {app.name}.", fix=fix, resource="app")
     if wanted is AppNeed.OWN:
         raise Forbidden(
             f"Only the owner of {app.name} can do this.",
             why="Destroying, renaming and transferring an app need its owner, or an admin of its team.",
-            fix=f"Ask {app.owner_email}.",
-            resource="app",
-        )
-    grant = ",".join(sorted(held | {min(wanted.any_of)} - {OWN}))
+            fix=fix, resource="app",
+        )  # fmt: skip
     raise Forbidden(
         f"You do not have the permission to do this on the app {app.name}.",
         why=f"It needs the permission {wanted.value}; you have {', '.join(sorted(held))}.",
-        fix=f"Ask someone who can manage the app: `changeover access:update {who} -a {app.name} --permissions {grant}`.",
-        resource="app",
-    )
+        fix=fix, resource="app",
+    )  # fmt: skip
 
 
-def require_role(scope: Scope, role: str | None, what: str, needs: TeamNeed | None = None) -> None:
-    """Raises Forbidden unless that role in a team is what the request needs. `what` is the team, or its space."""
+async def remedy(scope: Scope, app: App, wanted: AppNeed) -> str:
+    """Whom the caller asks for what, so that the same request is allowed: the command that works for this caller."""
+    standing = await _standing(scope, app.id)
+    who, of_team = scope.caller.email, f", or an admin of the team {app.team_name}" if app.team_name else ""
+    if standing is None or wanted is AppNeed.OWN:
+        return f"Ask {app.owner_email}{of_team}."
+    grant = ",".join(sorted(held_by(standing) | {"view", min(wanted.any_of)}))
+    if standing.role == "viewer" and wanted is not AppNeed.VIEW:
+        return (
+            f"Ask an admin of the team {app.team_name}, because viewers can only look: "
+            f"`changeover members:set {who} --role member --team {app.team_name}`, "
+            f"then `changeover access:{_verb(standing)} {who} -a {app.name} --permissions {grant}`."
+        )
+    to_grant = f"changeover access:{_verb(standing)} {who} -a {app.name} --permissions {grant}"
+    if not app.team_id and not standing.is_collaborator:
+        to_grant = f"changeover access:add {who} -a {app.name}"
+    return f"Ask {app.owner_email}{of_team}: `{to_grant}`."
+
+
+def _verb(standing: Standing) -> str:
+    return "update" if standing.is_collaborator else "add"
+
+
+def require_role(scope: Scope, role: str | None, team: str, what: str, needs: TeamNeed | None = None) -> None:
+    """Raises Forbidden unless that role in `team` is what the request needs. `what` is the team, or its space."""
     wanted = needs or scope.needs.team
     if wanted is None:
         raise RuntimeError("the rule of this route names no role in a team, and it looked one up")
     if scope.caller.is_operator or role in wanted.roles:
         return
     kind = what.partition(" ")[0]
+    verb, least = ("add" if role is None else "set"), wanted.roles[0] if wanted.roles[0] != "collaborator" else "viewer"
+    fix = f"Ask an admin of the team: `changeover members:{verb} {scope.caller.email} --role {least} --team {team}`."
     if role is None:
-        raise Forbidden(f"You do not have access to the {what}.", resource=kind)
+        raise Forbidden(f"You do not have access to the {what}.", fix=fix, resource=kind)
     raise Forbidden(
         f"Your role in the team of the {what} does not allow this."
         if kind != "team"
         else f"Your role in the {what} does not allow this.",
         why=f"It needs the role {wanted.value}; you are {role}.",
-        fix="Ask an admin of the team: `changeover members:set EMAIL --role ROLE --team TEAM`.",
-        resource=kind,
-    )
+        fix=fix, resource=kind,
+    )  # fmt: skip

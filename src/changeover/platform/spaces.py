@@ -38,7 +38,7 @@ async def find_space(scope: Scope, key: str) -> Space:
     if space is None:
         raise NotFound("Couldn't find that space.", fix="`changeover spaces` lists yours.", resource="space")
     team = await query.only(scope.db, Team, "teams.find", key=str(space.team_id), caller=scope.caller.id)
-    require_role(scope, team.role, f"space {space.name}")
+    require_role(scope, team.role, team.name, f"space {space.name}")
     return space
 
 

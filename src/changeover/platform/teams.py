@@ -23,7 +23,7 @@ async def find_team(scope: Scope, key: str, needs: TeamNeed | None = None) -> Te
     team = await query.one(scope.db, Team, "teams.find", key=key, caller=scope.caller.id)
     if team is None:
         raise NotFound("Couldn't find that team.", resource="team")
-    require_role(scope, team.role, f"team {team.name}", needs)
+    require_role(scope, team.role, team.name, f"team {team.name}", needs)
     return team
 
 

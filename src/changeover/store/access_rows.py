@@ -22,6 +22,12 @@ class Standing:
 
 
 @dataclass(frozen=True)
+class ExpiredToken:
+    email: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
 class Bearer:
     """Whose token was sent, and what that token may do."""
 

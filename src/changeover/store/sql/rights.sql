@@ -14,3 +14,9 @@ SELECT accounts.id, accounts.email, accounts.is_operator, accounts.created_at, a
        authorizations.id AS authorization_id, authorizations.scope AS scopes, authorizations.expires_at
   FROM authorizations JOIN accounts ON accounts.id = authorizations.account_id
  WHERE token_hash = %(token_hash)s AND (expires_at IS NULL OR expires_at > now());
+
+-- name: expired
+-- The account of a token that was good once.
+SELECT accounts.email, authorizations.expires_at
+  FROM authorizations JOIN accounts ON accounts.id = authorizations.account_id
+ WHERE token_hash = %(token_hash)s AND expires_at <= now();
