@@ -76,6 +76,64 @@ async def test_long_questions_leave_the_short_ones_their_turns() -> None:
     assert questions == Questions()
 
 
-async def hold(of: Turns, account: UUID) -> None:
+async def test_accounts_together_can_not_use_what_another_one_needs() -> None:
+    """However many they are, and however many of their requests wait."""
+    few, is_over = turns(8, 16), asyncio.Event()
+    crowd = [
+        asyncio.ensure_future(hold(few, account, is_over)) for account in (uuid4() for _ in range(20)) for _ in range(9)
+    ]
+    await asyncio.sleep(0)
+
+    async with asyncio.timeout(ANSWER_S):
+        await hold(few, uuid4())
+    is_over.set()
+    await asyncio.gather(*crowd)
+    assert few == turns(8, 16)
+
+
+async def test_the_account_with_the_fewest_turns_comes_next() -> None:
+    few, order = turns(8, 3), list[str]()
+    ends = {name: [asyncio.Event() for _ in range(4)] for name in ("many", "one")}
+    many, one = uuid4(), uuid4()
+
+    async def enter(name: str, account: UUID, end: asyncio.Event) -> None:
+        async with few.taken_by(account):
+            order.append(name)
+            await end.wait()
+
+    held = [asyncio.ensure_future(enter("many", many, end)) for end in ends["many"]]
+    held += [asyncio.ensure_future(enter("one", one, ends["one"][0]))]
+    await asyncio.sleep(0)
+    late = [asyncio.ensure_future(enter("late many", many, ends["many"][1])) for _ in range(5)]
+    await asyncio.sleep(0)
+    late += [asyncio.ensure_future(enter("late one", one, ends["one"][1]))]
+    await asyncio.sleep(0)
+    assert order == ["many"] * 4 + ["one"]
+
+    ends["many"][3].set()
+    await held[3]
+    await asyncio.sleep(0)
+
+    assert order[5:] == ["late one"]
+    for end in (*ends["many"], *ends["one"]):
+        end.set()
+    await asyncio.gather(*held, *late)
+    assert few == turns(8, 3)
+
+
+async def test_who_gives_up_in_the_moment_of_its_turn_passes_it_on() -> None:
+    few, mine = turns(1, 1), uuid4()
+    async with few.taken_by(mine):
+        waiting = [asyncio.ensure_future(hold(few, mine)) for _ in range(2)]
+        await asyncio.sleep(0)
+    waiting[0].cancel()
+
+    await waiting[1]
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert few == turns(1, 1)
+
+
+async def hold(of: Turns, account: UUID, until: asyncio.Event | None = None) -> None:
     async with of.taken_by(account):
-        pass
+        if until is not None:
+            await until.wait()

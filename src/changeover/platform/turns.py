@@ -12,16 +12,27 @@ from changeover.errors import ChangeoverError
 
 
 @dataclass
-class _Queue:
-    """Of one account; forgotten once no request holds or awaits a turn."""
+class _Share:
+    """The turns of one account; forgotten once no request holds or awaits one."""
 
-    turns: asyncio.Semaphore
     users: int = 0
+    held: int = 0
+    has_first: bool = False
+
+
+@dataclass
+class _Waiting:
+    share: _Share
+    turn: asyncio.Future[bool]
 
 
 @dataclass
 class Turns:
-    """At most `most_of_account` for one account, and `most` for all. A request that finds no turn waits, at most `patience_s`."""
+    """At most `most_of_account` for one account. Each account has one turn of its own; all further ones come from `most`.
+
+    So accounts that act together can't use what the first request of another account needs. Of the requests that wait, the one
+    whose account holds the fewest turns comes next. It waits at most `patience_s`.
+    """
 
     most_of_account: int
     most: int
@@ -29,39 +40,64 @@ class Turns:
     refusal: Callable[[int], ChangeoverError]
     most_waiting: int = 1000
     """Of one account; a further one is refused at once, because a waiting request holds a connection."""
-    _queues: dict[UUID, _Queue] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._all = asyncio.Semaphore(self.most)
+    _further: int = 0
+    _shares: dict[UUID, _Share] = field(default_factory=dict)
+    _waiting: list[_Waiting] = field(default_factory=list)
 
     @asynccontextmanager
     async def taken_by(self, account: UUID) -> AsyncIterator[None]:
         """Raises the refusal."""
-        queue = self._queues.setdefault(account, _Queue(asyncio.Semaphore(self.most_of_account)))
-        if queue.users >= self.most_of_account + self.most_waiting:
+        share = self._shares.setdefault(account, _Share())
+        if share.users >= self.most_of_account + self.most_waiting:
             raise self.refusal(self.most_of_account)
-        queue.users += 1
+        share.users += 1
         try:
-            await self._wait(queue)
+            is_first = await self._wait(share)
             try:
                 yield
             finally:
-                self._all.release()
-                queue.turns.release()
+                self._give_back(share, is_first)
         finally:
-            queue.users -= 1
-            if not queue.users:
-                del self._queues[account]
+            share.users -= 1
+            if not share.users:
+                del self._shares[account]
 
-    async def _wait(self, queue: _Queue) -> None:
-        """The account's own turn first: a request that waits for it does not delay other accounts."""
+    async def _wait(self, share: _Share) -> bool:
+        """Whether the turn is the account's own. Raises the refusal."""
+        if self._is_free_for(share):
+            return self._take(share)
+        one = _Waiting(share, asyncio.get_running_loop().create_future())
+        self._waiting.append(one)
         try:
             async with asyncio.timeout(self.patience_s):
-                await queue.turns.acquire()
-                try:
-                    await self._all.acquire()
-                except BaseException:
-                    queue.turns.release()
-                    raise
-        except TimeoutError:
-            raise self.refusal(self.most_of_account) from None
+                return await one.turn
+        except BaseException as ended:
+            if one in self._waiting:
+                self._waiting.remove(one)
+            elif not one.turn.cancelled():  # it was given the turn in the moment in which it gave up
+                self._give_back(share, one.turn.result())
+            if isinstance(ended, TimeoutError):
+                raise self.refusal(self.most_of_account) from None
+            raise
+
+    def _is_free_for(self, share: _Share) -> bool:
+        return share.held < self.most_of_account and (not share.has_first or self._further < self.most)
+
+    def _take(self, share: _Share) -> bool:
+        share.held += 1
+        if share.has_first:
+            self._further += 1
+            return False
+        share.has_first = True
+        return True
+
+    def _give_back(self, share: _Share, is_first: bool) -> None:
+        share.held -= 1
+        if is_first:
+            share.has_first = False
+        else:
+            self._further -= 1
+        while ready := [one for one in self._waiting if self._is_free_for(one.share) and not one.turn.done()]:
+            chosen = min(ready, key=lambda one: one.share.held)
+            self._waiting.remove(chosen)
+            chosen.turn.set_result(self._take(chosen.share))
