@@ -64,7 +64,8 @@ class Comparisons:
         is_quick: bool,
         skip_schemas: tuple[str, ...] = (),
         skip_extensions: tuple[str, ...] = (),
-        compares_owners: bool = False,
+        compares_owners: bool | None = None,
+        properties_decide: bool = True,
     ) -> tuple[Progress, Comparison | None]:
         """Begin it where it isn't under way; how far it is, and what was found once it is done. Raises what it met."""
         one = self._under_way.get(run.id)
@@ -77,7 +78,8 @@ class Comparisons:
             one.task = asyncio.create_task(
                 compare(
                     source, target, is_quick=is_quick, skip_schemas=skip_schemas, skip_extensions=skip_extensions,
-                    installations=self._installations, compares_owners=compares_owners, tell=one.tell,
+                    installations=self._installations, compares_owners=compares_owners,
+                    properties_decide=properties_decide, tell=one.tell,
                 )
             )  # fmt: skip
         assert one.task is not None  # noqa: S101 - made above

@@ -112,7 +112,7 @@ class Migrating:
                 run, ends.source, ends.target, is_quick=row.wish["verify"] == "counts",
                 skip_schemas=tuple(row.report["skips"]["skip_schemas"]),
                 skip_extensions=tuple(row.report["skips"]["skip_extensions"]),
-                compares_owners=row.wish["keeps_owners"] and row.report["skips"]["keeps_owners"],
+                compares_owners=row.wish["keeps_owners"] and row.report["skips"]["keeps_owners"], properties_decide=False,
             )  # fmt: skip
         except ChangeoverError as error:
             return await self._stop(run, error)

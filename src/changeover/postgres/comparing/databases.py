@@ -12,6 +12,8 @@ from changeover.postgres.comparing.comparison import Comparison, Part
 from changeover.postgres.comparing.contents import Contents
 from changeover.postgres.comparing.extensions import compare_extensions
 from changeover.postgres.comparing.large_objects import compare_large_objects
+from changeover.postgres.comparing.ownership import read_ownership, why_not_comparable
+from changeover.postgres.comparing.properties import compare_properties, compare_relations
 from changeover.postgres.comparing.relations import read_relations
 from changeover.postgres.comparing.schema import compare_schemas
 from changeover.postgres.comparing.sequences import compare_sequences
@@ -35,12 +37,16 @@ async def compare(
     skip_schemas: Iterable[str] = (),
     skip_extensions: Iterable[str] = (),
     installations: Iterable[Path] = (),
-    compares_owners: bool = False,
+    compares_owners: bool | None = None,
+    properties_decide: bool = True,
     shows_values: bool = False,
     tell: Tell = nobody,
 ) -> Comparison:
     """`is_quick` counts rows and leaves large objects alone. `connections` are those to each side (at least 2).
     `installations` are folders of PostgreSQLs of this host beside those that are found anyway: a pg_dump is in one.
+
+    `compares_owners`: owners, rights and roles; None: where both sides have the same roles. With `properties_decide` False
+    a different property of the database or its roles is a note.
 
     Reserved schemas are compared on neither side: every database of ours has what we made in them, and no other does.
     `shows_values` puts the differing values of the first row into the answer, cut off: they are somebody's data.
@@ -60,8 +66,15 @@ async def compare(
         ]
         await tell(Progress("compare schemas"))
         known = await asyncio.to_thread(find_installations, installations)
+        why_not = "" if compares_owners is not None else why_not_comparable(*await read_ownership(here, there))
+        with_owners = not why_not if compares_owners is None else compares_owners
         schema = await compare_schemas(
-            here, there, installations=known, skip_schemas=schemas, compares_owners=compares_owners
+            here, there, installations=known, skip_schemas=schemas, compares_owners=with_owners
+        )
+        await compare_relations(schema, here, there, skip_schemas=schemas, decides=properties_decide)
+        schema.notes += [why_not] if why_not else []
+        database = await compare_properties(
+            here, there, skip_schemas=schemas, compares_owners=with_owners, decides=properties_decide
         )
         kinds = await together(
             compare_extensions(here, there, skip_extensions=extensions),
@@ -71,6 +84,7 @@ async def compare(
             *(read_relations(side, skip_schemas=schemas, skip_extensions=extensions) for side in (here, there))
         )
         await contents.compare(here, there, (relations[0], relations[1]))
-        parts = [schema, tables, kinds[1], *([] if is_quick else [await compare_large_objects(here, there)]), kinds[0]]
+        large = [] if is_quick else [await compare_large_objects(here, there, compares_owners=with_owners)]
+        parts = [schema, tables, kinds[1], *large, kinds[0], database]
     seconds = time.monotonic() - began
     return Comparison(tuple(parts), is_quick, contents.bytes_compared, contents.rows, contents.seconds, seconds)

@@ -1,8 +1,9 @@
-"""Which extensions both sides have: one that is missing is a difference, another version or schema worth a note."""
+"""Which extensions both sides have: a missing one is a difference, another version a note; and the objects in them."""
 
 from __future__ import annotations
 
 from changeover.postgres.comparing.comparison import Difference, Part
+from changeover.postgres.comparing.properties import compare_members
 from changeover.postgres.comparing.sides import Side, together
 
 EXTENSIONS = """
@@ -26,6 +27,10 @@ async def compare_extensions(source: Side, target: Side, *, skip_extensions: lis
             part.differs(Difference(title, f"is in schema {schema} on the source and {other_schema} on the target"))
         if version != other_version:
             part.notes.append(f"{title} is {version} on the source and {other_version} on the target")
+    same = [name for name in here if there.get(name) == here[name]]
+    compared = part.compared
+    await compare_members(part, source, target, extensions=same)
+    part.compared = compared
     part.notes += [f"extension {name} is on the target only" for name in sorted(there.keys() - here.keys())]
     return part
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import psycopg
 
 from changeover.postgres.comparing.comparison import Difference, Part
@@ -15,17 +17,35 @@ SELECT coalesce(max(oid)::bigint, %(after)s) FROM
  (SELECT oid FROM pg_largeobject_metadata WHERE oid > %(after)s::bigint::oid ORDER BY oid LIMIT %(at_once)s) AS w
 """
 DIGESTS = """
-SELECT oid::bigint, octet_length(piece), encode(sha256(piece), 'hex')
-  FROM (SELECT oid, lo_get(oid, 0, %(slice)s) AS piece FROM pg_largeobject_metadata
+SELECT oid::bigint, octet_length(piece), encode(sha256(piece), 'hex'), coalesce(obj_description(oid, 'pg_largeobject'), ''),
+       CASE WHEN %(with_owners)s THEN pg_get_userbyid(lomowner)::text ELSE '' END,
+       CASE WHEN %(with_owners)s THEN (
+         SELECT coalesce(string_agg(concat_ws(' ', CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee) END,
+                                    a.privilege_type, a.is_grantable), ', ' ORDER BY 1), '')
+           FROM aclexplode(coalesce(lomacl, acldefault('L', lomowner))) a) ELSE '' END
+  FROM (SELECT oid, lomowner, lomacl, lo_get(oid, 0, %(slice)s) AS piece FROM pg_largeobject_metadata
          WHERE oid > %(after)s::bigint::oid AND oid <= %(to)s::bigint::oid OFFSET 0) AS o
 """
 FURTHER = """
 SELECT octet_length(piece), encode(sha256(piece), 'hex') FROM (SELECT lo_get(%s::bigint::oid, %s, %s) AS piece OFFSET 0) AS o
 """
-Digests = dict[int, tuple[int, str]]
 
 
-async def compare_large_objects(source: Side, target: Side) -> Part:
+@dataclass(frozen=True)
+class Digest:
+    """What one large object is told by."""
+
+    length: int
+    sha256: str
+    comment: str
+    owner: str
+    rights: str
+
+
+Digests = dict[int, Digest]
+
+
+async def compare_large_objects(source: Side, target: Side, *, compares_owners: bool) -> Part:
     """Unknown as a whole when one may not be read; holes that were never written read as zeros, on both sides."""
     part = Part("large objects", how="digests")
     after = 0
@@ -35,7 +55,9 @@ async def compare_large_objects(source: Side, target: Side) -> Part:
             to = min((end for end in ends if end > after), default=after)
             if to == after:
                 return part
-            here, there = await together(_digests(source, after, to), _digests(target, after, to))
+            here, there = await together(
+                *(_digests(side, after, to, with_owners=compares_owners) for side in (source, target))
+            )
         except psycopg.Error as refused:
             part.is_unknown("large objects", f"after number {after} one could not be read: {refused}")
             return part
@@ -48,9 +70,9 @@ async def _window(side: Side, after: int) -> int:
     return int(end)
 
 
-async def _digests(side: Side, after: int, to: int) -> Digests:
-    found = await side.rows(DIGESTS, {"slice": SLICE_BYTES, "after": after, "to": to})
-    return {oid: (length, digest) for oid, length, digest in found}
+async def _digests(side: Side, after: int, to: int, *, with_owners: bool) -> Digests:
+    values = {"slice": SLICE_BYTES, "after": after, "to": to, "with_owners": with_owners}
+    return {oid: Digest(*told) for oid, *told in await side.rows(DIGESTS, values)}
 
 
 async def _compare(part: Part, source: Side, target: Side, here: Digests, there: Digests) -> None:
@@ -62,7 +84,7 @@ async def _compare(part: Part, source: Side, target: Side, here: Digests, there:
         part.compared += 1
         if here[oid] != there[oid]:
             part.differs(Difference(title, _says(here[oid], there[oid])))
-        elif here[oid][0] == SLICE_BYTES and (says := await _rest(source, target, oid)):
+        elif here[oid].length == SLICE_BYTES and (says := await _rest(source, target, oid)):
             part.differs(Difference(title, says))
 
 
@@ -78,7 +100,11 @@ async def _rest(source: Side, target: Side, oid: int) -> str:
     return ""
 
 
-def _says(here: tuple[int, str], there: tuple[int, str]) -> str:
-    if here[0] == there[0]:
-        return f"has other content within its first {here[0]} bytes"
-    return "has another length on the target"
+def _says(here: Digest, there: Digest) -> str:
+    if here.length != there.length:
+        return "has another length on the target"
+    if here.sha256 != there.sha256:
+        return f"has other content within its first {here.length} bytes"
+    if here.owner != there.owner:
+        return f"belongs to {here.owner} on the source and to {there.owner} on the target"
+    return "has other rights on the target" if here.rights != there.rights else "has another comment on the target"

@@ -8,15 +8,16 @@ from changeover.postgres.comparing.dumps import Thing
 
 NAMED_NOT_NULL = re.compile(r"""CONSTRAINT (?:\w+|"(?:[^"]|"")+") NOT NULL""")
 RANGES_HAVE_MULTIRANGES_SINCE, NOT_NULL_IS_NAMED_SINCE = 14, 18
+PUBLIC_BELONGS_TO_OWNER_SINCE = 15
 
 
-def belongs_to_the_server(thing: Thing) -> bool:
-    """Extensions are compared by themselves. The schema public is everywhere; who owns it changed with 15."""
+def belongs_to_the_server(thing: Thing, majors: tuple[int, int]) -> bool:
+    """Extensions are compared by themselves. The owner and the rights of the schema public changed with 15."""
     if thing.type == "EXTENSION" or (thing.type == "COMMENT" and thing.name.startswith("EXTENSION ")):
         return True
-    if thing.type in ("SCHEMA", "COMMENT") and thing.name in ("public", "SCHEMA public"):
-        return True
-    return thing.type == "ACL" and thing.name in ("SCHEMA public", "public")
+    if min(majors) >= PUBLIC_BELONGS_TO_OWNER_SINCE or max(majors) < PUBLIC_BELONGS_TO_OWNER_SINCE:
+        return False
+    return thing.type in ("SCHEMA", "ACL") and thing.name in ("public", "SCHEMA public")
 
 
 def normalised(thing: Thing, text: str) -> str:

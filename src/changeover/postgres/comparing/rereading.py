@@ -17,7 +17,7 @@ import psycopg
 
 from changeover.postgres.comparing.dumps import Entry, Thing, dump_arguments, dump_schema, entries_in, things_in
 from changeover.postgres.comparing.normalising import normalised
-from changeover.postgres.comparing.scratch_server import ExtensionPlace, ScratchServer
+from changeover.postgres.comparing.scratch_server import ExtensionPlace, ScratchServer, Surroundings
 from changeover.postgres.comparing.sides import Side, together
 from changeover.postgres.connect import Connection
 from changeover.postgres.reaching import reach
@@ -54,9 +54,7 @@ class Definitions:
     """A schema as text, with what has to exist before it can be made."""
 
     entries: tuple[Entry, ...]
-    encoding: str
-    extensions: tuple[ExtensionPlace, ...]
-    roles: tuple[str, ...]
+    needed: Surroundings
 
     @property
     def things(self) -> dict[Thing, str]:
@@ -78,7 +76,8 @@ async def definitions_of(side: Side, dump: str) -> Definitions:
     roles = tuple(name for (name,) in await side.rows(ROLES))
     extensions = tuple(ExtensionPlace(*row) for row in await side.rows(EXTENSIONS))
     encoding = "SQL_ASCII" if side.encoding == "SQL_ASCII" else "UTF8"
-    return Definitions(tuple(entries_in(dump)), encoding, extensions, roles)
+    wrappers = tuple(name for (name,) in await side.rows("SELECT fdwname::text FROM pg_foreign_data_wrapper"))
+    return Definitions(tuple(entries_in(dump)), Surroundings(encoding, extensions, roles, wrappers))
 
 
 async def read_again(
@@ -107,17 +106,19 @@ def _alike(thing: Thing, one: Definitions, other: Definitions) -> bool:
 
 
 async def _printed(server: ScratchServer, name: str, wanted: Definitions) -> tuple[Definitions, dict[Thing, str]]:
-    location = await server.database(name, encoding=wanted.encoding, extensions=wanted.extensions, roles=wanted.roles)
+    location = await server.database(name, wanted.needed)
     refused: dict[Thing, str] = {}
     async with reach(location, is_read_only=False, statement_timeout_s=STATEMENT_S) as session:
-        await session.execute(f"SET client_encoding = '{wanted.encoding}'")
+        await session.execute(f"SET client_encoding = '{wanted.needed.encoding}'")
         for setting in SESSION:
             await session.execute(setting)
         for entry in wanted.entries:
             if entry.thing.type not in SKIPPED and (said := await _refused(session, entry)):
                 refused.setdefault(entry.thing, said)
     program: Path = server.cluster.bin_directory / "pg_dump"
-    arguments = dump_arguments(program, encoding=wanted.encoding, snapshot="", skip_schemas=(), compares_owners=False)
+    arguments = dump_arguments(
+        program, encoding=wanted.needed.encoding, snapshot="", skip_schemas=(), compares_owners=False
+    )
     dump = await dump_schema(arguments, location)
     return replace(wanted, entries=await asyncio.to_thread(lambda: tuple(entries_in(dump)))), refused
 

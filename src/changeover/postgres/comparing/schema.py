@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
@@ -12,6 +12,7 @@ from changeover.errors import ChangeoverError, NoInstallation
 from changeover.postgres.clients import Clients, clients_for, needs_tls
 from changeover.postgres.comparing.comparison import Difference, Part
 from changeover.postgres.comparing.dumps import OWNER, Thing, dump_arguments, dump_schema, entries_in, things_in
+from changeover.postgres.comparing.members import rights_of_members
 from changeover.postgres.comparing.normalising import (
     belongs_to_the_server,
     normalised,
@@ -107,7 +108,10 @@ async def compare_schemas(
     part.how = f"pg_dump {clients.major}"
     await compare_triggers(part, source, target, skip_schemas=skip_schemas)
     majors = (source.major, target.major)
-    doubts = compare_things(part, things_in(entries_in(here)), things_in(entries_in(there)), majors=majors)
+    members = set[Thing]().union(*await together(rights_of_members(source), rights_of_members(target)))
+    doubts = compare_things(
+        part, things_in(entries_in(here)), things_in(entries_in(there)), majors=majors, members=members
+    )
     await _settle(part, doubts, reader, None if compares_owners else (here, there))
     return part
 
@@ -119,14 +123,23 @@ def _clients(source: Side, target: Side, installations: Iterable[Installation]) 
 
 
 def compare_things(
-    part: Part, source: dict[Thing, str], target: dict[Thing, str], *, majors: tuple[int, int]
+    part: Part,
+    source: dict[Thing, str],
+    target: dict[Thing, str],
+    *,
+    majors: tuple[int, int],
+    members: Collection[Thing] = (),
 ) -> list[Doubt]:
-    """Pure: fills the part with what is missing; returns what is printed differently."""
+    """Pure: fills the part with what is missing; returns what is printed differently. Of `members`, either is a note."""
     doubts = []
     for thing in sorted(source.keys() | target.keys()):
-        if belongs_to_the_server(thing):
+        if belongs_to_the_server(thing, majors):
             continue
         part.compared += 1
+        if thing in members:
+            if source.get(thing) != target.get(thing):
+                part.notes.append(f"{thing.title} is not the same; it is about an object of an extension")
+            continue
         if thing not in target or thing not in source:
             missing = "target" if thing in source else "source"
             part.differs(Difference(thing.title, f"is missing on the {missing}"))

@@ -9,7 +9,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +47,18 @@ class ExtensionPlace:
 
 
 @dataclass(frozen=True)
+class Surroundings:
+    """What a schema takes for granted: only a superuser can make these, and here they are made by their names alone."""
+
+    encoding: str
+    extensions: tuple[ExtensionPlace, ...] = ()
+    roles: tuple[str, ...] = ()
+    """Those that policies and user mappings name."""
+    wrappers: tuple[str, ...] = ()
+    """Foreign-data wrappers. One that no extension brings gets no handler: it can have servers and tables, and nothing else."""
+
+
+@dataclass(frozen=True)
 class ScratchServer:
     """Its superuser never runs a statement that came from a source or target. That is done by `READER`, an ordinary role."""
 
@@ -61,27 +73,23 @@ class ScratchServer:
             )
             await session.execute(made)
 
-    async def database(
-        self, name: str, *, encoding: str, extensions: Iterable[ExtensionPlace], roles: Iterable[str]
-    ) -> SocketLocation:
-        """A new database that belongs to `READER`, with the extensions that this host has and roles of these names."""
+    async def database(self, name: str, needed: Surroundings) -> SocketLocation:
+        """A new database that belongs to `READER`, with what it needs, as far as this host has it."""
         made = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING {} LC_COLLATE 'C' LC_CTYPE 'C'").format(
-            sql.Identifier(name), sql.Identifier(READER), sql.Literal(encoding)
+            sql.Identifier(name), sql.Identifier(READER), sql.Literal(needed.encoding)
         )
         provider = sql.SQL(" LOCALE_PROVIDER libc" if self.cluster.installation.version[0] >= 15 else "")
         async with connect(self.cluster.address, timeout_s=120) as session:
             await session.execute(made + provider)
         async with connect(self.cluster.address, database=name, timeout_s=120) as session:
-            for role in roles:
+            for role in needed.roles:
                 with contextlib.suppress(*EXISTS):
                     await session.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
-            for extension in extensions:
+            for extension in needed.extensions:
                 await _create_extension(session, extension)
             await session.execute(f"GRANT ALL ON SCHEMA public TO {READER}")
-            wrappers = await session.execute("SELECT fdwname::text FROM pg_foreign_data_wrapper")
-            for (wrapper,) in await wrappers.fetchall():
-                granted = sql.SQL("GRANT USAGE ON FOREIGN DATA WRAPPER {} TO {}")
-                await session.execute(granted.format(sql.Identifier(wrapper), sql.Identifier(READER)))
+            for wrapper in needed.wrappers:
+                await _create_wrapper(session, wrapper)
         address = self.cluster.address
         return SocketLocation(
             {"host": str(address.socket_directory), "port": str(address.port), "user": READER, "dbname": name}
@@ -104,6 +112,14 @@ async def _create_extension(session: Connection, extension: ExtensionPlace) -> N
         except psycopg.errors.Error:
             continue
         return
+
+
+async def _create_wrapper(session: Connection, wrapper: str) -> None:
+    name = sql.Identifier(wrapper)
+    with contextlib.suppress(psycopg.errors.DuplicateObject):
+        await session.execute(sql.SQL("CREATE FOREIGN DATA WRAPPER {}").format(name))
+    granted = sql.SQL("GRANT USAGE ON FOREIGN DATA WRAPPER {} TO {}")
+    await session.execute(granted.format(name, sql.Identifier(READER)))
 
 
 @asynccontextmanager

@@ -1,0 +1,47 @@
+"""The database itself, its roles, publications and subscriptions; and what schemas don't say of tables and extensions."""
+
+from __future__ import annotations
+
+from changeover.postgres.comparing import fact_queries
+from changeover.postgres.comparing.comparison import Part
+from changeover.postgres.comparing.facts import Facts, compare_facts, compare_relation_facts, read_facts
+from changeover.postgres.comparing.sides import Side, together
+
+
+async def compare_properties(
+    source: Side, target: Side, *, skip_schemas: list[str], compares_owners: bool, decides: bool
+) -> Part:
+    """`decides` False: what is not alike is a note, because a migration leaves it as the target has it, or says so itself."""
+    part = Part("database", how="properties, roles, publications")
+    queries = [*fact_queries.DATABASE, *fact_queries.REPLICATION, *(fact_queries.OWNERSHIP if compares_owners else ())]
+    here, there = await together(*(read_facts(side, queries, skip_schemas=skip_schemas) for side in (source, target)))
+    compare_facts(part, here, there, decides=decides)
+    if compares_owners:
+        used = set[str]().union(*await together(_used_roles(source), _used_roles(target)))
+        here, there = await together(*(read_facts(side, fact_queries.ROLES) for side in (source, target)))
+        compare_facts(part, _of(here, used), _of(there, used), decides=decides)
+    return part
+
+
+async def _used_roles(side: Side) -> set[str]:
+    return {title for (title,) in await side.rows(fact_queries.USED_ROLES)}
+
+
+def _of(facts: Facts, titles: set[str]) -> Facts:
+    return {(title, fact): value for (title, fact), value in facts.items() if title in titles}
+
+
+async def compare_relations(part: Part, source: Side, target: Side, *, skip_schemas: list[str], decides: bool) -> None:
+    """Into the schema's part, when its definitions have been compared."""
+    here, there = await together(
+        *(read_facts(side, fact_queries.RELATIONS, skip_schemas=skip_schemas) for side in (source, target))
+    )
+    compare_relation_facts(part, here, there, order_decides=decides)
+
+
+async def compare_members(part: Part, source: Side, target: Side, *, extensions: list[str]) -> None:
+    """Into the extensions' part: the objects of extensions that both sides have in the same version."""
+    here, there = await together(
+        *(read_facts(side, fact_queries.MEMBERS, extensions=extensions) for side in (source, target))
+    )
+    compare_facts(part, here, there)
