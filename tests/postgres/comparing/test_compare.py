@@ -92,7 +92,7 @@ async def test_a_copy_is_equal_in_every_part(databases: Databases) -> None:
 
     assert found.is_equal, found.as_dict()
     assert {part.name: part.compared for part in found.parts} == {
-        "schema": 16, "tables": 5, "sequences": 3, "large objects": 2, "extensions": 1,
+        "schema": 16, "tables": 5, "sequences": 3, "large objects": 2, "extensions": 1, "database": 1,
     }  # fmt: skip
     assert found.rows_compared == 3000 + 9000 + 100 + 1000 + 3000
 

@@ -14,7 +14,12 @@ import pytest
 from tests.corpus.servers import installation
 
 from changeover.hosts.processes import everything_running
-from changeover.postgres.comparing.scratch_server import ExtensionPlace, remove_abandoned, scratch_server
+from changeover.postgres.comparing.scratch_server import (
+    ExtensionPlace,
+    Surroundings,
+    remove_abandoned,
+    scratch_server,
+)
 
 NEVER_ENDS = """
 import asyncio, sys, tempfile
@@ -63,7 +68,7 @@ async def test_statements_of_a_schema_run_as_an_ordinary_role(folder: Path) -> N
     assert of_15 is not None
     async with scratch_server(of_15) as server:
         hstore = ExtensionPlace("hstore", "1.0", "there")
-        location = await server.database("d", encoding="UTF8", extensions=[hstore], roles=["me", "pg_odd"])
+        location = await server.database("d", Surroundings("UTF8", (hstore,), ("me", "pg_odd"), ("wraps",)))
         async with await psycopg.AsyncConnection.connect(location.url, autocommit=True) as session:
             assert await (await session.execute("SELECT 'a=>1'::there.hstore::text")).fetchone() == ('"a"=>"1"',)
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
