@@ -43,14 +43,14 @@ class Things:
         assert made.status_code == 201, made.text
         return self.when_provisioned(made.json()["name"])
 
-    def when_provisioned(self, name: str) -> dict[str, Any]:
+    def when_provisioned(self, name: str, *, timeout_s: float = 30) -> dict[str, Any]:
         def look() -> dict[str, Any] | None:
             answer = self.api.get(f"/addons/{name}")
             assert answer.status_code == 200, answer.text
             found: dict[str, Any] = answer.json()
             return found if found["state"] == "provisioned" else None
 
-        found: dict[str, Any] = wait_until(look, what=f"{name} to be provisioned")
+        found: dict[str, Any] = wait_until(look, what=f"{name} to be provisioned", timeout_s=timeout_s)
         return found
 
     def info(self, name: str) -> dict[str, Any]:

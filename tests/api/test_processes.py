@@ -293,7 +293,8 @@ def test_a_log_session_that_was_tampered_with_opens_nothing(api: httpx2.Client, 
 def test_before_the_first_deploy_there_is_nothing_to_run(api: httpx2.Client, things: Things) -> None:
     answer = api.post(f"/apps/{things.app()}/dynos", json={"command": "ls", "attach": False})
 
-    assert (answer.status_code, answer.content) == (409, b"")
+    assert (answer.status_code, answer.json()["id"]) == (409, "not_available")
+    assert "message" not in answer.json(), "the official CLI tries again only then"
 
 
 def test_a_destroyed_app_leaves_no_process_and_no_folder(

@@ -129,7 +129,7 @@ def begin(phase: str, scene: Scene, provider: Provider) -> Finish:
         wait_until(lambda: copying(scene.plane), what="the copy")
 
         def finish_following() -> None:
-            scene.things.when_provisioned(follower)
+            scene.things.when_provisioned(follower, timeout_s=120)
             gone = scene.things.api.request("DELETE", f"/apps/{scene.app}/addons/{follower}", json={"force": True})
             assert gone.status_code == 200, gone.text
 
@@ -200,7 +200,7 @@ def test_a_fault_loses_nothing_and_leaves_nothing(
     with connect(witness.url) as database:
         found = {number for (number,) in database.execute("SELECT id FROM orders").fetchall()}
     assert set(witness.accepted) <= found
-    wait_until(lambda: not unfinished(scene), what="the end of all runs")
+    wait_until(lambda: not unfinished(scene), what="the end of all runs", timeout_s=120)
     wait_until(lambda: not tasks_over(scene.plane.home), what="the end of all programs")
     postmasters = [one for one in servers_over(scene.plane.home) if "-D" in one.arguments]
     assert len(postmasters) == 2, "of the state, and of the leader"
