@@ -127,6 +127,7 @@ def supervisor_file(places: Places) -> str:
                     "buffer_size": 10_000,
                     "autorestart": "true",
                     "startsecs": 0,
+                    "stdout_logfile": "NONE",  # else a file in /tmp that a killed supervisord leaves
                     "stderr_logfile": _value(places.keeper_said).replace("%", "%%"),  # this one is expanded twice
                     "stderr_logfile_maxbytes": "1MB",
                     "stderr_logfile_backups": 1,

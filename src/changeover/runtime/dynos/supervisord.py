@@ -1,13 +1,14 @@
-"""Our supervisord: supervisor's own, with three additions that it has no settings for. A process of its own.
+"""Our supervisord: supervisor's own, with four changes that it has no settings for. A process of its own.
 
 It wakes when a dyno dies instead of up to a second later; it tells by which signal a process ended (as 128 and its
-number, like a shell); and its events carry that exit code.
+number, like a shell); its events carry that exit code; and it polls only what it still wants to read or write.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
 import socket
 import sys
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import supervisor.supervisord as original
-from supervisor import events, process
+from supervisor import events, poller, process
 
 from changeover.hosts.processes import end_all
 from changeover.hosts.remains import followers_over
@@ -79,10 +80,49 @@ class Home:
         os._exit(1)
 
 
+class Poller(poller.BasePoller):  # type: ignore[misc]
+    """Polls for one round, then forgets: the loop registers what it wants in each round.
+
+    supervisor's own remembers descriptors by number. After a connection is closed, its number may become a dyno's standard
+    input, which nobody reads. The kernel reports that as an error at once, again and again, and the loop never rests.
+    """
+
+    READ, WRITE, BROKEN = (
+        select.POLLIN | select.POLLPRI,
+        select.POLLOUT,
+        select.POLLERR | select.POLLHUP | select.POLLNVAL,
+    )
+
+    def initialize(self) -> None:
+        self._wanted: dict[int, int] = {}
+
+    def register_readable(self, fd: int) -> None:
+        self._wanted[fd] = self._wanted.get(fd, 0) | self.READ
+
+    def register_writable(self, fd: int) -> None:
+        self._wanted[fd] = self._wanted.get(fd, 0) | self.WRITE
+
+    def unregister_readable(self, fd: int) -> None:
+        """Nothing to do: it was for that round only."""
+
+    def unregister_writable(self, fd: int) -> None:
+        """Likewise."""
+
+    def poll(self, timeout: float) -> tuple[list[int], list[int]]:
+        """A broken descriptor is ready for all that was wanted of it: whoever uses it learns of the error, and closes it."""
+        wanted, self._wanted = self._wanted, {}
+        kernel = select.poll()
+        for fd, events_wanted in wanted.items():
+            kernel.register(fd, events_wanted)
+        ready = [(fd, wanted[fd] if found & self.BROKEN else found) for fd, found in kernel.poll(timeout * 1000)]
+        return [fd for fd, found in ready if found & self.READ], [fd for fd, found in ready if found & self.WRITE]
+
+
 class Supervisor(original.Supervisor):  # type: ignore[misc]
     """Hangs the alarm into the loop."""
 
     def runforever(self) -> None:
+        self.options.poller = Poller(self.options)
         alarm = Alarm(Home(self.options.configfile))
         self.options.get_socket_map()[alarm.fileno()] = alarm
         super().runforever()
