@@ -13,10 +13,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from changeover.hosts.processes import Process
 from changeover.hosts.users import APP_USER
 from changeover.runtime.dynos import LocalDynos
 from changeover.runtime.dynos.places import Places
-from changeover.runtime.dynos.remains import bearing
+from changeover.runtime.dynos.remains import bearing, is_launcher
 from changeover.runtime.runtime import Dyno, Dynos, DynoState, Logs
 
 SERVE = """
@@ -38,6 +39,10 @@ time.sleep(600)
 """
 
 
+def user_of_dynos() -> str | None:
+    return APP_USER if os.geteuid() == 0 else None
+
+
 @dataclass
 class Home:
     """`dynos` and where they keep things; `app` is the key of an app of its own, `directory` its code."""
@@ -45,6 +50,8 @@ class Home:
     home: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="co-")))
     sockets: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="co-")))
     app: str = field(default_factory=lambda: f"app-{secrets.token_hex(3)}")
+    run_as: str | None = field(default_factory=user_of_dynos)
+    """None: as without root, nothing keeps dynos apart."""
 
     def __post_init__(self) -> None:
         self.home.chmod(0o755)
@@ -54,11 +61,11 @@ class Home:
 
     def at_hand(self, *, stop_s: float = 2) -> LocalDynos:
         """Such as a restarted control plane makes."""
-        return LocalDynos(self.home, self.sockets, run_as=user_of_dynos(), stop_s=stop_s)
+        return LocalDynos(self.home, self.sockets, run_as=self.run_as, stop_s=stop_s)
 
     @property
     def places(self) -> Places:
-        return Places(self.home, self.sockets, user_of_dynos())
+        return Places(self.home, self.sockets, self.run_as)
 
     def dyno(
         self, name: str, command: str, *, environment: Mapping[str, str] | None = None, release: int = 1, port: int | None = None
@@ -87,8 +94,14 @@ class Home:
         await until(is_so)
         return await self.state(name)
 
-    async def pids(self) -> dict[str, int | None]:
-        return {state.name: state.pid for state in await self.dynos.states(self.app)}
+    async def pids(self) -> dict[str, int]:
+        """Of the commands, once each has begun."""
+
+        async def all_began() -> bool:
+            return all(state.pid for state in await self.dynos.states(self.app))
+
+        await until(all_began)
+        return {state.name: state.pid or 0 for state in await self.dynos.states(self.app)}
 
     def said(self, *, source: str | None = None, dyno: str | None = None) -> list[str]:
         """What stands behind the colon of each line."""
@@ -104,7 +117,14 @@ class Home:
 
     def processes(self) -> list[int]:
         """All that still runs of it."""
-        return [one.pid for one in bearing(lambda mark: mark.startswith(self.places.identity))]
+        return [one.pid for one in self._marked()]
+
+    def commands(self) -> list[int]:
+        """Likewise, without what holds it together."""
+        return [one.pid for one in self._marked() if not is_launcher(one)]
+
+    def _marked(self) -> list[Process]:
+        return bearing(lambda mark: mark.startswith(self.places.identity))
 
     async def close(self) -> None:
         await self.dynos.stop()
@@ -117,10 +137,6 @@ class Home:
 def as_contracts(dynos: LocalDynos) -> tuple[Dynos, Logs]:
     """For the type checker: what is here keeps the contract that the platform sees."""
     return dynos, dynos.logs
-
-
-def user_of_dynos() -> str | None:
-    return APP_USER if os.geteuid() == 0 else None
 
 
 def free_port() -> int:

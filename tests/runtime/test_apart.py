@@ -64,6 +64,16 @@ async def victim(home: Home) -> AsyncIterator[Dyno]:
     await home.dynos.apply("victim", [])
 
 
+async def pid_of(home: Home, app: str) -> int:
+    """Of its one dyno, once its command has begun."""
+
+    async def has_begun() -> bool:
+        return (await home.dynos.states(app))[0].pid is not None
+
+    await until(has_begun)
+    return (await home.dynos.states(app))[0].pid or 0
+
+
 def attacks(home: Home, pid: int) -> list[str]:
     """Commands that end with 0 when they get at something."""
     [written] = home.places.of_app("victim").glob("dynos/*")
@@ -86,13 +96,15 @@ def attacks(home: Home, pid: int) -> list[str]:
 
 @needs_root
 async def test_no_attack_on_another_apps_dyno_succeeds(home: Home, victim: Dyno) -> None:
-    pid = (await home.dynos.states("victim"))[0].pid
-    assert pid
+    pid = await pid_of(home, "victim")
     tries = "\n".join(
         f"( {one} ) >/dev/null 2>&1 && echo 'got in: '{number}" for number, one in enumerate(attacks(home, pid))
     )
 
-    assert (await once(home, "victim", f"cat /proc/{pid}/environ >/dev/null && kill -0 {pid}")).exit_code == 0
+    uid = str(home.places.users.of("victim"))
+    same_user = ["setpriv", "--reuid", uid, "--regid", uid, "--clear-groups", "sh", "-c"]
+    its_own = [*same_user, f"cat /proc/{pid}/environ >/dev/null && kill -0 {pid}"]
+    assert (await asyncio.to_thread(subprocess.run, its_own, check=False)).returncode == 0
     await once(home, "attacker", f"{tries}\necho tried")
 
     found = output(home, "attacker")
@@ -168,10 +180,10 @@ async def test_a_port_counts_only_where_the_app_itself_listens(home: Home) -> No
     await home.dynos.apply(
         "attacker", [Dyno("attacker", "worker.1", "worker", serve, code_of(home, "attacker"), {}, 1)]
     )
-    [thief] = await home.dynos.states("attacker")
+    thief = await pid_of(home, "attacker")
 
     async def is_there() -> bool:
-        return thief.pid is not None and listens(thief.pid, port)
+        return listens(thief, port)
 
     await until(is_there)
     web = Dyno("victim", "web.1", "web", "exec sleep 600", code_of(home, "victim"), {}, 1, port=port)
@@ -188,8 +200,7 @@ async def test_a_former_version_can_still_start_and_keep_its_dynos(home: Home) -
     text = sheet.read_text()
     sheet.write_text(text.replace('"uid"', '"was"'))
     await until(lambda: times(home, "its code", 1))
-    old = (await home.dynos.states("victim"))[0].pid
-    assert old
+    old = await pid_of(home, "victim")
 
     os.kill(old, signal.SIGKILL)
 

@@ -175,7 +175,7 @@ async def test_its_children_end_with_it_wherever_they_went(home: Home, family: s
 
 
 async def has_processes(home: Home, count: int) -> bool:
-    return len(home.processes()) >= min(count, 2)
+    return len(home.commands()) >= min(count, 2)
 
 
 async def test_what_a_crashed_dyno_left_behind_does_not_keep_its_port(home: Home) -> None:
@@ -225,7 +225,7 @@ async def test_all_come_back_after_a_stop_and_a_start(home: Home) -> None:
 
     await home.dynos.start()
 
-    assert (await home.state("worker.1")).pid
+    assert (await home.pids())["worker.1"]
     assert (await home.dynos.apply(home.app, [dyno])).kept == ("worker.1",)
 
 
@@ -235,7 +235,7 @@ async def test_two_homes_beside_each_other_do_not_know_each_other(home: Home) ->
         await other.dynos.start()
         await home.dynos.apply(home.app, [home.dyno("worker.1", "exec sleep 600")])
         await other.dynos.apply(home.app, [])
-        assert (await home.state("worker.1")).pid
+        assert (await home.pids())["worker.1"]
     finally:
         await other.close()
     assert await home.dynos.is_alive()

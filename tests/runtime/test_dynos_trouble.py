@@ -59,8 +59,7 @@ async def test_a_stray_without_its_mark_is_found_by_its_pid(home: Home) -> None:
     """Programs that rename themselves may overwrite their environment."""
     hide = "import os; os.execve('/bin/sleep', ['sleep', '600'], {})"
     await home.dynos.apply(home.app, [home.dyno("worker.1", home.script(hide))])
-    stray = (await home.state("worker.1")).pid
-    assert stray
+    stray = (await home.pids())["worker.1"]
     await until(lambda: is_called(stray, "sleep"))
 
     kill_supervisor(home)
@@ -91,7 +90,7 @@ async def test_apply_goes_on_where_a_killed_one_stopped(home: Home) -> None:
 
 
 async def has_processes(home: Home, count: int) -> bool:
-    return len(home.processes()) == count
+    return len(home.commands()) == count
 
 
 async def test_the_log_keepers_death_costs_no_line_and_no_dyno(home: Home) -> None:

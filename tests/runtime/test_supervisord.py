@@ -65,8 +65,8 @@ async def test_it_rests_after_many_connections_and_starts(home: Home) -> None:
     for number in range(1, 5):
         await home.dynos.apply(home.app, [home.dyno(f"worker.{n}", "exec sleep 600") for n in range(1, number + 1)])
         await asyncio.gather(*(home.dynos.states() for _ in range(number)))
-    [supervisor] = supervisors(home.places)
     await home.until_state("worker.4", "up")
+    [supervisor] = supervisors(home.places)
 
     before_s, began = cpu_s(supervisor.pid), time.monotonic()
     await asyncio.sleep(1)

@@ -23,6 +23,7 @@ from tests.runtime.router.fix_router import WEB_DYNO, Crowd
 from changeover.hosts.processes import Process
 from changeover.runtime.dynos.places import MARK
 from changeover.runtime.dynos.places import Places as DynoPlaces
+from changeover.runtime.dynos.programs import LAUNCHER
 from changeover.runtime.dynos.supervising import supervisors
 from changeover.runtime.router import Address, RouterPlaces
 from changeover.runtime.router.program import routers_of
@@ -125,7 +126,7 @@ def pids_of(plane: ControlPlane, app_id: str) -> dict[str, set[int]]:
     for process in psutil.process_iter():
         try:
             mark = process.environ().get(MARK, "")
-            is_alive = process.status() != psutil.STATUS_ZOMBIE
+            is_alive = process.status() != psutil.STATUS_ZOMBIE and str(LAUNCHER) not in process.cmdline()
         except psutil.Error:
             continue
         if is_alive and mark.startswith(prefix):

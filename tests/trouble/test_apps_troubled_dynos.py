@@ -110,7 +110,7 @@ def test_a_web_dyno_that_never_listens_is_killed_after_its_60_seconds(app: App) 
 
     error = "Error R10 (Boot timeout) -> Web process failed to bind to $PORT within 60 seconds of launch"
     assert f"heroku[web.1]: {error}" in app.said()
-    wait_until(lambda: app.pids().get("web.1", first) != first, what="another attempt")
+    wait_until(lambda: app.pids().get("web.1", first) != first, timeout_s=70, what="another attempt")
 
 
 def test_a_stopped_dyno_is_down_since_it_was_stopped(shop: App) -> None:

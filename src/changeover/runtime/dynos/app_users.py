@@ -28,8 +28,19 @@ class AppUsers:
         """A number of its own; the shared user's name; None for ourselves. The same each time, until it is forgotten."""
         if self._shared is None or not _is_mapped(range(self._first, self._first + PER_HOME)):
             return self._shared
-        known = _read(self._folder / app)
+        known = self.known(app)
         return known if known is not None else self._take(app)
+
+    def known(self, app: str) -> int | None:
+        """The number that it was given, if it was."""
+        return _read(self._folder / app)
+
+    def all(self) -> set[int]:
+        """The numbers of all apps that have one."""
+        if not self._folder.exists():
+            return set()
+        numbers = (_read(path) for path in self._folder.iterdir() if not path.name.startswith("."))
+        return {number for number in numbers if number is not None}
 
     def ids(self, app: str) -> tuple[int, int]:
         """The uid and gid that files of the app's dynos belong to."""
@@ -48,7 +59,7 @@ class AppUsers:
             known = _read(self._folder / app)  # another process may have been faster
             if known is not None:
                 return known
-            taken = {_read(path) for path in self._folder.iterdir() if not path.name.startswith(".")}
+            taken = self.all()
             last = _read(self._folder / COUNTER) or 0
             offsets = ((last + step) % PER_HOME for step in range(1, PER_HOME + 1))
             offset = next(one for one in offsets if self._first + one not in taken)

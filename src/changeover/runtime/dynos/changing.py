@@ -13,6 +13,7 @@ from changeover.runtime.dynos.listening import listens
 from changeover.runtime.dynos.places import parts_of
 from changeover.runtime.dynos.plan import Plan
 from changeover.runtime.dynos.programs import program_file, sheet_of
+from changeover.runtime.dynos.remains import noted
 from changeover.runtime.dynos.rpc import ALREADY_ADDED
 from changeover.runtime.dynos.writing import write_whole
 from changeover.runtime.runtime import Applied, Dyno
@@ -120,7 +121,8 @@ class Changing:
             is_down = info["statename"] in ("BACKOFF", "EXITED")
             if len(lives - {0}) > attempts or (is_down and len(lives - {0}) == attempts):
                 return False
-            if info["pid"] and listens(info["pid"], port):
+            process = noted(self.ending.places.started(key))
+            if info["pid"] and process and listens(process.pid, port):
                 return True
             await asyncio.sleep(LOOK_AGAIN_S)
         return False

@@ -21,6 +21,7 @@ from changeover.runtime.dynos.one_offs import OneOffs
 from changeover.runtime.dynos.places import SAFE_NAME, Places, parts_of
 from changeover.runtime.dynos.plan import plan
 from changeover.runtime.dynos.programs import key_of, once_key
+from changeover.runtime.dynos.remains import kill, running_as
 from changeover.runtime.dynos.rpc import Supervisor
 from changeover.runtime.runtime import GROUPS, Applied, Dyno, DynoState, Group, OneOff, Session, group_of
 
@@ -66,6 +67,7 @@ class LocalDynos:
                 await side_by_side(*(self._ending.take_down(key) for key in await self._looking.infos()))
             await end_all(lambda: supervising.supervisors(self._places), gently=signal.SIGTERM)
             await supervising.end_strays(self._places)
+            await supervising.end_everything_left(self._places)
 
     # -- the formation
 
@@ -122,6 +124,9 @@ class LocalDynos:
             if one.state == "running":
                 await self.stop_one_off(app, one.name)
             self.forget_one_off(app, one.name)
+        user = self._places.users.known(app)
+        if user is not None:
+            await kill(lambda: running_as({user}, self._places.identity))
         if self._places.of_app(app).exists():
             await run_or_fail([Path("/bin/rm"), "-rf", "--one-file-system", "--", self._places.of_app(app)])
         self._places.users.forget(app)

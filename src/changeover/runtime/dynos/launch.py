@@ -1,10 +1,10 @@
-"""Becomes a dyno: reads its sheet, opens its log, gives up root, and executes its command.
+"""Launches a dyno: reads its sheet, opens its log, gives up root, executes its command, and holds it together (holding.py).
 
-Runs by itself, without our packages, as `python -I -S launch.py SHEET`. For a one-off it stays beside the command and
-writes down how it ended, so that nobody else has to be there at that moment.
+Runs by itself, without our packages, as `python -I -S launch.py SHEET`. It stays beside the command, returns its exit code, and
+for a one-off writes that down, so that no other process has to be there at that moment.
 """
 
-# ruff: noqa: PTH101, PTH102, PTH103, PTH105, PTH108, PTH112, PTH208, S103, S108
+# ruff: noqa: PTH101, PTH102, PTH103, PTH105, PTH108, PTH112, PTH115, PTH120, PTH208, S103, S108
 # (pathlib would take longer to import than all that happens here)
 from __future__ import annotations
 
@@ -24,6 +24,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
+    from changeover.runtime.dynos.holding import hold
+else:
+    sys.path.insert(0, os.path.dirname(__file__))
+    from holding import hold
+
+    del sys.path[0]
+
 PATIENCE_S = 3.0
 LOOK_AGAIN_S = 0.01
 CANNOT_START = 126
@@ -33,6 +40,7 @@ SHARED = ("/tmp/", "/var/tmp/")
 MOST_THREADS = 4096
 NO_NEW_PRIVILEGES, NEW_MOUNTS = 38, 0x20000
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 0x2, 0x4, 0x8, 0x1000, 0x4000, 0x40000
+NO_PROGRAMS = MS_NOSUID | MS_NODEV | MS_NOEXEC
 """As prctl(2), unshare(2) and mount(2) have them."""
 IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 
@@ -42,16 +50,24 @@ def main(path: str) -> NoReturn:
         sheet = json.load(file)
     if sheet.get("is_attached"):
         os.unlink(path)
-        if sheet["is_tty"]:
-            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-        _become(sheet)
+        sys.exit(_hold(sheet))
     _read_environment(sheet)
     _connect_to_log(sheet)
     _end_remains(sheet["mark"])
+    code = _hold(sheet)
     if "exit" in sheet:
-        sys.exit(_stay_beside(sheet))
-    _note_start(sheet)
-    _become(sheet)
+        _tell_end(sheet, code)
+    sys.exit(code)
+
+
+def _hold(sheet: dict[str, Any]) -> int:
+    user = _user_of(sheet)
+    return hold(
+        lambda: _start_command(sheet),
+        lambda: _give_up_root(user),
+        wants_namespace=isinstance(user, int),
+        keeps_streams=not sheet.get("is_attached"),
+    )
 
 
 def _read_environment(sheet: dict[str, Any]) -> None:
@@ -114,14 +130,35 @@ def _poke(path: str) -> None:
 
 
 def _end_remains(mark: str) -> None:
-    """A dyno goes as a whole: what its last process has left, and what may hold its port, is killed."""
+    """A dyno goes as a whole: what its last process has left, and what may hold its port, is killed.
+
+    A holder whose launcher was killed is itself ending what it holds, and gets a moment for that.
+    """
     wanted = f"CHANGEOVER_DYNO={mark}".encode()
-    for entry in os.listdir("/proc"):
-        if entry.isdigit() and int(entry) != os.getpid() and _carries(entry, wanted):
-            _kill(int(entry), wanted)
+    deadline = time.monotonic() + PATIENCE_S
+    while found := [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _is_remains(pid, wanted)]:
+        if time.monotonic() > deadline + PATIENCE_S:
+            return
+        holders = [pid for pid in found if _arguments(pid) == _arguments(os.getpid())]
+        for pid in found:
+            if pid not in holders or time.monotonic() > deadline:
+                _kill(pid, wanted)
+        time.sleep(LOOK_AGAIN_S)
 
 
-def _carries(pid: str, wanted: bytes) -> bool:
+def _is_remains(pid: int, wanted: bytes) -> bool:
+    return pid != os.getpid() and _carries(pid, wanted)
+
+
+def _arguments(pid: int) -> bytes:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+def _carries(pid: int, wanted: bytes) -> bool:
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
             return wanted in file.read().split(b"\0")
@@ -135,7 +172,7 @@ def _kill(pid: int, wanted: bytes) -> None:
     except ProcessLookupError:
         return
     try:
-        if _carries(str(pid), wanted):
+        if _carries(pid, wanted):
             signal.pidfd_send_signal(handle, signal.SIGKILL)
     except ProcessLookupError:
         pass
@@ -147,10 +184,25 @@ def _kill(pid: int, wanted: bytes) -> None:
 
 
 def _note_start(sheet: dict[str, Any]) -> None:
-    """Some programs overwrite their environment, and the mark in it; these two numbers still tell the process."""
+    """Some programs overwrite their environment, and the mark in it; these two numbers still tell the process.
+
+    The pid is the one that the host knows: in a namespace of its own the command sees another.
+    """
     with open("/proc/self/stat", encoding="utf-8") as file:
-        started_ticks = file.read().rpartition(")")[2].split()[19]
-    _write_whole(sheet["started"], f"{os.getpid()} {started_ticks}\n")
+        before_name, _, after_name = file.read().rpartition(")")
+    _write_whole(sheet["started"], f"{before_name.split()[0]} {after_name.split()[19]}\n")
+
+
+def _start_command(sheet: dict[str, Any]) -> NoReturn:
+    """A dyno stays in its launcher's group: supervisord sends signals to that. A one-off has a group or a terminal of its own."""
+    if sheet.get("is_tty"):
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    elif "exit" in sheet:
+        os.setpgid(0, 0)
+    if not sheet.get("is_attached"):
+        _note_start(sheet)
+    _become(sheet)
 
 
 def _become(sheet: dict[str, Any]) -> NoReturn:
@@ -217,7 +269,10 @@ def _separate(sheet: dict[str, Any]) -> None:
     ):
         _add_line(libc, f"/etc/{name}", f"{sheet['written']}/{name}", line)
     _try_mount(libc, "tmpfs", "/dev/shm", MS_NOSUID | MS_NODEV, kind="tmpfs", data="mode=1777,size=64m")
-    _try_mount(libc, "proc", "/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, kind="proc", data="hidepid=2")
+    if _try_mount(libc, "proc", "/proc", NO_PROGRAMS, kind="proc", data="hidepid=2") != 0:
+        _try_mount(libc, "proc", "/proc", NO_PROGRAMS, kind="proc")
+    if os.readlink("/proc/self") != str(os.getpid()):
+        raise OSError(errno.EPERM, "its own /proc cannot be mounted", "/proc")
 
 
 def _fresh_tmp(sheet: dict[str, Any]) -> str:
@@ -276,24 +331,12 @@ def _try_mount(libc: Any, source: str, target: str, flags: int, *, kind: str = "
 # -- one-offs
 
 
-def _stay_beside(sheet: dict[str, Any]) -> int:
-    """Start the command in a group of its own, wait for it, write down its exit code."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    child = os.fork()
-    if child == 0:
-        os.setpgid(0, 0)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, signal.SIG_DFL)
-        _note_start(sheet)
-        _become(sheet)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    code = code if code >= 0 else 128 - code
+def _tell_end(sheet: dict[str, Any], code: int) -> None:
+    """Write down its exit code."""
     _end_remains(sheet["mark"])
     _write_whole(sheet["exit"], f"{code}\n")
     _poke(sheet["poke"])
     _wait_until_read()
-    return code
 
 
 def _wait_until_read() -> None:

@@ -23,7 +23,7 @@ from changeover.runtime.dynos.listening import listens
 from changeover.runtime.dynos.log_store import LogStore, clean
 from changeover.runtime.dynos.narration import SHOWN_AS, Narration
 from changeover.runtime.dynos.places import ONCE, Places, parts_of
-from changeover.runtime.dynos.remains import bearing, noted
+from changeover.runtime.dynos.remains import bearing, is_launcher, noted
 from changeover.runtime.dynos.streams import Stream, read_sheet
 
 log = logging.getLogger(__name__)
@@ -136,10 +136,11 @@ class Keeper:
             self._kill(key, process)
 
     def _kill(self, key: str, first: Process) -> None:
-        """What it forks meanwhile, its next incarnation kills."""
+        """Its launcher ends the rest with it."""
         mark = self._places.mark(key)
         for process in (*bearing(lambda one: one == mark), first):
-            end_process(process, signal.SIGKILL)
+            if not is_launcher(process):
+                end_process(process, signal.SIGKILL)
 
     # -- supervisord's news
 

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from changeover.hosts.processes import Process
 from changeover.runtime.dynos.listening import listens
 from changeover.runtime.dynos.narration import SHOWN_AS
 from changeover.runtime.dynos.places import Places, parts_of
 from changeover.runtime.dynos.plan import Present
 from changeover.runtime.dynos.programs import KEEPER
+from changeover.runtime.dynos.remains import noted
 from changeover.runtime.dynos.rpc import Supervisor
 from changeover.runtime.dynos.streams import read_sheet
 from changeover.runtime.runtime import DynoState, State
@@ -50,7 +52,7 @@ class Looking:
         newest: dict[tuple[str, str], tuple[int, DynoState]] = {}
         for key in self._wanted(app):
             sheet = read_sheet(self.places, key)
-            state = _state(sheet, infos.get(key)) if sheet else None
+            state = _state(sheet, infos.get(key), noted(self.places.started(key))) if sheet else None
             if state is None:
                 continue
             known = newest.get((state.app, state.name))
@@ -64,8 +66,8 @@ class Looking:
         return [path.name.removesuffix(".conf") for path in files if not path.name.startswith(".")]
 
 
-def _state(sheet: dict[str, Any], info: dict[str, Any] | None) -> DynoState:
-    state, since, pid, code = _judge(info, sheet["port"])
+def _state(sheet: dict[str, Any], info: dict[str, Any] | None, process: Process | None) -> DynoState:
+    state, since, pid, code = _judge(info, process.pid if process else None, sheet["port"])
     return DynoState(
         app=sheet["app"],
         name=sheet["name"],
@@ -78,14 +80,13 @@ def _state(sheet: dict[str, Any], info: dict[str, Any] | None) -> DynoState:
     )
 
 
-def _judge(info: dict[str, Any] | None, port: int | None) -> tuple[State, int, int | None, int | None]:
-    """State, since when (seconds; 0 unknown), pid, exit code."""
+def _judge(info: dict[str, Any] | None, pid: int | None, port: int | None) -> tuple[State, int, int | None, int | None]:
+    """State, since when (seconds; 0 unknown), pid, exit code. supervisord's own pid of it is the launcher's."""
     if info is None:
         return "down", 0, None, None
-    pid = info["pid"] or None
     name = SHOWN_AS.get(info["statename"], "down")
-    if pid and name in ("up", "starting"):
-        is_up = listens(pid, port) if port else name == "up"
+    if info["pid"] and name in ("up", "starting"):
+        is_up = (pid is not None and listens(pid, port)) if port else name == "up"
         return ("up" if is_up else "starting"), info["start"], pid, None
     said = str(info["spawnerr"])
     code = int(said.removeprefix(EXIT_STATUS)) if said.startswith(EXIT_STATUS) else None

@@ -16,8 +16,8 @@ from changeover.hosts.processes import Process, end_process
 from changeover.runtime.dynos.alone import alone
 from changeover.runtime.dynos.log_store import LogStore
 from changeover.runtime.dynos.places import MARK, ONCE, Places, parts_of
-from changeover.runtime.dynos.programs import LAUNCHER, launching, once_key, sheet_of
-from changeover.runtime.dynos.remains import bearing, noted
+from changeover.runtime.dynos.programs import launching, once_key, sheet_of
+from changeover.runtime.dynos.remains import bearing, is_launcher, noted
 from changeover.runtime.dynos.starting import start_process
 from changeover.runtime.dynos.streams import read_sheet
 from changeover.runtime.dynos.writing import write_whole
@@ -135,7 +135,7 @@ class OneOffs:
         """All but the launcher, which is to tell the end."""
         leader = noted(self.places.started(key))
         found = {process.pid: process for process in (*self._all_of(key), *([leader] if leader else []))}
-        return [process for process in found.values() if str(LAUNCHER) not in process.arguments]
+        return [process for process in found.values() if not is_launcher(process)]
 
     def _forget_old_ones(self) -> None:
         """Those that ended a day ago."""

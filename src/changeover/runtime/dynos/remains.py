@@ -1,6 +1,7 @@
 """Finds the processes of dynos among all that run here, by what they carry in their environment. Ends what is left of them.
 
-A forked grandchild, one that made itself a session of its own, an orphan of a killed supervisord: all carry the mark.
+A forked grandchild, one that made itself a session of its own, an orphan of a killed supervisord: all carry the mark. One that
+has cleared its environment is found by its launcher, which ends it (holding.py), and by the user of its app.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from changeover.hosts.processes import PROC, Process, end_process, everything_running, look_at, wait_until_gone
+from changeover.runtime.dynos.holding import END_ALL
 from changeover.runtime.dynos.places import MARK
+from changeover.runtime.dynos.programs import LAUNCHER
 
 BECOMING_S = 0.002
 
@@ -54,6 +57,25 @@ def _is_marked(environment: bytes, is_wanted: Callable[[str], bool]) -> bool:
     return bool(marks) and is_wanted(os.fsdecode(marks[0]))
 
 
+def is_launcher(process: Process) -> bool:
+    """It is no part of what the app runs: it holds that together, and ends all of it. Also one of a former version."""
+    return any(Path(word).name == LAUNCHER.name for word in process.arguments[1:4])
+
+
+def running_as(uids: Collection[int], identity: str) -> list[Process]:
+    """Every living process of these users, except those that carry another installation's mark."""
+    found = []
+    for process in everything_running():
+        try:
+            is_theirs = (PROC / str(process.pid)).stat().st_uid in uids
+        except FileNotFoundError:
+            continue
+        environment = (_environment_of(process.pid) or b"") if is_theirs else b""
+        if is_theirs and not _is_marked(environment, lambda mark: not mark.startswith(f"{identity}/")):
+            found.append(process)
+    return found
+
+
 def noted(started: Path) -> Process | None:
     """The process whose pid and start time the launcher wrote down, if it still lives."""
     try:
@@ -83,9 +105,11 @@ async def gone_within(which: Callable[[], list[Process]], timeout_s: float) -> b
 
 
 async def kill(which: Callable[[], list[Process]]) -> None:
-    """Every one of them, and what they fork meanwhile."""
+    """Every one of them, and what they fork meanwhile. A launcher first ends all that it holds, marked or not."""
+    to_launchers = END_ALL
     while found := which():
         for process in found:
-            end_process(process, signal.SIGKILL)
+            end_process(process, to_launchers if is_launcher(process) else signal.SIGKILL)
         for process in found:
             await wait_until_gone(process, timeout_s=5)
+        to_launchers = signal.SIGKILL

@@ -8,12 +8,12 @@ import sys
 import time
 
 from changeover.errors import RuntimeFailed
-from changeover.hosts.processes import Process, end_all, everything_running
+from changeover.hosts.processes import Process, end_all, end_process, everything_running
 from changeover.hosts.programs import last_lines, said_in, start_detached
 from changeover.runtime.dynos.alone import alone
 from changeover.runtime.dynos.places import ATTACHED, ONCE, Places, parts_of
 from changeover.runtime.dynos.programs import program_file, supervisor_file
-from changeover.runtime.dynos.remains import bearing, noted
+from changeover.runtime.dynos.remains import bearing, gone_within, kill, noted, running_as
 from changeover.runtime.dynos.rpc import Supervisor
 from changeover.runtime.dynos.streams import read_sheet
 from changeover.runtime.dynos.writing import write_whole
@@ -58,7 +58,24 @@ async def end_strays(places: Places) -> None:
         known = [noted(path) for path in places.started("").iterdir() if parts_of(path.name)[2] != ONCE]
         return [*{process.pid: process for process in (*bearing(is_stray), *filter(None, known))}.values()]
 
-    await end_all(strays, gently=signal.SIGTERM, timeout_s=STRAYS_S)
+    for process in strays():
+        end_process(process, signal.SIGTERM)
+    if not await gone_within(strays, STRAYS_S):
+        await kill(strays)
+
+
+async def end_everything_left(places: Places) -> None:
+    """Also attached one-offs, and processes of the apps' users that carry no mark any more."""
+    prefix = f"{places.identity}/"
+
+    def left() -> list[Process]:
+        found = (
+            *bearing(lambda mark: mark.startswith(prefix)),
+            *running_as(places.users.all(), places.identity),
+        )
+        return [*{process.pid: process for process in found}.values()]
+
+    await kill(left)
 
 
 def supervisors(places: Places) -> list[Process]:
