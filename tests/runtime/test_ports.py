@@ -33,6 +33,21 @@ def test_a_port_that_somebody_else_took_is_passed_over() -> None:
         assert pool.pick(1, in_use=pool.ports[1:2]) == pool.ports[2:3]
 
 
+def test_ports_that_another_process_took_are_replaced_where_no_own_dyno_uses_them() -> None:
+    pool = PortPool().grown(2, taken=(), home=HOME)
+    used, stolen, free = pool.ports[0], pool.ports[1:3], pool.ports[3]
+    with (
+        socket.create_server(("127.0.0.1", used)),
+        socket.create_server(("127.0.0.1", stolen[0])),
+        socket.create_server(("0.0.0.0", stolen[1])),  # noqa: S104
+    ):
+        settled = pool.grown(2, taken=(), home=HOME, in_use=[used])
+
+        assert settled.ports[:2] == (used, free)
+        assert len(settled.ports) == 4
+        assert len(settled.pick(3, in_use=[used])) == 3
+
+
 def test_too_many_are_refused() -> None:
     pool = PortPool().grown(2, taken=(), home=HOME)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -94,12 +94,14 @@ def environment_of_release(parts: Parts, release: Release) -> dict[str, str]:
     return parts.cipher.decrypt_map(release.environment) if release.environment else {}
 
 
-async def settle_ports(db: Db, parts: Parts, app: App, web: int, *, leftovers: int) -> PortPool:
+async def settle_ports(
+    db: Db, parts: Parts, app: App, web: int, *, leftovers: int, in_use: Collection[int]
+) -> PortPool:
     """The app's pool, grown where it has to be, and remembered. `leftovers`: ports of dynos that only an interrupted
-    change has left.
+    change has left. `in_use`: ports of all dynos of the app that there are.
     """
     taken = set(await query.values(db, "formation.ports_taken")) - set(app.ports)
-    pool = PortPool(tuple(app.ports)).grown(web, leftovers, taken=taken, home=parts.home)
+    pool = PortPool(tuple(app.ports)).grown(web, leftovers, taken=taken, home=parts.home, in_use=in_use)
     if pool.ports != tuple(app.ports):
         await query.execute(db, "formation.remember_ports", app_id=app.id, ports=list(pool.ports))
     return pool

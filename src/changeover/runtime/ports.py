@@ -24,15 +24,19 @@ class PortPool:
 
     ports: tuple[int, ...] = ()
 
-    def grown(self, dynos: int, leftovers: int = 0, *, taken: Collection[int], home: Path) -> PortPool:
+    def grown(
+        self, dynos: int, leftovers: int = 0, *, taken: Collection[int], home: Path, in_use: Collection[int] = ()
+    ) -> PortPool:
         """Room for so many dynos and as many successors: itself when it has that, else with further ports.
 
-        `leftovers`: ports that interrupted changes still hold. `taken`: the ports of all other pools. Raises HostFull.
+        `leftovers`: ports that interrupted changes still hold. `taken`: the ports of all other pools. A port that is not `in_use`
+        by a dyno of the app and not free was taken by another process: it is replaced. Raises HostFull.
         """
-        missing = max(SMALLEST, 2 * dynos + leftovers) - len(self.ports)
-        if missing <= 0:
+        usable = tuple(port for port in self.ports if port in in_use or is_free(port, address=ANYWHERE))
+        missing = max(SMALLEST, 2 * dynos + leftovers) - len(usable)
+        if missing <= 0 and usable == self.ports:
             return self
-        return PortPool(self.ports + _free_ports(missing, taken={*taken, *self.ports}, home=home))
+        return PortPool(usable + _free_ports(max(0, missing), taken={*taken, *self.ports}, home=home))
 
     def pick(self, count: int, *, in_use: Collection[int]) -> tuple[int, ...]:
         """Ports for new dynos: declared, not `in_use` by present ones, and free just now. Raises HostFull."""

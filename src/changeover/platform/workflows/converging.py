@@ -183,9 +183,12 @@ class Converging:
             if group == "web":
                 living = await self._parts.dynos.ports(str(app.id))
                 former = await remember_former(db, app.id, known, code.release, living)
-                leftovers = {*living, *(row.port for row in former)} - {row.port for row in known}
+                own = {row.port for row in known if row.port is not None}
+                in_use = {*living, *own, *(row.port for row in former if row.port is not None)}
                 wanted = sum(row.quantity for row in formation)
-                pool = await settle_ports(db, self._parts, now, wanted, leftovers=len(leftovers))
+                pool = await settle_ports(
+                    db, self._parts, now, wanted, leftovers=len(in_use - own), in_use=in_use
+                )  # fmt: skip
             rows = plan(known, formation, code, lambda count, in_use: pool.pick(count, in_use=in_use))
             for row in rows:
                 await query.execute(
