@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -269,3 +270,84 @@ def test_maintenance_goes_on_while_a_failed_release_phase_leaves_dynos_with_the_
     assert ended(api, deploy(api, app, GOOD).json()["run"])["status"] == "done"
     assert api.patch(f"/apps/{app}", json={"maintenance": False}).status_code == 200
     assert ask(api, app).status_code == 200
+
+
+def test_a_release_that_fails_for_another_reason_than_its_boot_is_failed_too(
+    control_plane: ControlPlane, api: httpx2.Client, things: Things, tmp_path: Path
+) -> None:
+    """A file where a folder must be stands for all that a host can lack: room, ports, rights."""
+    app = things.app()
+    (tmp_path / "Procfile").write_text("web: python3 -m http.server $PORT\n")
+    assert control_plane.typed("deploy", str(tmp_path), "-a", app).exit_code == 0
+    folder = control_plane.home / "apps" / str(api.get(f"/apps/{app}").json()["id"]) / "dynos"
+    folder.rename(folder.with_name("away"))
+    folder.write_text("in the way")
+
+    typed = control_plane.typed("deploy", str(tmp_path), "-a", app)
+
+    assert typed.exit_code == 1
+    assert [statuses(api, app)[version] for version in (2, 3)] == [("succeeded", True), ("failed", False)]
+    failure = api.get(f"/apps/{app}/releases/3").json()["failure"]
+    assert failure.startswith(f"Release v3 of {app} failed: ")
+    assert "failed before its dynos ran" in control_plane.must("releases", "-a", app).stdout
+    assert failure.splitlines()[0] in " ".join(control_plane.must("releases:info", "v3", "-a", app).stdout.split())
+    assert states(api, app) == {"web.1": "up"}
+    assert ask(api, app).status_code == 200
+
+    folder.unlink()
+    folder.with_name("away").rename(folder)
+    assert control_plane.typed("deploy", str(tmp_path), "-a", app).exit_code == 0
+    assert statuses(api, app)[4] == ("succeeded", True)
+
+
+def test_a_release_whose_run_is_cancelled_is_failed_and_workers_go_back(
+    control_plane: ControlPlane, api: httpx2.Client, things: Things
+) -> None:
+    """While another change has the web dynos: its own workers had started already."""
+    app = serving(api, things)
+    api.patch(f"/apps/{app}/formation", json={"updates": [{"type": "worker", "quantity": 1}]})
+    assert last_run(api, app)["status"] == "done"
+    first = deploy(api, app, NEVER["silent"]).json()["run"]
+    wait_until(lambda: "starting" in states(api, app).values(), what="the new web dyno")
+    second = deploy(api, app, GOOD.replace("1000", "1001")).json()["run"]
+    with control_plane.state() as db:
+        db.execute("UPDATE state.runs SET is_cancelled = true WHERE id = %s", [second])
+
+    assert ended(api, first)["error"]["id"] == "boot_failed"
+    assert ended(api, second)["error"]["id"] == "run_cancelled"
+    found = statuses(api, app)
+    assert [found[version] for version in (2, 3, 4)] == [("succeeded", True), ("failed", False), ("failed", False)]
+    wait_until(lambda: states(api, app) == {"web.1": "up", "worker.1": "up"}, what="the former dynos")
+    assert {dyno["release"]["version"] for dyno in api.get(f"/apps/{app}/dynos").json()} == {2}
+
+
+def test_a_boot_that_fails_after_a_release_command_is_not_told_as_the_commands_failure(
+    control_plane: ControlPlane, api: httpx2.Client, things: Things, tmp_path: Path
+) -> None:
+    app = things.app()
+    (tmp_path / "Procfile").write_text("release: echo migrated\nweb: python3 -m http.server $PORT\n")
+    assert control_plane.typed("deploy", str(tmp_path), "-a", app).exit_code == 0
+    (tmp_path / "Procfile").write_text("release: echo migrated\nweb: exit 3\n")
+
+    typed = control_plane.typed("deploy", str(tmp_path), "-a", app)
+
+    assert typed.exit_code == 1
+    assert f"Release v3 of {app} failed: web.1 did not start." in typed.everything
+    assert "Its release command had succeeded" in " ".join(typed.everything.split())
+    assert "web dynos did not start" in control_plane.must("releases", "-a", app).stdout
+    assert last_run(api, app)["says"] == "Start, replace and stop dynos"
+
+
+def test_ports_that_another_process_listens_at_do_not_stop_a_release(
+    control_plane: ControlPlane, api: httpx2.Client, things: Things
+) -> None:
+    app = serving(api, things)
+    with control_plane.state() as db:
+        [(ports,)] = db.execute("SELECT ports FROM state.apps WHERE name = %s", [app]).fetchall()
+    with ExitStack() as thief:
+        for port in ports:
+            with suppress(OSError):  # where the app itself listens
+                thief.enter_context(socket.create_server(("127.0.0.1", port)))
+
+        assert ended(api, deploy(api, app, GOOD).json()["run"])["status"] == "done"
+        assert ask(api, app).status_code == 200

@@ -42,7 +42,8 @@ def run_detail(found: RunView, workflow: Workflow) -> Json:
     """With the table of its steps and its journal (times to the millisecond)."""
     row = found.row
     position = workflow.by_name.get(row.step, 0)
-    states = ["done" if n < position or row.status == "done" else "pending" for n in range(len(found.steps))]
+    is_done = [row.status == "done" or (n < position and row.status != "failed") for n in range(len(found.steps))]
+    states = ["done" if each else "pending" for each in is_done]
     if row.status not in ("done", "failed"):
         states[position] = "current"
     return {

@@ -150,6 +150,7 @@ def release_view(request: Request, release: Release) -> Json:
         "current": release.is_current,
         "description": release.description,
         "eligible_for_rollback": release.status == "succeeded",
+        "failure": release.failure,
         "oci_image": None,
         "output_stream_url": absolute(request, f"changeover/v1/release-output/{release.output_key}")
         if release.output_key

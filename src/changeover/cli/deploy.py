@@ -36,7 +36,7 @@ def deploy(session: Session, *, folder: Path, app: str, description: str | None)
         rows({name: paint("code", text) for name, text in sent["process_types"].items()})
         say(f"Released {paint('name', 'v' + str(sent['release']['version']))}")
     release = _await_end(session, app, sent["release"])
-    if release["status"] != "succeeded":
+    if release["status"] != "succeeded" and not release.get("failure"):
         raise _failure(app, release, next((each for each in former if each.get("current")), None))
     release = _await_dynos(session, app, sent, release)
     if session.wants_json:

@@ -14,6 +14,7 @@ from changeover.cli.terminal import Column, action, header, paint, print_json, r
 from changeover.client import segment
 from changeover.errors import ChangeoverError, Forbidden, NotFound
 
+DID_NOT_START = "did not start"
 NOTES = {"expired": "release expired", "failed": "release command failed", "pending": "release command executing"}
 
 
@@ -56,9 +57,9 @@ def index(session: Session, *, app: str, num: int) -> None:
 
 
 def _note(release: Record) -> str | None:
-    """Without a release command, a release can only have failed because its web dynos did not start."""
-    if release.get("status") == "failed" and not release.get("output_stream_url"):
-        return "web dynos did not start"
+    """A release that failed without a `failure` failed in its release command."""
+    if release.get("status") == "failed" and (failure := release.get("failure")):
+        return "web dynos did not start" if DID_NOT_START in failure else "failed before its dynos ran"
     return NOTES.get(release.get("status", ""))
 
 
@@ -97,6 +98,7 @@ def info(session: Session, *, version: str | None, app: str, shell: bool) -> Non
                 "Add-ons": release.get("addon_plan_names") or [],
                 "By": (release.get("user") or {}).get("email"),
                 "Change": release["description"] + (f" ({note})" if note else ""),
+                **({"Failure": release["failure"]} if release.get("failure") else {}),
                 "Eligible for Rollback?": "Yes" if release.get("eligible_for_rollback") else "No",
                 "When": release["created_at"],
             }

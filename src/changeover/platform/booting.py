@@ -104,23 +104,51 @@ async def go_back(db: Db, app_id: UUID) -> None:
     await query.execute(db, "boots.forget", app_id=app_id)
 
 
-async def fail_release(db: Db, release: Release, failure: BootFailed) -> None:
+async def fail_release(db: Db, release: Release, said: str) -> None:
     await query.execute(db, "releases.set_status", id=release.id, status="failed")
-    await remember_failure(db, release, failure)
+    await remember_failure(db, release, said)
 
 
-async def remember_failure(db: Db, release: Release, failure: BootFailed) -> None:
+async def remember_failure(db: Db, release: Release, said: str) -> None:
     """The run of that release fails with it."""
-    await query.execute(db, "boots.fail", release_id=release.id, said=failure.message)
+    await query.execute(db, "boots.fail", release_id=release.id, said=said)
+
+
+async def abandon(db: Db, cipher: Cipher, release: Release, said: str) -> bool:
+    """The release's run ended before its dynos came up: it has failed, and what served before is wanted again.
+
+    Except where dynos must take it, because a database has moved. Returns whether another release is current, and has code.
+    Doing it again changes nothing.
+    """
+    app_id = release.app_id
+    former = await serving_versions(db, app_id) - {release.version}
+    if await is_left_behind(db, cipher, app_id, former or {release.version - 1}):
+        await remember_failure(db, release, said)
+        return False
+    before = await query.one(db, Release, "releases.current", app_id=app_id)
+    await fail_release(db, release, said)
+    is_current = before is not None and before.id == release.id
+    if is_current and await query.rows(db, DynoRow, "boots.former", app_id=app_id):
+        await go_back(db, app_id)
+    now = await query.one(db, Release, "releases.current", app_id=app_id)
+    return now is not None and now.status == "succeeded" and now.slug_id is not None
 
 
 def boot_failure(parts: Parts, app: App, names: Sequence[str], release: Release, serving: int | None) -> BootFailed:
     """`serving`: the version whose dynos go on; None where nothing served before."""
     which = f"Release v{release.version}" if serving != release.version else "The restart"
-    goes_on = f"The dynos of v{serving} keep serving." if serving else "No former release can serve in its place."
+    goes_on = (
+        f"The dynos of v{serving} keep serving."
+        if serving
+        else (
+            "No former release can serve in its place. It is tried again, with growing pauses, until the next release."
+        )
+    )
+    if release.output_key and serving != release.version:
+        goes_on += " Its release command had succeeded: what that changed stays changed."
     return BootFailed(
         f"{which} of {app.name} failed: {', '.join(names)} did not start.",
         why=f"A web dyno must listen on $PORT, at 127.0.0.1 or at all addresses, within {parts.boot_timeout_s} seconds. "
-        f"It did not, or crashed again and again. {goes_on}",
+        f"It did not, or crashed{' three times' if serving else ''}. {goes_on}",
         fix=f"See what it said with `changeover logs -a {app.name} -p web`, correct it, and deploy again.",
     )

@@ -292,8 +292,9 @@ class Supervisor:
             try:
                 child.process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                log.warning("the %s (process %d) did not end within %.0f seconds: it is killed",
-                            child.name, child.process.pid, within_s)  # fmt: skip
+                if within_s:
+                    log.warning("the %s (process %d) did not end within %.0f seconds of SIGTERM and is killed",
+                                child.name, child.process.pid, within_s)  # fmt: skip
                 child.process.kill()
                 child.process.wait()
             child.forget()

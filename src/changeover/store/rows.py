@@ -125,6 +125,8 @@ class Release:
     environment: bytes | None
     output_key: str | None
     is_current: bool
+    failure: str | None
+    """Why it did not reach the dynos, unless its release phase failed."""
     created_at: datetime
     updated_at: datetime
 

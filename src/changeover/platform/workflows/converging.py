@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from changeover.errors import BootFailed, ReleaseFailed
 from changeover.platform.booting import (
+    abandon,
     boot_failure,
     fail_release,
     forget_former,
@@ -83,14 +84,35 @@ class Converging:
 
     async def fail(self, run: Run) -> None:
         release = await query.one(run.db, Release, "releases.by_id", id=run.input["release_id"])
-        if release is None or release.status != "pending":
-            return
+        if release is not None and release.status == "pending":
+            await self._fail_phase(run, release)
+        elif release is not None and (run.row.error or {}).get("id") not in (BootFailed.id, ReleaseFailed.id):
+            await self._abandon(run, release)
+
+    async def _fail_phase(self, run: Run, release: Release) -> None:
         name = f"release.{release.version}"
         await self._parts.dynos.stop_one_off(str(release.app_id), name)
         self._parts.dynos.forget_one_off(str(release.app_id), name)
         async with run.transaction() as db:
             await query.execute(db, "releases.set_status", id=release.id, status="failed")
         self._parts.logs.append(str(release.app_id), "heroku", "release", f"Release v{release.version} failed")
+
+    async def _abandon(self, run: Run, release: Release) -> None:
+        """A full host or disk, a cancelled run, a deadline: as after a boot that failed, the former release is current again."""
+        error = run.row.error or {}
+        what, why = (
+            f"Release v{release.version} of {release.app_name} failed: {error.get('what')}",
+            error.get("why", ""),
+        )
+        async with run.transaction() as db:
+            goes_back = await abandon(db, self._parts.cipher, release, "\n".join(filter(None, (what, why))))
+        app = await query.one(run.db, App, "apps.find", key=str(release.app_id))
+        if app is not None and goes_back:
+            turn = asyncio.Lock()
+            for group in GROUPS:
+                while await self._change(run, app, group, turn) is None:  # noqa: ASYNC110 - another run has them
+                    await asyncio.sleep(LOOK_AGAIN_S)
+        self._parts.logs.append(str(release.app_id), "heroku", "release", " ".join(f"{what} {why}".split()))
 
     async def apply(self, run: Run) -> Outcome:
         """Web dynos and the others side by side: a worker that is to start does not wait for web dynos that boot slowly.
@@ -164,9 +186,9 @@ class Converging:
             else:
                 await forget_former(db, app.id)
             if has_failed:
-                await fail_release(db, decided.release, failure)
+                await fail_release(db, decided.release, failure.message)
             elif is_down:
-                await remember_failure(db, decided.release, failure)
+                await remember_failure(db, decided.release, failure.message)
         if has_failed or is_down or applied.is_undone:
             self._parts.logs.append(str(app.id), "heroku", "release", failure.what + " " + failure.why)
 

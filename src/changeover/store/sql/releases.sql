@@ -11,7 +11,8 @@ RETURNING id, version, (SELECT name FROM apps WHERE apps.id = app_id) AS app_nam
 UPDATE apps SET released_at = now(), updated_at = now() WHERE id = %(app_id)s;
 
 -- name: of_app
-SELECT {releases.columns but app_name, email, is_current}, apps.name AS app_name, accounts.email,
+SELECT {releases.columns but app_name, email, is_current, failure}, apps.name AS app_name, accounts.email,
+       (SELECT said FROM boot_failures WHERE release_id = releases.id) AS failure,
        version = max(version) FILTER (WHERE status = 'succeeded') OVER () AS is_current
   FROM releases
   JOIN apps ON apps.id = releases.app_id
@@ -21,7 +22,8 @@ SELECT {releases.columns but app_name, email, is_current}, apps.name AS app_name
 
 -- name: find
 SELECT {columns} FROM (
-    SELECT {releases.columns but app_name, email, is_current}, apps.name AS app_name, accounts.email,
+    SELECT {releases.columns but app_name, email, is_current, failure}, apps.name AS app_name, accounts.email,
+       (SELECT said FROM boot_failures WHERE release_id = releases.id) AS failure,
            version = max(version) FILTER (WHERE status = 'succeeded') OVER () AS is_current
       FROM releases
       JOIN apps ON apps.id = releases.app_id
@@ -31,7 +33,8 @@ SELECT {columns} FROM (
 
 -- name: current
 -- What dynos run: the newest that succeeded. Where none with code did: the newest whose web dynos have not listened yet.
-SELECT {releases.columns but app_name, email, is_current}, apps.name AS app_name, accounts.email, true AS is_current
+SELECT {releases.columns but app_name, email, is_current, failure}, apps.name AS app_name, accounts.email,
+       (SELECT said FROM boot_failures WHERE release_id = releases.id) AS failure, true AS is_current
   FROM releases
   JOIN apps ON apps.id = releases.app_id
   JOIN accounts ON accounts.id = releases.account_id
@@ -43,14 +46,16 @@ SELECT {releases.columns but app_name, email, is_current}, apps.name AS app_name
 UPDATE releases SET status = %(status)s, updated_at = now() WHERE id = %(id)s;
 
 -- name: by_output_key
-SELECT {releases.columns but app_name, email, is_current}, apps.name AS app_name, accounts.email, false AS is_current
+SELECT {releases.columns but app_name, email, is_current, failure}, apps.name AS app_name, accounts.email,
+       (SELECT said FROM boot_failures WHERE release_id = releases.id) AS failure, false AS is_current
   FROM releases
   JOIN apps ON apps.id = releases.app_id
   JOIN accounts ON accounts.id = releases.account_id
  WHERE output_key = %(key)s;
 
 -- name: by_id
-SELECT {releases.columns but app_name, email, is_current}, apps.name AS app_name, accounts.email, false AS is_current
+SELECT {releases.columns but app_name, email, is_current, failure}, apps.name AS app_name, accounts.email,
+       (SELECT said FROM boot_failures WHERE release_id = releases.id) AS failure, false AS is_current
   FROM releases
   JOIN apps ON apps.id = releases.app_id
   JOIN accounts ON accounts.id = releases.account_id

@@ -103,7 +103,12 @@ UPDATE runs SET status = 'undoing', error = %(error)s, waits_because = NULL, per
 RETURNING {columns};
 
 -- name: finish
-UPDATE runs SET status = %(status)s, waits_because = NULL, percent = NULL, updated_at = now(), finished_at = now()
+-- One that was undone stood at its first step by then; it shows the step that failed.
+UPDATE runs SET status = %(status)s,
+                step = CASE %(status)s WHEN 'failed' THEN coalesce(
+                           (SELECT step FROM run_journal WHERE run_id = %(id)s AND event = 'turned back' ORDER BY id DESC LIMIT 1), step)
+                       ELSE step END,
+                waits_because = NULL, percent = NULL, updated_at = now(), finished_at = now()
  WHERE id = %(id)s AND epoch = %(epoch)s AND finished_at IS NULL
 RETURNING {columns};
 
