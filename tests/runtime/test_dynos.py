@@ -88,12 +88,17 @@ async def test_another_app_is_not_touched(home: Home) -> None:
     mine = home.dyno("worker.1", "exec sleep 600")
     theirs = dataclasses.replace(mine, app=f"{home.app}-2")
     await home.dynos.apply(theirs.app, [theirs])
+    await until(lambda: has_begun(home, theirs.app))
     (before,) = await home.dynos.states(theirs.app)
 
     await home.dynos.apply(home.app, [mine])
     await home.dynos.apply(home.app, [])
 
     assert [state.pid for state in await home.dynos.states()] == [before.pid]
+
+
+async def has_begun(home: Home, app: str) -> bool:
+    return (await home.dynos.states(app))[0].pid is not None
 
 
 @pytest.mark.parametrize(
