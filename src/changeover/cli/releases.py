@@ -57,9 +57,11 @@ def index(session: Session, *, app: str, num: int) -> None:
 
 
 def _note(release: Record) -> str | None:
-    """A release that failed without a `failure` failed in its release command."""
+    """Without a `failure`, which former versions do not tell, only a release command can have failed, where there was one."""
     if release.get("status") == "failed" and (failure := release.get("failure")):
         return "web dynos did not start" if DID_NOT_START in failure else "failed before its dynos ran"
+    if release.get("status") == "failed" and not release.get("output_stream_url"):
+        return "web dynos did not start"
     return NOTES.get(release.get("status", ""))
 
 
