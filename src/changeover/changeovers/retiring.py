@@ -35,5 +35,5 @@ async def _destroy(parts: Parts, pool: AsyncConnectionPool[Any], row: Changeover
         scope = Scope(db=db, caller=caller, parts=parts, is_finishing=True)
         source = await query.only(db, Addon, "addons.find", key=str(row.source_id))
         await destroy_addon(scope, source)
-    await parts.tick(scope.started)
+    await scope.finish()
     log.info("destroying %s, the source of changeover %s", row.source_name, row.run_id)

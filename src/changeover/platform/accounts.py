@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -149,7 +150,8 @@ async def rotate(scope: Scope, authorization: Authorization) -> tuple[Authorizat
         id=authorization.id, token_hash=token_hash(token), token_hint=token_hint(token),
     )  # fmt: skip
     if authorization.is_operator:
-        write_secret_file(scope.parts.home / OPERATOR_TOKEN_FILE, token + "\n")
+        file = scope.parts.home / OPERATOR_TOKEN_FILE
+        scope.afterwards.append(functools.partial(write_secret_file, file, token + "\n"))
     return renewed, token
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -242,7 +243,8 @@ async def _forget(scope: Scope, addon: Addon, database: Database, under_way: Run
     await query.execute(scope.db, "addons.remove", id=addon.id)
     await query.execute(scope.db, "databases.retire_server_if_unused", name=database.server_name)
     await query.execute(scope.db, "databases.remove_server", name=database.server_name)
-    shutil.rmtree(certificates_of(scope.parts, database.server_name), ignore_errors=True)
+    folder = certificates_of(scope.parts, database.server_name)
+    scope.afterwards.append(functools.partial(shutil.rmtree, folder, ignore_errors=True))
     scope.warnings.append(
         f"{addon.name} is forgotten here, and nothing else: the database at {database.address}:{database.port} "
         "keeps its data and goes on running."

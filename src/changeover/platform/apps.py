@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 from changeover.errors import InvalidParams, NameTaken, NotFound
@@ -138,7 +139,7 @@ async def remove_app(scope: Scope, app: App) -> None:
     if folder.exists():  # it had code, and so perhaps dynos
         await scope.parts.dynos.apply(str(app.id), [])
         await scope.parts.dynos.forget(str(app.id))
-    scope.parts.logs.forget(str(app.id))
+    scope.afterwards.append(functools.partial(scope.parts.logs.forget, str(app.id)))
 
 
 async def collaborators(scope: Scope, app: App) -> Sequence[Collaborator]:

@@ -65,7 +65,7 @@ class Desk:
         except ChangeoverError as error:
             await self._record_failed(scope, act, error)
             raise
-        await self.parts.tick(scope.started)
+        await scope.finish()
 
     async def _record_failed(self, scope: Scope | None, act: Act, error: ChangeoverError) -> None:
         """Only of a caller that we know, and only of what would be recorded, or was refused."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,6 +93,8 @@ class Scope:
     """Id and name of the first app that the request looked up."""
     resource: str | None = None
     """What it is about beside the app, for the audit trail: an add-on, an account and what it is given. No secret."""
+    afterwards: list[Callable[[], object]] = field(default_factory=list)
+    """What can't be rolled back, such as removing files: it waits until the transaction is committed."""
     lease: Lease | None = None
     """Of the connection that `db` is; None in a step of a run, which has one of its own."""
 
@@ -106,6 +109,12 @@ class Scope:
             return
         async with self.lease.away(self.caller.id, most_s, self._reconnect):
             yield
+
+    async def finish(self) -> None:
+        """What has to wait for the commit. To be called once after it."""
+        for act in self.afterwards:
+            await asyncio.to_thread(act)
+        await self.parts.tick(self.started)
 
     def _reconnect(self, db: Db) -> None:
         self.db = db
