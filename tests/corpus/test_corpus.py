@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from tests.corpus.independent import what_differs
 from tests.corpus.loading import EVERYWHERE, has_xml, load
-from tests.corpus.moving import by_snapshot, sorted_dumps
+from tests.corpus.moving import by_snapshot
 from tests.corpus.servers import Server, programs_of, run_sql, running
 
 from changeover.postgres.comparing import Comparison, compare
-from changeover.postgres.location import Location
 
-HAS_MULTIRANGES_SINCE, QUALIFIES_LESS_SINCE, NAMES_NOT_NULL_SINCE = 14, 16, 18
 IMPATIENT: dict[str, Any] = {
     "idle_in_transaction_session_timeout": "2s", "wal_sender_timeout": "5s", "password_encryption": "scram-sha-256",
 }  # fmt: skip
@@ -52,21 +49,6 @@ def named(found: Comparison) -> list[str]:
     return [str(one) for one in (*found.differences, *found.unknown)]
 
 
-def dumped_differently(servers: tuple[Server, Server], databases: tuple[Location, Location]) -> list[str]:
-    """Lines that only one of the dumps has and that the two majors are not known to write each in its way."""
-    here, there = sorted_dumps(servers, databases)
-    majors = sorted(server.major for server in servers)
-    if majors[0] < QUALIFIES_LESS_SINCE <= majors[1]:
-        qualifier = re.compile(r'(?<![\w".])(?:\w+|"(?:[^"]|"")+")\.(?=[\w"])')
-        here, there = (sorted(qualifier.sub("", line) for line in lines) for lines in (here, there))
-    if majors[0] < NAMES_NOT_NULL_SINCE <= majors[1]:
-        there = sorted(re.sub(r'CONSTRAINT (?:\w+|".+") NOT NULL', "NOT NULL", line) for line in there)
-    if majors[0] < HAS_MULTIRANGES_SINCE <= majors[1]:
-        there = [line for line in there if "multirange_type_name = " not in line]
-    one, other = Counter(here), Counter(there)
-    return [*(f"< {line}" for line in (one - other).elements()), *(f"> {line}" for line in (other - one).elements())]
-
-
 SLOW = pytest.mark.long
 PAIRS = [
     (15, 17),
@@ -91,7 +73,30 @@ async def test_the_corpus_arrives_as_it_was(servers: Servers, older: int, newer:
     assert named(await compare(*databases, compares_owners=True)) == []
     reader = databases[1].with_(user="corpus_reader", password="reader")
     assert run_sql(reader, "SELECT id, open FROM rights.owned") == [(1, "o")]
-    assert dumped_differently((source, target), databases) == []
+    assert what_differs((source, target), databases) == []
+    source.drop(databases[0])
+    target.drop(databases[1])
+
+
+def test_the_independent_look_sees_rows_rights_sequences_and_objects(servers: Servers) -> None:
+    source, target = servers.pair(15, 17)
+    databases = source.database(), target.database()
+    for one in databases:
+        run_sql(one, "CREATE TABLE t (id serial)", "INSERT INTO t VALUES (1)", "SELECT lo_from_bytea(7, 'x')")
+    assert what_differs((source, target), databases) == []
+
+    run_sql(databases[1], "UPDATE t SET id = 2", "GRANT SELECT ON t TO PUBLIC", "SELECT setval('t_id_seq', 9)")
+    run_sql(databases[1], "SELECT lo_put(7, 0, 'y')", "CREATE INDEX ON t (id)")
+    found = what_differs((source, target), databases)
+
+    for kind in (
+        "rows of ('public', 't')",
+        "sequence ('public', 't_id_seq')",
+        "rights ('r public.t'",
+        "object ('7'",
+        "CREATE INDEX",
+    ):
+        assert [line for line in found if line.startswith(f"> {kind}")], kind
     source.drop(databases[0])
     target.drop(databases[1])
 
