@@ -280,3 +280,16 @@ def test_the_state_of_databases_and_releases_is_shown_without_secrets(
 
         assert (ended.exit_code, ended.stderr) == (0, ""), words
         assert urlsplit(url).password not in ended.stdout
+
+
+@pytest.mark.parametrize("role", ["viewer", "member", "admin"])
+def test_a_role_can_be_changed_of_a_member_only(api: httpx2.Client, team: str, role: str) -> None:
+    who = f"{unique('new')}@access.example"
+
+    refused = api.patch(f"/teams/{team}/members", json={"email": who, "role": role})
+
+    assert status_of(refused) == (404, "not_found")
+    assert f"members:add {who} --role {role} --team {team}`" in refused.json()["fix"]
+    assert who not in api.get(f"/teams/{team}/members").text
+    assert api.put(f"/teams/{team}/members", json={"email": who, "role": "viewer"}).status_code == 200
+    assert api.patch(f"/teams/{team}/members", json={"email": who, "role": role}).json()["role"] == role

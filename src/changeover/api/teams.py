@@ -64,7 +64,7 @@ async def set_member(request: Request, key: str, body: Body) -> Json:
     async with opened(request) as scope:
         team = await platform.find_team(scope, key)
         email = required(body, "email")
-        await platform.set_member(scope, team, email, role)
+        await platform.set_member(scope, team, email, role, is_new=request.method == "PUT")
         [found] = [one for one in await platform.members(scope, team) if one.email.lower() == email.lower()]
         return member_view(found)
 

@@ -40,9 +40,15 @@ async def members(scope: Scope, team: Team) -> Sequence[Member]:
     return await query.rows(scope.db, Member, "teams.members", team_id=team.id)
 
 
-async def set_member(scope: Scope, team: Team, email: str, role: str) -> None:
-    """Raises InvalidParams for the last admin, and for an address that is none."""
+async def set_member(scope: Scope, team: Team, email: str, role: str, *, is_new: bool = True) -> None:
+    """Raises InvalidParams for the last admin, and for an address that is none; NotFound unless `is_new` or a member."""
     scope.resource = f"{email}: {role} of {team.name}"
+    if not is_new and email.lower() not in {one.email.lower() for one in await members(scope, team)}:
+        raise NotFound(
+            f"{email[:100]} is not a member of the team {team.name}.",
+            fix=f"Add them: `changeover members:add {email[:100]} --role {role} --team {team.name}`.",
+            resource="member",
+        )
     account = await ensure_account(scope.db, email)
     if role != "admin":
         await _require_another_admin(scope, team, account)
