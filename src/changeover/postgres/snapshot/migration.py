@@ -1,65 +1,28 @@
-"""One attempt from the first look to the last statistics, at one snapshot; what the ledger has is not done again."""
+"""One attempt, at one snapshot: takes the target for itself, finds what earlier attempts did, and runs the course."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 import psycopg
 
 from changeover.errors import RunConflict
-from changeover.postgres import ending
-from changeover.postgres.clients import clients_for, needs_tls
-from changeover.postgres.connect import Connection, fetch_row
-from changeover.postgres.installations import find_installations
-from changeover.postgres.location import Location
-from changeover.postgres.snapshot.archive import ABOUT, Archive, Entry, depending, dump_schema
-from changeover.postgres.snapshot.board import Board, Hands, Task
+from changeover.postgres.connect import Connection
 from changeover.postgres.snapshot.cleaning import drop_what_was_made
-from changeover.postgres.snapshot.contents import Contents, read_contents, sequence_names
-from changeover.postgres.snapshot.elsewhere import Elsewhere, read_elsewhere
-from changeover.postgres.snapshot.finishing import (
-    Rest,
-    analyze_tasks,
-    bring_database_settings,
-    foreign_key_tasks,
-)
-from changeover.postgres.snapshot.holder import Holder, Moment
-from changeover.postgres.snapshot.job import Job
-from changeover.postgres.snapshot.large_objects import bring_large_objects, count_large_objects
-from changeover.postgres.snapshot.late import Late, attach, recompute, take_away_checks
-from changeover.postgres.snapshot.ledger import Ledger, extensions_before, open_ledger
-from changeover.postgres.snapshot.load import Load, build
-from changeover.postgres.snapshot.owners import owned
-from changeover.postgres.snapshot.pieces import Cuts, pieces_of, plan_cuts
-from changeover.postgres.snapshot.roles import Roles, bring_roles
-from changeover.postgres.snapshot.schema import make, make_in_rounds, make_leniently, naming
-from changeover.postgres.snapshot.sequences import bring_sequences
-from changeover.postgres.snapshot.sessions import open_reader, writing
-from changeover.postgres.snapshot.telling import Telling, replace_json
-from changeover.postgres.snapshot.views import fill_views
+from changeover.postgres.snapshot.contents import read_contents
+from changeover.postgres.snapshot.course import Course, encodings_of
+from changeover.postgres.snapshot.elsewhere import read_elsewhere
+from changeover.postgres.snapshot.holder import Moment
+from changeover.postgres.snapshot.ledger import Ledger, open_ledger
+from changeover.postgres.snapshot.place import Place, end_leftovers
+from changeover.postgres.snapshot.schema import naming
+from changeover.postgres.snapshot.sessions import writing
 
 LOCK: Final = "changeover snapshot"
 
 
-@dataclass
-class Migration:
-    """What stays the same while servers come and go: the order, the addresses, the snapshot's holder."""
-
-    job: Job
-    source: Location
-    target: Location
-    holder: Holder
-    work: Path
-    telling: Telling
-
-    @property
-    def name(self) -> str:
-        """Of our sessions on both sides."""
-        return session_name(self.job)
+class Migration(Place):
+    """An order being carried out."""
 
     async def attempt(self) -> dict[str, Any]:
         """Do all that is left to do; returns the report. Raises what the drivers raise when a server goes away."""
@@ -74,7 +37,7 @@ class Migration:
                 elsewhere = await read_elsewhere(self.holder.connection, self.job.skip_schemas)
             with naming("A table that may not be read"):
                 await self.holder.lock([(table.schema, table.name) for table in contents.tables])
-            course = Course(self, target, ledger, contents, elsewhere, await _encodings(target, contents))
+            course = Course(self, target, ledger, contents, elsewhere, await encodings_of(target, contents))
             return await course.run()
 
     async def _lock(self, target: Connection) -> None:
@@ -118,278 +81,3 @@ class Migration:
             await ledger.note(target, "moment", "snapshot", **moment.as_facts())
             await ledger.note(target, "moment", "holder", snapshot=self.holder.snapshot)
         return ledger
-
-
-@dataclass(frozen=True)
-class Encodings:
-    """How bytes are meant on the way. A source without any (SQL_ASCII) is taken for what the target is."""
-
-    dump: str
-    reader: str
-    writer: str
-
-
-@dataclass
-class Course:
-    """The phases of one attempt."""
-
-    migration: Migration
-    target: Connection
-    ledger: Ledger
-    contents: Contents
-    elsewhere: Elsewhere
-    encodings: Encodings
-    roles: Roles = field(default_factory=Roles)
-    gifts: list[Entry] = field(default_factory=list)
-    """What gives things to their owners in the end, where the target's role is no superuser."""
-
-    @property
-    def job(self) -> Job:
-        return self.migration.job
-
-    @property
-    def telling(self) -> Telling:
-        return self.migration.telling
-
-    async def run(self) -> dict[str, Any]:
-        self.roles = await self._roles()
-        self.telling.enter("schema", "pg_dump")
-        archive = await self._dump()
-        before = await self._entries(archive, "pre-data")
-        after = await self._entries(archive, "post-data")
-        rights = [entry for entry in before if entry.kind == "ACL"]
-        attached = [entry for entry in before if self._is_attached_late(entry, before)]
-        await self._make_schema([entry for entry in before if entry.kind != "ACL" and entry not in attached])
-        await take_away_checks(self.target, self.ledger, self.elsewhere.checks)
-        late = Late(self.elsewhere, after, self.contents, self.ledger, self.telling)
-        built = await self._load([entry for entry in after if entry.number not in late.numbers])
-        await self._make_late(late, attached)
-        left_out = {one.number for one in late.waiting} | late.numbers
-        rest = Rest([one for one in after if one.number not in left_out], built, self.contents)
-        await self._finish(rest, rights)
-        await self._fill_views(rest, late)
-        await self._end(rest)
-        report = self._report(before + after)
-        replace_json(self.migration.work / "report.json", {"mark": self.job.mark, "report": report})
-        self.telling.enter("done")
-        await self.target.execute("SET synchronous_commit = on")  # what follows makes all before it durable
-        if self.job.keeps_ledger:
-            await self.ledger.note(self.target, "finished", "report", **report)
-        else:
-            await self.target.execute("DROP SCHEMA _changeover CASCADE")
-        return report
-
-    async def _roles(self) -> Roles:
-        self.telling.enter("roles")
-        if not self.job.keeps_owners:
-            return Roles()
-        async with self.migration.holder.busy:
-            source = self.migration.holder.connection
-            roles = await bring_roles(source, self.target, self.ledger, self.job.skip_roles)
-        for note in roles.notes:
-            self.telling.note(note)
-        return roles
-
-    async def _dump(self) -> Archive:
-        place = self.migration
-        found = find_installations(Path(folder) for folder in self.job.installations)
-        target_version = self.target.info.server_version
-        clients = clients_for(self.contents.version_num, target_version, found, needs_tls=needs_tls(place.source))
-        return await dump_schema(
-            clients, place.source.with_(application_name=place.name), snapshot=place.holder.snapshot,
-            encoding=self.encodings.dump, skip_schemas=self.job.skip_schemas, file=place.work / "schema.dump",
-        )  # fmt: skip
-
-    async def _entries(self, archive: Archive, section: str) -> list[Entry]:
-        """Those that are brought; with their owners where the target has them."""
-        entries = await archive.entries(section, with_owners=self.job.keeps_owners)
-        brought = [one for one in entries if one.is_brought and not one.is_of_extension(self.job.skip_extensions)]
-        brought = self._without_impossible(brought)
-        for one in entries:
-            if not one.is_brought and one.kind not in ABOUT:
-                self.telling.note(f"Not brought: {one.label}.")
-        missing = sorted({one.owner for one in brought if one.owner and one.owner not in self.roles.known})
-        if not self.job.keeps_owners or (self.roles.is_superuser and not missing):
-            return brought
-        if missing:
-            self.telling.note(f"What belongs to {', '.join(missing)} on the source belongs to the target's own role.")
-        ownerless = {one.number: one for one in await archive.entries(section, with_owners=False)}
-        found = owned(brought, ownerless, self.roles.known, is_superuser=self.roles.is_superuser)
-        self.gifts += found.gifts
-        return found.entries
-
-    def _without_impossible(self, entries: Sequence[Entry]) -> list[Entry]:
-        """Without views that read themselves, and what depends on them."""
-        views = [one for one in entries if one.kind == "VIEW" and one.toc.oid in self.elsewhere.self_reading]
-        lost = depending(entries, {one.number for one in views})
-        for one in [*views, *(other for other in lost if other.kind not in ABOUT)]:
-            why = "It reads itself" if one in views else "It needs a view that reads itself"
-            self.telling.note(f"Not brought: {one.label}. {why}, so no SQL makes it.")
-        gone = {one.number for one in (*views, *lost)}
-        return [one for one in entries if one.number not in gone]
-
-    async def _make_schema(self, entries: Sequence[Entry]) -> None:
-        self.telling.enter("schema", f"{len(entries)} objects", things=len(entries))
-        async with self._raw() as target:
-            remarks = [
-                one for one in entries if one.kind == "COMMENT" and one.name.startswith(("EXTENSION ", "SCHEMA "))
-            ]
-            await make_in_rounds(target, self.ledger, [one for one in entries if one not in remarks], "schema")
-            theirs = await extensions_before(self.target, self.ledger)
-            ours = [one for one in remarks if not one.is_of_extension(theirs)]
-            await make_leniently(target, self.ledger, ours, "remarks")
-
-    def _raw(self) -> Any:
-        """A session on the target that takes the dump's bytes as they are."""
-        encoding = self.encodings.writer if self.encodings.dump == "SQL_ASCII" else self.encodings.dump
-        return writing(self.migration.target, self.migration.name, encoding=encoding)
-
-    async def _load(self, entries: Sequence[Entry]) -> set[int]:
-        """All rows, and what is built on a table's own; the numbers of that."""
-        pieces = pieces_of(self.contents.tables, await self._cuts())
-        load = Load(self.contents, pieces, entries, self.ledger, self.telling, late=self.elsewhere.tables)
-        self.telling.enter("copy", f"{len(pieces)} tables and ranges", things=load.count)
-        await self._work_off([*load.tasks(), *await self._large_objects()])
-        await self._work_off(load.late_tasks())
-        return load.built_entries()
-
-    def _is_attached_late(self, entry: Entry, entries: Sequence[Entry]) -> bool:
-        """A partition that belongs where it is by what a function returns."""
-        if entry.kind != "TABLE ATTACH" or not self.elsewhere.partitioned:
-            return False
-        parents = {one.number for one in entries if one.toc.oid in self.elsewhere.partitioned and one.kind == "TABLE"}
-        return bool(parents.intersection(entry.toc.depends))
-
-    async def _make_late(self, late: Late, attached: Sequence[Entry]) -> None:
-        if not self.elsewhere:
-            return
-        await self._sequences()
-        self.telling.enter("functions", "what may read other tables")
-        async with self._raw() as raw:
-            await attach(raw, self.ledger, attached)
-            await recompute(self.target, self.elsewhere.generated, self.telling)
-            await late.make(self.target, raw, is_last=False)
-
-    async def _finish_late(self, late: Late) -> None:
-        """What needed views that are filled now, and what needs that."""
-        if not self.elsewhere:
-            return
-        self.telling.enter("functions", "what reads materialized views")
-        async with self._raw() as raw:
-            await late.make(self.target, raw, is_last=True)
-            waiting = late.waiting
-            await make(raw, self.ledger, [one for one in waiting if one.kind not in ABOUT], "after views")
-            await make_leniently(raw, self.ledger, [one for one in waiting if one.kind in ABOUT], "remarks after views")
-
-    async def _cuts(self) -> Cuts:
-        if (kept := self.ledger.of("plan").get("cuts")) is not None:
-            return kept
-        job = self.job
-        cuts = plan_cuts(
-            self.contents.tables, version_num=self.contents.version_num, connections=job.connections,
-            range_bytes=job.range_bytes,
-        )  # fmt: skip
-        await self.ledger.note(self.target, "plan", "cuts", **cuts)
-        self.ledger.confirm("plan", "cuts", **cuts)
-        return cuts
-
-    async def _large_objects(self) -> list[Task]:
-        async with self.migration.holder.busy:
-            count = await count_large_objects(self.migration.holder.connection)
-        if not count:
-            return []
-        owners = self.roles.known if self.job.keeps_owners else None
-
-        async def run(hands: Hands) -> None:
-            self.telling.says = f"{count} large objects"
-            with naming("One of the large objects"):
-                await bring_large_objects(await hands.reader(), await hands.target(), self.ledger, owners)
-
-        return [Task("large objects", run)]
-
-    async def _finish(self, rest: Rest, rights: Sequence[Entry]) -> None:
-        self.telling.enter("keys", things=len(rest.foreign_keys))
-        async with self._raw() as target:
-            await make(target, self.ledger, rest.before_keys, "before keys")
-        await self._work_off(foreign_key_tasks(rest.foreign_keys, self.contents, self.ledger, self.telling))
-        self.telling.enter("rights", things=len(rights))
-        async with self._raw() as target:
-            await make(target, self.ledger, rest.after_keys, "after keys")
-            remarks = [*rest.remarks, *rights, *rest.rights, *self.gifts]
-            for left_out in await make_leniently(target, self.ledger, remarks, "rights"):
-                self.telling.note(left_out)
-
-    async def _fill_views(self, rest: Rest, late: Late) -> None:
-        await self._sequences()
-        self.telling.enter("views", things=len(self.contents.views))
-        await fill_views(self.target, self.ledger, self.contents.views, self.telling, refresh=self.job.refresh)
-        todo = [one for one in rest.view_indexes if not self.ledger.has("index", one.key)]
-        await self._work_off([build(one, self.ledger, self.telling) for one in todo])
-        await self._finish_late(late)
-
-    async def _end(self, rest: Rest) -> None:
-        async with self.migration.holder.busy:
-            source = self.migration.holder.connection
-            await bring_database_settings(source, self.target, self.ledger, self.telling)
-        tasks = await analyze_tasks(self.target, self.ledger, self.telling)
-        self.telling.enter("statistics", things=len(tasks))
-        await self._work_off(tasks)
-        async with self._raw() as target:
-            for left_out in await make_leniently(target, self.ledger, rest.event_triggers, "event triggers"):
-                self.telling.note(left_out)
-
-    async def _sequences(self) -> None:
-        place = self.migration
-        async with place.holder.busy:
-            names = await sequence_names(place.holder.connection, self.job.skip_schemas, self.job.skip_extensions)
-            self.telling.enter("sequences", things=len(names))
-            await bring_sequences(place.holder.connection, self.target, names)
-
-    async def _work_off(self, tasks: list[Task]) -> None:
-        if not tasks:
-            return
-        place, encodings = self.migration, self.encodings
-
-        async def reader() -> Any:
-            return await open_reader(place.source, place.name, place.holder.snapshot, encoding=encodings.reader)
-
-        async def target(kept: AsyncExitStack) -> Connection:
-            return await kept.enter_async_context(writing(place.target, place.name, encoding=encodings.writer))
-
-        board = Board(tasks, lambda: self.target.execute("SELECT 1"))
-        await board.work_off([Hands(reader, target) for _ in range(self.job.connections)])
-
-    def _report(self, entries: Sequence[Entry]) -> dict[str, Any]:
-        """What came over, in figures and in words; see `job.py`."""
-        self.telling.enter("report")
-        return {
-            "tables": len(self.contents.tables),
-            "bytes": self.contents.bytes,
-            "objects": len(entries),
-            "roles_made": self.roles.made,
-            "roles_without_password": self.roles.without_password,
-            "notes": self.telling.notes,
-            "seconds": {phase: round(seconds, 3) for phase, seconds in self.telling.seconds.items()},
-            "moment": self.migration.holder.moment.as_facts(),
-        }
-
-
-async def _encodings(target: Connection, contents: Contents) -> Encodings:
-    (here,) = await fetch_row(
-        target,
-        "SELECT pg_encoding_to_char(encoding)::text FROM pg_catalog.pg_database WHERE datname = current_database()",
-    )
-    if contents.encoding == "SQL_ASCII":
-        return Encodings("SQL_ASCII", "SQL_ASCII", here)
-    return Encodings("UTF8", "UTF8", "UTF8")  # asyncpg sends names as UTF-8, whatever the session speaks
-
-
-def session_name(job: Job) -> str:
-    """The application name of every session that is the program's."""
-    return f"changeover:{job.run} copy"
-
-
-async def end_leftovers(connection: Connection, name: str) -> None:
-    """End the sessions that an earlier program of this run, or an earlier attempt of ours, left in this database."""
-    run = name.rpartition(":")[0]
-    await ending.end(connection, await ending.left_behind(connection, f"{run}:", " copy"))

@@ -18,7 +18,8 @@ from changeover.postgres.location import handed_over
 from changeover.postgres.snapshot.board import first_of
 from changeover.postgres.snapshot.holder import Holder, holding
 from changeover.postgres.snapshot.job import Job
-from changeover.postgres.snapshot.migration import Migration, end_leftovers, session_name
+from changeover.postgres.snapshot.migration import Migration
+from changeover.postgres.snapshot.place import end_leftovers, session_name
 from changeover.postgres.snapshot.schema import failed_at
 from changeover.postgres.snapshot.sessions import is_lost, one_line, reading_control, writing
 from changeover.postgres.snapshot.telling import Telling
