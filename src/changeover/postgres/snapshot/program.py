@@ -103,6 +103,11 @@ class Patience:
 
     async def bear(self, failure: BaseException, whom: str) -> None:
         """Wait a moment. Raises `failure` when that has been done for long enough."""
+        task = asyncio.current_task()
+        if (
+            task is not None and task.cancelling()
+        ):  # a session that broke while it was ended hides that it was asked to end
+            raise asyncio.CancelledError
         now = time.monotonic()
         if self._since is None or self.telling.bytes_done > self._bytes:
             self._since, self._bytes = now, self.telling.bytes_done
