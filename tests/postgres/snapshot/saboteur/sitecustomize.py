@@ -1,6 +1,6 @@
 """In the copying program: sends itself a signal, once, as it reaches a point. Tests put this folder on its PYTHONPATH.
 
-The file that SABOTAGE names holds `POINT<tab>SIGNAL`. Points: `phase copy`, `rows "public"."orders"` (just committed),
+The file that SABOTAGE names holds `POINT<tab>SIGNAL`. Points: `phase copy`, `rows "public"."orders"` (just committed), `index` (any),
 `stream "public"."orders"` (in the middle of it). Before the harm is done the file is renamed to `….done`.
 """
 
@@ -37,6 +37,7 @@ if "changeover.postgres.snapshot" in sys.orig_argv:
     def confirm_and_harm(self: Ledger, kind: str, name: str, **facts: object) -> None:
         confirm(self, kind, name, **facts)
         harm(f"{kind} {name}")
+        harm(kind)
 
     def add_and_harm(self: _Streamed, count: int) -> None:
         add(self, count)
