@@ -187,8 +187,8 @@ class Pair:
     report: dict[str, Any] = field(default_factory=dict)
 
     def make(self, script: str) -> None:
-        """On the source, all in one go."""
-        run_sql(self.source, script)
+        """On the source, all in one go; THIS is the database."""
+        run_sql(self.source, script.replace("THIS", self.source.database))
 
     def move(self, **options: Any) -> None:
         self.report = asyncio.run(by_snapshot(self.source, self.target, **options))
@@ -196,6 +196,9 @@ class Pair:
     @property
     def notes(self) -> list[str]:
         return [str(note) for note in self.report["notes"]]
+
+    def on_target(self, script: str) -> None:
+        run_sql(self.target, script.replace("THIS", self.target.database))
 
     def differs(self) -> tuple[list[str], list[str]]:
         """Lines that only one of the dumps has."""
@@ -212,3 +215,6 @@ def pair(source_server: Server, target_server: Server) -> Iterator[Pair]:
     source_server.drop(pair.source)
     target_server.drop(pair.target)
     run_sql(target_server.location(), *(f'DROP ROLE IF EXISTS "{role}"' for role in ROLES))
+    for server in (source_server, target_server):
+        made = run_sql(server.location(), "SELECT rolname::text FROM pg_roles WHERE rolname LIKE 'pair_%'")
+        run_sql(server.location(), "SELECT 1", *(f"DROP ROLE {role}" for (role,) in made))

@@ -11,11 +11,14 @@ from psycopg import sql
 from changeover.errors import ChangeoverError
 from changeover.errors.elsewhere import CheckFailed, TransferFailed
 from changeover.postgres import ending
-from changeover.postgres.connect import Connection, fetch_row
+from changeover.postgres.connect import Connection
 from changeover.postgres.location import handed_over
+from changeover.postgres.snapshot.database import put_back_database
 from changeover.postgres.snapshot.job import Job
 from changeover.postgres.snapshot.ledger import WAS_THERE, Ledger, read_ledger
+from changeover.postgres.snapshot.memberships import take_back_memberships
 from changeover.postgres.snapshot.sessions import is_lost, one_line, writing
+from changeover.postgres.snapshot.settings import reset_settings
 
 DROPPED: Final = {
     "extension": "EXTENSION", "schema": "SCHEMA", "language": "LANGUAGE", "cast": "CAST", "server": "SERVER",
@@ -92,11 +95,13 @@ async def drop_what_was_made(target: Connection, ledger: Ledger, *, keeps_ledger
     await _unlink_large_objects(target)
     if keeps_ledger:
         async with target.transaction():
-            kept = {"before", "role", "setting", "moment"}
+            kept = {"before", "role", "membership", "setting", "moment"}
             await ledger.forget(target, *({kind for kind, _ in ledger.rows} - kept))
         return remaining
     await _put_back_public(target, ledger.of("before").get("public", {}))
-    await _reset_settings(target, ledger)
+    await reset_settings(target, ledger)
+    await put_back_database(target, ledger.of("before").get("database", {}).get("was", {}))
+    await take_back_memberships(target, ledger)
     remaining += await _drop_roles(target, ledger)
     if not remaining:
         await target.execute("DROP SCHEMA _changeover CASCADE")
@@ -162,13 +167,6 @@ async def _put_back_public(target: Connection, was: dict[str, Any]) -> None:
         whom = sql.SQL("PUBLIC") if grantee is None else sql.Identifier(grantee)
         statement = sql.SQL("GRANT {} ON SCHEMA public TO {}").format(sql.SQL(privilege), whom)
         await target.execute(statement + sql.SQL(" WITH GRANT OPTION" if is_grantable else ""))
-
-
-async def _reset_settings(target: Connection, ledger: Ledger) -> None:
-    (database,) = await fetch_row(target, "SELECT current_database()::text")
-    for name in ledger.of("setting"):
-        quoted = sql.SQL(".").join(sql.Identifier(part) for part in name.split("."))
-        await target.execute(sql.SQL("ALTER DATABASE {} RESET {}").format(sql.Identifier(database), quoted))
 
 
 async def _drop_roles(target: Connection, ledger: Ledger) -> list[str]:

@@ -14,11 +14,11 @@ from changeover.postgres.installations import find_installations
 from changeover.postgres.snapshot.archive import ABOUT, Archive, Entry, depending, dump_schema
 from changeover.postgres.snapshot.board import Board, Hands, Task
 from changeover.postgres.snapshot.contents import Contents, sequence_names
+from changeover.postgres.snapshot.database import bring_database, read_database
 from changeover.postgres.snapshot.elsewhere import Elsewhere
 from changeover.postgres.snapshot.finishing import (
     Rest,
     analyze_tasks,
-    bring_database_settings,
     foreign_key_tasks,
 )
 from changeover.postgres.snapshot.job import Job
@@ -33,6 +33,7 @@ from changeover.postgres.snapshot.roles import Roles, bring_roles
 from changeover.postgres.snapshot.schema import make, make_in_rounds, make_leniently, naming
 from changeover.postgres.snapshot.sequences import bring_sequences
 from changeover.postgres.snapshot.sessions import open_reader, writing
+from changeover.postgres.snapshot.settings import bring_settings, read_settings
 from changeover.postgres.snapshot.telling import Telling, replace_json
 from changeover.postgres.snapshot.views import fill_views
 
@@ -102,7 +103,7 @@ class Course:
             return Roles()
         async with self.place.holder.busy:
             source = self.place.holder.connection
-            roles = await bring_roles(source, self.target, self.ledger, self.job.skip_roles)
+            roles = await bring_roles(source, self.target, self.place.target, self.ledger, self.job.skip_roles)
         for note in roles.notes:
             self.telling.note(note)
         return roles
@@ -245,15 +246,28 @@ class Course:
         await self._finish_late(late)
 
     async def _end(self, rest: Rest) -> None:
-        async with self.place.holder.busy:
-            source = self.place.holder.connection
-            await bring_database_settings(source, self.target, self.ledger, self.telling)
         tasks = await analyze_tasks(self.target, self.ledger, self.telling)
         self.telling.enter("statistics", things=len(tasks))
         await self._work_off(tasks)
         async with self._raw() as target:
             for left_out in await make_leniently(target, self.ledger, rest.event_triggers, "event triggers"):
                 self.telling.note(left_out)
+        await self._bring_database()
+
+    async def _bring_database(self) -> None:
+        """Last, for its rights and settings are meant for the app's sessions, not for ours."""
+        self.telling.enter("database")
+        async with self.place.holder.busy:
+            settings = await read_settings(self.place.holder.connection)
+            database = await read_database(self.place.holder.connection)
+        keeps = self.job.keeps_owners
+        for setting in [one for one in settings if one.role and not keeps]:
+            self.telling.note(f"{setting.says} is not brought, for roles are not.")
+        brought = [one for one in settings if keeps or not one.role]
+        await bring_settings(
+            brought, self.target, self.place.target, self.ledger, self.telling.note, is_held=self.job.is_held
+        )
+        await bring_database(database, self.target, self.ledger, self.roles.known if keeps else None, self.telling.note)
 
     async def _sequences(self) -> None:
         place = self.place

@@ -8,13 +8,12 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
-from changeover.postgres.connect import Connection, fetch_row
+from changeover.postgres.connect import Connection
 from changeover.postgres.snapshot.archive import ABOUT, Entry
 from changeover.postgres.snapshot.board import Hands, Task
 from changeover.postgres.snapshot.contents import Contents
 from changeover.postgres.snapshot.ledger import Ledger
 from changeover.postgres.snapshot.load import build
-from changeover.postgres.snapshot.roles import set_for
 from changeover.postgres.snapshot.sessions import is_lost, one_line
 from changeover.postgres.snapshot.telling import Telling
 
@@ -35,14 +34,6 @@ SELECT n.nspname::text, c.relname::text
   JOIN pg_catalog.pg_class c ON c.oid = t.relid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind = 'r' AND t.level > 0
 """
-DATABASE_SETTINGS: Final = """
-SELECT setconfig FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase
- WHERE d.datname = current_database() AND s.setrole = 0
-"""
-
-
-HELD_BY: Final = "default_transaction_read_only"
-"""How a source is held, by us or by hand: never brought, for the target is to be written to."""
 
 
 class Rest:
@@ -115,24 +106,3 @@ async def _analyzed(target: Connection, ledger: Ledger, name: sql.Identifier) ->
             raise
         return one_line(refused)
     return ""
-
-
-async def bring_database_settings(source: Connection, target: Connection, ledger: Ledger, telling: Telling) -> None:
-    """`ALTER DATABASE … SET` of the source, for the target's database."""
-    (database,) = await fetch_row(target, "SELECT current_database()::text")
-    whom = sql.SQL("DATABASE {}").format(sql.Identifier(database))
-    for (settings,) in await (await source.execute(DATABASE_SETTINGS)).fetchall():
-        for setting in settings:
-            name = setting.partition("=")[0]
-            if ledger.has("setting", name) or name == HELD_BY:
-                continue
-            try:
-                async with target.transaction():
-                    await set_for(target, whom, setting)
-                    await ledger.note(target, "setting", name)
-            except psycopg.Error as refused:
-                if is_lost(refused):
-                    raise
-                telling.note(f"The database's setting {name} was not brought: {one_line(refused)}")
-                continue
-            ledger.confirm("setting", name)

@@ -1,4 +1,7 @@
-"""The roles that the database's objects and rights name: made on the target where they are missing, with their verifiers."""
+"""The roles that the database's objects and rights name: made on the target where they are missing, with their verifiers.
+
+A role that the target has already stays as it is, for other databases there know it too. What differs is named.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,11 @@ import psycopg
 from psycopg import sql
 
 from changeover.postgres.connect import Connection, fetch_row
+from changeover.postgres.location import Location
 from changeover.postgres.snapshot.ledger import Ledger
+from changeover.postgres.snapshot.memberships import bring_memberships
 from changeover.postgres.snapshot.sessions import is_lost, one_line
+from changeover.postgres.snapshot.settings import HELD_BY, Setting, try_setting
 
 NAMED: Final = """
 WITH RECURSIVE this AS (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()), used AS (
@@ -27,22 +33,18 @@ WITH RECURSIVE this AS (SELECT oid FROM pg_catalog.pg_database WHERE datname = c
 SELECT r.oid::bigint, r.rolname::text, r.rolsuper, r.rolinherit, r.rolcreaterole, r.rolcreatedb, r.rolcanlogin,
        r.rolreplication, r.rolbypassrls, r.rolconnlimit, r.rolvaliduntil::text,
        pg_catalog.shobj_description(r.oid, 'pg_authid'),
-       (SELECT setconfig FROM pg_catalog.pg_db_role_setting s WHERE s.setrole = r.oid AND s.setdatabase = 0),
-       (SELECT setconfig FROM pg_catalog.pg_db_role_setting s, this WHERE s.setrole = r.oid AND s.setdatabase = this.oid)
+       (SELECT setconfig FROM pg_catalog.pg_db_role_setting s WHERE s.setrole = r.oid AND s.setdatabase = 0)
   FROM above JOIN pg_catalog.pg_roles r USING (oid)
  WHERE r.oid <> 10 AND r.rolname !~ '^pg_' ORDER BY r.rolname
 """
 """Owners, those with rights, their members and the groups of all these; not the bootstrap superuser nor PostgreSQL's own."""
-MEMBERS: Final = """
-SELECT DISTINCT g.rolname::text, r.rolname::text, m.admin_option FROM pg_catalog.pg_auth_members m
-  JOIN pg_catalog.pg_roles g ON g.oid = m.roleid JOIN pg_catalog.pg_roles r ON r.oid = m.member WHERE r.rolname = ANY(%s)
+THERE: Final = """
+SELECT r.oid::bigint, r.rolname::text, r.rolsuper, r.rolinherit, r.rolcreaterole, r.rolcreatedb, r.rolcanlogin,
+       r.rolreplication, r.rolbypassrls, r.rolconnlimit, r.rolvaliduntil::text,
+       pg_catalog.shobj_description(r.oid, 'pg_authid'),
+       (SELECT setconfig FROM pg_catalog.pg_db_role_setting s WHERE s.setrole = r.oid AND s.setdatabase = 0)
+  FROM pg_catalog.pg_roles r WHERE r.rolname = ANY(%s)
 """
-MEMBERS_WITH_OPTIONS: Final = """
-SELECT DISTINCT g.rolname::text, r.rolname::text, m.admin_option, m.inherit_option, m.set_option
-  FROM pg_catalog.pg_auth_members m
-  JOIN pg_catalog.pg_roles g ON g.oid = m.roleid JOIN pg_catalog.pg_roles r ON r.oid = m.member WHERE r.rolname = ANY(%s)
-"""
-LISTS: Final = ("search_path", "temp_tablespaces", "local_preload_libraries", "session_preload_libraries")
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,21 @@ class Role:
     valid_until: str | None
     comment: str | None
     settings: list[str] | None
-    settings_here: list[str] | None
-    """For this database alone."""
+    """In all databases of the server."""
+
+    def differing(self, other: Role) -> list[str]:
+        """What the same role of another server has otherwise, in words; passwords can't be compared."""
+        said = {"is_superuser": "SUPERUSER", "inherits": "INHERIT", "creates_roles": "CREATEROLE",
+                "creates_databases": "CREATEDB", "can_login": "LOGIN", "replicates": "REPLICATION",
+                "bypasses_rls": "BYPASSRLS", "connection_limit": "CONNECTION LIMIT", "valid_until": "VALID UNTIL",
+                "comment": "comment"}  # fmt: skip
+        words = [
+            f"{word} {getattr(self, name)} there and {getattr(other, name)} here"
+            for name, word in said.items()
+            if getattr(self, name) != getattr(other, name)
+        ]
+        missing = sorted(set(self.settings or ()) - set(other.settings or ()))
+        return words + [f"setting {one} is missing here" for one in missing]
 
 
 @dataclass
@@ -80,24 +95,33 @@ class Roles:
     notes: list[str] = field(default_factory=list)
 
 
-async def bring_roles(source: Connection, target: Connection, ledger: Ledger, skip_roles: Collection[str]) -> Roles:
+async def bring_roles(
+    source: Connection, target: Connection, location: Location, ledger: Ledger, skip_roles: Collection[str]
+) -> Roles:
     """Make what is missing. What exists is left as it is. Reads the source in its caller's transaction."""
     found = [Role(*row) for row in await (await source.execute(NAMED)).fetchall()]
     roles = [role for role in found if role.name not in skip_roles]
     verifiers = await _verifiers(source, roles)
     came = Roles()
-    existing = {
-        name for (name,) in await (await target.execute("SELECT rolname::text FROM pg_catalog.pg_roles")).fetchall()
-    }
+    rows = await (await target.execute(THERE, [[role.name for role in roles]])).fetchall()
+    there = {role.name: role for role in (Role(*row) for row in rows)}
     for role in roles:
-        if role.name not in existing and not await _make(target, ledger, role, verifiers, came):
-            came.notes.append(f"Role {role.name} could not be made; what it owns belongs to the target's own role.")
+        if role.name not in there:
+            if not await _make(target, ledger, role, verifiers, came):
+                came.notes.append(f"Role {role.name} could not be made; what it owns belongs to the target's own role.")
+        elif not ledger.has("role", role.name) and (words := role.differing(there[role.name])):
+            came.notes.append(
+                f"Role {role.name} was on the target before and stays as it is there: {'; '.join(words)}."
+            )
     made = set(ledger.of("role"))
     came.made = sorted(made)
     came.without_password = sorted(
         role.name for role in roles if role.name in made and role.can_login and not verifiers.get(role.name)
     )
-    await _memberships(source, target, made, came)
+    for role in roles:
+        if role.name in made:
+            await _set(target, location, role, came)
+    came.notes += await bring_memberships(source, target, ledger, {role.name for role in roles})
     (came.is_superuser,) = await fetch_row(
         target, "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user"
     )
@@ -156,51 +180,17 @@ async def _describe(target: Connection, role: Role) -> None:
     if role.comment is not None:
         statement = sql.SQL("COMMENT ON ROLE {} IS {}").format(sql.Identifier(role.name), sql.Literal(role.comment))
         await target.execute(statement)
-    (database,) = await fetch_row(target, "SELECT current_database()::text")
-    who = sql.SQL("ROLE {}").format(sql.Identifier(role.name))
-    for setting in role.settings or ():
-        await set_for(target, who, setting)
-    here = sql.SQL("ROLE {} IN DATABASE {}").format(sql.Identifier(role.name), sql.Identifier(database))
-    for setting in role.settings_here or ():
-        await set_for(target, here, setting)
 
 
-async def set_for(target: Connection, whom: sql.Composed, setting: str) -> None:
-    """`ALTER ROLE … SET` or `ALTER DATABASE … SET`, from `name=value` as the catalog has it. In the caller's transaction."""
-    name, _, value = setting.partition("=")
-    quoted = sql.SQL(".").join(sql.Identifier(part) for part in name.split("."))
-    if name.lower() in LISTS:  # its value is a list already quoted, which a literal would make one element of
-        await target.execute("SELECT set_config(%s, %s, true)", [name, value])
-        await target.execute(sql.SQL("ALTER {} SET {} FROM CURRENT").format(whom, quoted))
-        await target.execute("SELECT set_config('search_path', '', true)")
-    else:
-        await target.execute(sql.SQL("ALTER {} SET {} TO {}").format(whom, quoted, sql.Literal(value)))
-
-
-async def _memberships(source: Connection, target: Connection, made: set[str], came: Roles) -> None:
-    """Of the roles that we made, in groups that exist on the target."""
-    has_options = source.info.server_version >= 160000
-    found = await source.execute(MEMBERS_WITH_OPTIONS if has_options else MEMBERS, [sorted(made)])
-    for group, member, *options in await found.fetchall():
-        try:
-            async with target.transaction():
-                await target.execute(_grant(group, member, options, target.info.server_version))
-        except psycopg.Error as refused:
-            if is_lost(refused):
-                raise
-            came.notes.append(f"Role {member} is not in {group}: {one_line(refused)}")
-
-
-def _grant(group: str, member: str, options: list[bool], version: int) -> sql.Composed:
-    """`options`: ADMIN and, where the source knows them, INHERIT and SET."""
-    statement = sql.SQL("GRANT {} TO {}").format(sql.Identifier(group), sql.Identifier(member))
-    if version < 160000 or len(options) == 1:
-        return statement + sql.SQL(" WITH ADMIN OPTION" if options[0] else "")
-    words = [
-        sql.SQL(name) + sql.SQL(" TRUE" if on else " FALSE")
-        for name, on in zip(("ADMIN", "INHERIT", "SET"), options, strict=True)
-    ]
-    return statement + sql.SQL(" WITH ") + sql.SQL(", ").join(words)
+async def _set(target: Connection, location: Location, role: Role, came: Roles) -> None:
+    """Its settings in all databases; each by itself, for one that this version doesn't know must not keep the role away."""
+    whom = sql.SQL("ROLE {}").format(sql.Identifier(role.name))
+    for text in role.settings or ():
+        setting = Setting.of(role.name, text)
+        if setting.name.lower() in HELD_BY:
+            came.notes.append(f"{setting.says} is not brought: the target is to be written to.")
+        elif why := await try_setting(target, location, whom, setting):
+            came.notes.append(f"{setting.says} is not brought: {why}")
 
 
 async def _usable(target: Connection) -> set[str]:

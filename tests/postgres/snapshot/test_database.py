@@ -1,0 +1,133 @@
+"""The database itself and the roles in it: what they have on the source they have on the target, or the report says why not."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import psycopg
+import pytest
+from tests.corpus.servers import run_sql
+from tests.postgres.snapshot.conftest import Copy, Pair
+
+from changeover.postgres.location import Location
+
+PROPERTIES = """
+SELECT pg_get_userbyid(datdba)::text, datconnlimit, shobj_description(oid, 'pg_database'),
+       (SELECT array_agg(a::text ORDER BY a::text) FROM unnest(coalesce(datacl, acldefault('d', datdba))) a)
+  FROM pg_database WHERE datname = current_database()
+"""
+SETTINGS = """
+SELECT coalesce(rolname, '')::text, unnest(setconfig) FROM pg_db_role_setting s LEFT JOIN pg_roles r ON r.oid = setrole
+ WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY 1, 2
+"""
+
+
+def of(location: Location, query: str) -> list[tuple[Any, ...]]:
+    return run_sql(location, query)
+
+
+def test_owner_rights_limit_and_comment_of_the_database_arrive(pair: Pair) -> None:
+    pair.make("CREATE ROLE pair_app LOGIN PASSWORD 'x'; CREATE ROLE pair_reader LOGIN; REVOKE ALL ON DATABASE THIS FROM PUBLIC;"
+              "GRANT CONNECT ON DATABASE THIS TO pair_reader WITH GRANT OPTION; GRANT TEMP ON DATABASE THIS TO pair_reader;"
+              "ALTER DATABASE THIS CONNECTION LIMIT 17; COMMENT ON DATABASE THIS IS 'the shop''s';"
+              "ALTER DATABASE THIS OWNER TO pair_app")  # fmt: skip
+    pair.move()
+    assert of(pair.target, PROPERTIES) == of(pair.source, PROPERTIES)
+    assert pair.notes == []
+    app = pair.target.with_(user="pair_app", password="x")
+    run_sql(app, "CREATE TABLE first_of_the_app (id int)")
+
+
+def test_what_the_target_restricts_is_never_loosened(pair: Pair) -> None:
+    pair.make("GRANT CREATE ON DATABASE THIS TO PUBLIC; ALTER DATABASE THIS CONNECTION LIMIT 90")
+    pair.on_target("REVOKE CONNECT ON DATABASE THIS FROM PUBLIC; ALTER DATABASE THIS CONNECTION LIMIT 5;"
+                   "CREATE ROLE pair_watcher; GRANT CONNECT ON DATABASE THIS TO pair_watcher")  # fmt: skip
+    before = of(pair.target, PROPERTIES)
+    pair.move()
+    assert of(pair.target, PROPERTIES) == before
+    assert len(pair.notes) == 3, pair.notes
+    assert "connection limit stays 5; on the source it is 90" in " ".join(pair.notes)
+
+
+def test_settings_of_roles_in_the_database_arrive_also_for_roles_that_were_there(pair: Pair) -> None:
+    pair.make("CREATE ROLE pair_old LOGIN; CREATE ROLE pair_new LOGIN; CREATE ROLE pair_group;"
+              "GRANT pair_group TO pair_old, pair_new;"
+              "CREATE TABLE t (id int); GRANT SELECT ON t TO pair_group;"
+              "ALTER ROLE pair_old IN DATABASE THIS SET search_path = tenant, \"b c\";"
+              "ALTER ROLE pair_new IN DATABASE THIS SET \"app.mode\" = E'it''s \\\\ \"x\"';"
+              "ALTER ROLE changeover IN DATABASE THIS SET work_mem = '5MB'; ALTER ROLE pair_new SET DateStyle = 'German, DMY';"
+              "ALTER ROLE pair_old SET work_mem = '9MB'; ALTER ROLE pair_old CONNECTION LIMIT 3")  # fmt: skip
+    pair.on_target("CREATE ROLE pair_old LOGIN")
+    pair.move()
+    assert of(pair.target, SETTINGS) == of(pair.source, SETTINGS)
+    assert run_sql(
+        pair.target,
+        "SELECT pg_has_role('pair_old', 'pair_group', 'MEMBER'), pg_has_role('pair_new', 'pair_group', 'MEMBER')",
+    ) == [(True, True)]
+    (note,) = pair.notes
+    assert note.startswith("Role pair_old was on the target before and stays as it is there")
+    assert "CONNECTION LIMIT 3 there and -1 here" in note
+    assert "work_mem=9MB" in note
+    assert run_sql(
+        pair.target, "SELECT setconfig FROM pg_db_role_setting WHERE setrole = 'pair_new'::regrole AND setdatabase = 0"
+    ) == [(["DateStyle=German, DMY"],)]
+
+
+def test_a_membership_between_roles_that_were_there_is_named_with_the_statement(pair: Pair) -> None:
+    roles = 'CREATE ROLE pair_member; CREATE ROLE "pair_the_group";'
+    pair.make(roles + "GRANT pair_the_group TO pair_member; CREATE TABLE t (); GRANT SELECT ON t TO pair_the_group")
+    pair.on_target(roles)
+    pair.move()
+    (note,) = pair.notes
+    assert 'GRANT "pair_the_group" TO "pair_member";' in note
+    assert run_sql(pair.target, "SELECT pg_has_role('pair_member', 'pair_the_group', 'MEMBER')") == [(False,)]
+
+
+def test_no_setting_keeps_people_out(pair: Pair) -> None:
+    if pair.servers[0].major != 15:
+        pytest.skip("there is no PostgreSQL 15 here")
+    pair.make("CREATE ROLE pair_app LOGIN PASSWORD 'x'; CREATE TABLE t (); ALTER TABLE t OWNER TO pair_app;"
+              "ALTER DATABASE THIS SET session_preload_libraries = 'auto_explain', 'old_snapshot';"
+              "ALTER ROLE pair_app SET local_preload_libraries = 'only_there'; ALTER ROLE pair_app SET work_mem = '6MB';"
+              "ALTER ROLE pair_app IN DATABASE THIS SET default_transaction_read_only = on;"
+              "ALTER DATABASE THIS SET default_transaction_read_only = on; ALTER DATABASE THIS CONNECTION LIMIT 0")  # fmt: skip
+    pair.move()
+    app = pair.target.with_(user="pair_app", password="x")
+    assert run_sql(app, "CREATE TEMP TABLE of_the_app ()", "SHOW work_mem") == [("6MB",)]
+    assert len(pair.notes) == 5, pair.notes
+    assert sum("nobody could log in" in note for note in pair.notes) == 3
+
+
+def test_a_setting_that_the_target_does_not_know_does_not_keep_its_role_away(pair: Pair) -> None:
+    pair.make("CREATE ROLE pair_app LOGIN PASSWORD 'x'; CREATE TABLE t (); ALTER TABLE t OWNER TO pair_app;"
+              "ALTER ROLE pair_app SET old_snapshot_threshold_x.y = 'fine';"
+              "ALTER ROLE pair_app SET vacuum_defer_cleanup_age_x.y = '1';"
+              "ALTER DATABASE THIS SET force_parallel_mode = on")  # fmt: skip
+    pair.move()
+    assert pair.report["roles_made"] == ["pair_app"]
+    assert of(pair.target, "SELECT tableowner::text FROM pg_tables WHERE tablename = 't'") == [("pair_app",)]
+
+
+def test_an_abort_puts_the_database_back(copy: Copy) -> None:
+    name, there = copy.source.database, copy.target.database
+    run_sql(copy.source, f'COMMENT ON DATABASE "{name}" IS \'x\'', f'ALTER DATABASE "{name}" CONNECTION LIMIT 9',
+            f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC', f'ALTER DATABASE "{name}" OWNER TO "owner of it"',
+            f'ALTER ROLE changeover IN DATABASE "{name}" SET work_mem = \'5MB\'',
+            f'ALTER ROLE reader IN DATABASE "{name}" SET work_mem = \'5MB\'')  # fmt: skip
+    run_sql(
+        copy.target,
+        f"ALTER ROLE changeover IN DATABASE \"{there}\" SET work_mem = '4MB'",
+        f"COMMENT ON DATABASE {there} IS 'mine'",
+    )
+    before = of(copy.target, PROPERTIES), of(copy.target, SETTINGS)
+    copy.order(keeps_ledger=True)
+    copy.report()
+    assert of(copy.target, PROPERTIES) == of(copy.source, PROPERTIES)
+    assert asyncio.run(_clean(copy)) == []
+    assert (of(copy.target, PROPERTIES), of(copy.target, SETTINGS)) == before
+    psycopg.connect(copy.target.url).close()
+
+
+async def _clean(copy: Copy) -> list[str]:
+    return await asyncio.to_thread(copy.clean)
