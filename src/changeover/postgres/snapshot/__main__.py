@@ -50,8 +50,13 @@ async def _run(job: Job, work: Path) -> int:
     telling = Telling(work)
     writing = asyncio.create_task(telling.keep_writing())
     bringing = asyncio.create_task(bring(job, work, telling))
+
+    def end() -> None:
+        telling.is_to_end = True
+        bringing.cancel()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, bringing.cancel)
+        asyncio.get_running_loop().add_signal_handler(number, end)
     outcome: dict[str, Any] | None
     try:
         outcome = {"report": await bringing}

@@ -103,10 +103,7 @@ class Patience:
 
     async def bear(self, failure: BaseException, whom: str) -> None:
         """Wait a moment. Raises `failure` when that has been done for long enough."""
-        task = asyncio.current_task()
-        if (
-            task is not None and task.cancelling()
-        ):  # a session that broke while it was ended hides that it was asked to end
+        if self.telling.is_to_end:  # a session that broke while all was cancelled hides that it was
             raise asyncio.CancelledError
         now = time.monotonic()
         if self._since is None or self.telling.bytes_done > self._bytes:

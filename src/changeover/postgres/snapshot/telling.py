@@ -29,6 +29,8 @@ class Telling:
         """What the report says besides figures."""
         self.seconds: dict[str, float] = {}
         """By phase."""
+        self.is_to_end = False
+        """Somebody asked the program to end."""
         self._began = time.monotonic()
         self._samples: deque[tuple[float, int]] = deque()
 

@@ -1,7 +1,7 @@
 """In the copying program: sends itself a signal, once, as it reaches a point. Tests put this folder on its PYTHONPATH.
 
-The file that SABOTAGE names holds `POINT<tab>SIGNAL`. Points: `phase copy`, `rows "public"."orders"` (just committed), `index` (any),
-`stream "public"."orders"` (in the middle of it). Before the harm is done the file is renamed to `….done`.
+The file that SABOTAGE names holds `POINT<tab>SIGNAL`. Points: `phase copy`, `rows "public"."orders"` (just committed),
+`stream "public"."orders"` (in the middle of it), `index` (any of them). Before the harm is done the file is renamed to `….done`.
 """
 
 import os
