@@ -21,3 +21,14 @@ def test_tables_keep_their_access_method(pair: Pair) -> None:
         ("d", "heap"),
     ]
     assert pair.differs() == SAME
+
+
+def test_a_right_that_the_owner_of_a_large_object_gave_up_stays_given_up(pair: Pair) -> None:
+    pair.make("CREATE ROLE pair_owner; CREATE ROLE pair_reader; SELECT lo_create(70001), lo_create(70002), lo_create(70003);"
+              "ALTER LARGE OBJECT 70001 OWNER TO pair_owner; GRANT SELECT ON LARGE OBJECT 70001 TO pair_reader WITH GRANT OPTION;"
+              "REVOKE UPDATE ON LARGE OBJECT 70001 FROM pair_owner;"
+              "REVOKE ALL ON LARGE OBJECT 70002 FROM changeover")  # fmt: skip
+    pair.move()
+    assert pair.differs() == SAME
+    rights = "SELECT oid, lomacl::text FROM pg_largeobject_metadata ORDER BY oid"
+    assert run_sql(pair.target, rights) == run_sql(pair.source, rights)

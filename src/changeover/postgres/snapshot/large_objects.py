@@ -20,7 +20,10 @@ DESCRIBED: Final = """
 SELECT oid::bigint, pg_get_userbyid(lomowner)::text, pg_catalog.obj_description(oid, 'pg_largeobject'),
        (SELECT json_agg(json_build_array(CASE WHEN a.grantee = 0 THEN NULL ELSE pg_get_userbyid(a.grantee)::text END,
                                          a.privilege_type, a.is_grantable))
-          FROM aclexplode(lomacl) a WHERE a.grantee <> lomowner)
+          FROM aclexplode(lomacl) a WHERE a.grantee <> lomowner),
+       (SELECT array_agg(right_) FROM unnest('{SELECT,UPDATE}'::text[]) right_
+         WHERE lomacl IS NOT NULL
+           AND right_ NOT IN (SELECT a.privilege_type FROM aclexplode(lomacl) a WHERE a.grantee = lomowner))
   FROM pg_catalog.pg_largeobject_metadata WHERE oid > $1::bigint::oid ORDER BY oid LIMIT $2
 """
 
@@ -67,13 +70,16 @@ async def _bring_rest(reader: Any, target: Connection, oid: int) -> None:
 async def _describe(target: Connection, batch: Sequence[Any], owners: set[str]) -> None:
     statements: list[sql.Composable] = []
     (me,) = await fetch_row(target, "SELECT current_user::text")
-    for oid, owner, comment, rights in ((int(row[0]), *row[1:]) for row in batch):
+    for oid, owner, comment, rights, revoked in ((int(row[0]), *row[1:]) for row in batch):
         which = sql.Literal(oid)
         if comment is not None:
             statements.append(sql.SQL("COMMENT ON LARGE OBJECT {} IS {}").format(which, sql.Literal(comment)))
         statements += _grants(which, rights, owners)
         if owner != me and owner in owners:
             statements.append(sql.SQL("ALTER LARGE OBJECT {} OWNER TO {}").format(which, sql.Identifier(owner)))
+        for right in revoked if revoked and (owner == me or owner in owners) else ():  # an owner can be without one
+            statement = sql.SQL("REVOKE {} ON LARGE OBJECT {} FROM {}")
+            statements.append(statement.format(sql.SQL(right), which, sql.Identifier(owner)))
     if statements:
         await target.execute(sql.SQL(";\n").join(statements))
 
