@@ -17,8 +17,17 @@ from changeover.postgres.configuration import SUPERUSER
 SHUTTING_DOWN = "57P"
 """The class of SQLSTATE with which a server ends a session."""
 
-OURS_ALWAYS = "-c search_path=pg_catalog -c role=none -c default_transaction_read_only=off"
-"""Owners may set these for their database. Its functions and operators never stand before the catalog's."""
+OURS_ALWAYS = (
+    "-c search_path=pg_catalog -c role=none -c default_transaction_read_only=off -c standard_conforming_strings=on "
+    "-c DateStyle=ISO -c IntervalStyle=postgres -c TimeZone=UTC -c bytea_output=hex -c extra_float_digits=3 -c array_nulls=on "
+    "-c quote_all_identifiers=off -c transform_null_equals=off -c backslash_quote=safe_encoding -c client_encoding=UTF8 "
+    "-c default_transaction_isolation=read\\ committed -c default_transaction_deferrable=off "
+    "-c default_tablespace= -c lock_timeout=0"
+)
+"""Owners may set these for their database. Its functions and operators never stand before the catalog's.
+
+They come with the login, so only those that every version knows; `session_settings` has the whole list for foreign servers.
+"""
 
 Connection = psycopg.AsyncConnection[TupleRow]
 

@@ -16,12 +16,12 @@ from changeover.postgres.connect import Connection
 from changeover.postgres.libpq import addresses_of, told
 from changeover.postgres.location import KEEPALIVES, Location
 from changeover.postgres.pooled import has_a_go_between, shares_backends
+from changeover.postgres.session_settings import LIMITS, MEANING, settle
 
-SESSION = {
+SESSION = MEANING | LIMITS | {
     "search_path": "pg_catalog",  # the database's own functions and operators never stand before the catalog's
     "lock_timeout": "5s",
-    "idle_in_transaction_session_timeout": "0",
-}
+}  # fmt: skip
 
 
 @asynccontextmanager
@@ -95,15 +95,14 @@ async def _refuse_a_pooler(location: Location, connection: Connection, parameter
 
 
 async def _settle(connection: Connection, *, is_read_only: bool, statement_timeout_s: float) -> None:
-    for name, value in SESSION.items():
-        await connection.execute("SELECT set_config(%s, %s, false)", [name, value])
-    await connection.execute(
-        "SELECT set_config('statement_timeout', %s, false)", [str(int(statement_timeout_s * 1000))]
-    )
+    wanted = SESSION | {"statement_timeout": str(int(statement_timeout_s * 1000))}
     if is_read_only:
-        await connection.execute("SELECT set_config('default_transaction_read_only', 'on', false)")
+        wanted["default_transaction_read_only"] = "on"
+    if connection.info.parameter_status("server_encoding") != "SQL_ASCII":
+        wanted["client_encoding"] = "UTF8"
+    await settle(connection, wanted)
     try:
-        await connection.execute("SELECT set_config('lc_messages', 'C', false)")
+        await connection.execute("SELECT pg_catalog.set_config('lc_messages', 'C', false)")
     except psycopg.errors.InsufficientPrivilege:
         return  # its messages come in its own language; we go by SQLSTATE
 

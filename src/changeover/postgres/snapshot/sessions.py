@@ -21,38 +21,22 @@ from changeover.errors.elsewhere import ConnectionLost, SnapshotGone
 from changeover.postgres.connect import Connection
 from changeover.postgres.location import KEEPALIVES, Location
 from changeover.postgres.reaching import reach
+from changeover.postgres.session_settings import APPLY, LIMITS, MEANING, settle
 from changeover.postgres.snapshot.reader import connect_reader
 
 SILENCE_MS: Final = 70_000
 """After so long without an answer to what was sent, the other side is gone; as with the keepalives of KEEPALIVES."""
-APPLY: Final = (
-    "SELECT count(set_config(s.name, v.setting, false))"
-    " FROM unnest($1::text[], $2::text[]) v (name, setting) JOIN pg_catalog.pg_settings s ON s.name = v.name"
-)
-"""Settings that this version doesn't know are left out."""
-EVERYWHERE: Final = {
+EVERYWHERE: Final = MEANING | LIMITS | {
     "search_path": "",
     "statement_timeout": "0",
-    "lock_timeout": "0",
-    "idle_in_transaction_session_timeout": "0",
-    "idle_session_timeout": "0",
-    "transaction_timeout": "0",
     "row_security": "off",  # an error where row-level security would silently hide rows
-    "DateStyle": "ISO",
-    "IntervalStyle": "postgres",
-    "TimeZone": "UTC",
-    "bytea_output": "hex",
-    "extra_float_digits": "3",
-    "xmloption": "content",
-}
+}  # fmt: skip
 READING: Final = EVERYWHERE | {"synchronize_seqscans": "off", "default_transaction_read_only": "on"}
 WRITING: Final = EVERYWHERE | {
     "default_transaction_read_only": "off",
     "synchronous_commit": "off",
     "check_function_bodies": "off",
     "client_min_messages": "error",  # anything said during a COPY is taken for its end
-    "standard_conforming_strings": "on",
-    "default_table_access_method": "heap",
     "vacuum_cost_delay": "0",
 }
 
@@ -77,12 +61,6 @@ async def writing(location: Location, name: str, *, encoding: str = "UTF8") -> A
         await settle(connection, WRITING | {"client_encoding": encoding})
         await _settle_load(connection)
         yield connection
-
-
-async def settle(connection: Connection, settings: dict[str, str]) -> None:
-    """Set what this version knows of `settings`, for the session."""
-    query = APPLY.replace("$1", "%s").replace("$2", "%s")
-    await connection.execute(query.encode(), [list(settings), list(settings.values())])
 
 
 async def _settle_load(connection: Connection) -> None:
