@@ -32,3 +32,14 @@ def test_a_right_that_the_owner_of_a_large_object_gave_up_stays_given_up(pair: P
     assert pair.differs() == SAME
     rights = "SELECT oid, lomacl::text FROM pg_largeobject_metadata ORDER BY oid"
     assert run_sql(pair.target, rights) == run_sql(pair.source, rights)
+
+
+def test_columns_in_another_order_and_what_was_added_to_an_extension_are_named(pair: Pair) -> None:
+    pair.make("CREATE TABLE p (a int); CREATE TABLE c (b text) INHERITS (p); ALTER TABLE p ADD COLUMN z text;"
+              "CREATE TABLE same (b text) INHERITS (p); CREATE EXTENSION hstore;"
+              "CREATE FUNCTION mine() RETURNS int LANGUAGE sql AS 'SELECT 1';"
+              "ALTER EXTENSION hstore ADD FUNCTION mine()")  # fmt: skip
+    pair.move()
+    assert sum("columns of public.c are in another order: a, b, z" in note for note in pair.notes) == 1
+    assert sum("columns of" in note for note in pair.notes) == 1
+    assert [note for note in pair.notes if "columns of" not in note and "function public.mine()" not in note] == []

@@ -35,6 +35,7 @@ from changeover.postgres.snapshot.sequences import bring_sequences
 from changeover.postgres.snapshot.sessions import open_reader, writing
 from changeover.postgres.snapshot.settings import bring_settings, read_settings
 from changeover.postgres.snapshot.telling import Telling, replace_json
+from changeover.postgres.snapshot.unlike import name_what_is_unlike
 from changeover.postgres.snapshot.views import fill_views
 
 
@@ -258,6 +259,7 @@ class Course:
         """Last, for its rights and settings are meant for the app's sessions, not for ours."""
         self.telling.enter("database")
         async with self.place.holder.busy:
+            await name_what_is_unlike(self.place.holder.connection, self.target, self.telling.note)
             settings = await read_settings(self.place.holder.connection)
             database = await read_database(self.place.holder.connection)
         keeps = self.job.keeps_owners
