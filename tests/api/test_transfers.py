@@ -185,6 +185,7 @@ def test_names_of_any_kind_arrive_by_a_copy_and_by_a_backup(api: httpx2.Client, 
             assert database.execute(where).fetchone() == ("ext",)
     with connect(shop.url) as database:
         database.execute("; ".join(f"DROP SCHEMA {one} CASCADE" for one in (*quoted, "ext")).encode())
+        database.execute("DROP TABLE words")
 
 
 def test_cancelling_ends_the_programs_and_leaves_nothing(api: httpx2.Client, shop: Shop) -> None:

@@ -147,7 +147,7 @@ def test_a_server_that_our_authority_did_not_certify_is_told_nothing(
     plane.answers["GET /changeover/v1/ca"] = {"certificate": Authority(tmp_path / "other").certificate}
     ended = ran("ls")
 
-    assert (ended.returncode, b"CERTIFICATE_VERIFY_FAILED" in ended.stderr) == (1, True)
+    assert (ended.returncode, b"CERTIFICATE_VERIFY_FAILED" in ended.stderr) == (3, True)
     assert b"Error ID: server_unreachable" in ended.stderr
 
 

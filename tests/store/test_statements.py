@@ -52,8 +52,8 @@ def numbered(text: str) -> str:
 
 
 def row_class(name: str) -> type[Any]:
-    """The dataclass of that name, wherever it is."""
-    for path in sorted(SOURCES.rglob("*.py")):
+    """The dataclass of that name, wherever it is; one of the store before any other."""
+    for path in sorted(SOURCES.rglob("*.py"), key=lambda path: (path.parent != SOURCES / "store", path)):
         if f"class {name}:" in path.read_text():
             module = importlib.import_module(".".join(path.relative_to(SOURCES.parent).with_suffix("").parts))
             found = getattr(module, name)

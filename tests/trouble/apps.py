@@ -98,7 +98,13 @@ class App:
         return httpx2.get(f"http://{self.address}{path}", headers={"Host": host}, timeout=30)
 
     def until_it_answers(self, status: int = 200) -> None:
-        wait_until(lambda: self.visit().status_code == status, what=f"{status} from {self.name}")
+        def answers() -> bool:
+            try:
+                return self.visit().status_code == status
+            except httpx2.ConnectError:  # the router does not listen yet
+                return False
+
+        wait_until(answers, what=f"{status} from {self.name}")
 
     @contextmanager
     def crowd(self, *, per_second: int = 200, people: int = 16) -> Iterator[Crowd]:

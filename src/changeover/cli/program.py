@@ -82,6 +82,7 @@ def run() -> None:
 
 def exit_code_of(arguments: list[str]) -> int:
     """Run a command line; every failure that a user can meet is printed, and becomes its exit code."""
+    terminal.want_json_lines(False)
     try:
         return _invoke(arguments)
     except click.ClickException as error:

@@ -83,9 +83,9 @@ class _Json:
     indent: int | None = 2
 
 
-def want_json_lines() -> None:
+def want_json_lines(wanted: bool = True) -> None:
     """From here on each JSON value, a failure too, is one line: for commands that print events."""
-    _Json.indent = None
+    _Json.indent = None if wanted else 2
 
 
 def print_json(value: Any) -> None:

@@ -48,8 +48,17 @@ SELECT current_setting('server_version_num')::int AS version_num, split_part(ver
 _SYSTEM: LiteralString = "SELECT system_identifier::text FROM pg_control_system()"
 _SETTINGS: LiteralString = """
 SELECT name, coalesce(setting, '') AS setting, coalesce(unit, '') AS unit, coalesce(reset_val, '') AS reset_value,
-       source, context, category, short_desc AS says
-  FROM pg_settings ORDER BY name"""
+       CASE source WHEN 'session' THEN coalesce(carried.by, 'default') ELSE source END AS source, context, category,
+       short_desc AS says
+  FROM pg_settings LEFT JOIN LATERAL (
+       SELECT CASE WHEN setrole = 0 THEN 'database' WHEN setdatabase = 0 THEN 'user' ELSE 'database user' END AS by
+         FROM pg_db_role_setting, unnest(setconfig) AS one
+        WHERE setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+          AND setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = session_user))
+          AND lower(split_part(one, '=', 1)) = lower(name)
+        ORDER BY setdatabase <> 0 AND setrole <> 0 DESC, setrole <> 0 DESC LIMIT 1) AS carried ON true
+ ORDER BY name"""
+"""What our own session has set for itself has the source that a new session's would have."""
 _ROLES: LiteralString = """
 SELECT r.rolname AS name, r.rolsuper AS is_superuser, r.rolcreaterole AS may_create_roles, r.rolcreatedb AS may_create_databases,
        r.rolreplication AS may_replicate, r.rolbypassrls AS bypasses_rls, r.rolcanlogin AS may_log_in,
