@@ -7,6 +7,7 @@ rest.
 from __future__ import annotations
 
 import asyncio
+import io
 import itertools
 import os
 import subprocess
@@ -100,22 +101,21 @@ class _Kept:
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self.head: list[bytes] = []
-        self._chunks, self._rest, self._size = chunks, b"", 0
+        self._chunks, self._chunk, self._size = chunks, io.BytesIO(), 0
 
     def read(self, count: int, /) -> bytes:
         """Fewer bytes only at the end."""
-        parts, lacking = [self._rest[:count]], count - len(self._rest)
-        self._rest = self._rest[count:]
-        while lacking > 0 and (chunk := next(self._chunks, b"")):
+        taken = self._chunk.read(count)
+        while len(taken) < count and (chunk := next(self._chunks, b"")):
             self.head.append(chunk)
             self._size += len(chunk)
             if self._size > MOST_HEAD_BYTES:
                 raise BadBackup(
                     "That can't be restored.", why=f"Its table of contents exceeds {MOST_HEAD_BYTES} bytes."
                 )
-            parts.append(chunk[:lacking])
-            self._rest, lacking = chunk[lacking:], lacking - len(chunk)
-        return b"".join(parts)
+            self._chunk = io.BytesIO(chunk)
+            taken += self._chunk.read(count - len(taken))
+        return taken
 
 
 def read_archive(
