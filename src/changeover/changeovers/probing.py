@@ -28,6 +28,8 @@ from changeover.store.rows import Addon, ChangeoverRow, Database
 log = logging.getLogger(__name__)
 
 MOST_NAMED = 20
+IN_HAND_S = 10.0
+"""How long to wait for a server that somebody else has in hand: the keeper may just be looking at it."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ async def _answer_breach(
 
 async def _put_back(parts: Parts, pool: AsyncConnectionPool[Any], row: ChangeoverRow, server: Server) -> dict[str, Any]:
     """Raises FenceFailed, ServerUnreachable."""
-    async with pool.connection() as db, holding_server(db, server.name) as is_ours:
+    async with pool.connection() as db, holding_server(db, server.name, within_s=IN_HAND_S) as is_ours:
         target = await query.one(db, Addon, "addons.find", key=str(row.target_id))
         if target is None or target.state != "provisioned":
             return {"because": f"{row.target_name}, which took over from it, is gone: this may be all that is left."}

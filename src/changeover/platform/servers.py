@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import logging
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -28,6 +30,7 @@ log = logging.getLogger(__name__)
 ENGINE = "local"
 MOST_ON_SHARED = 50
 SHARED_SIZE = Size(max_connections=400)
+LOOK_AGAIN_S = 0.05
 
 
 def as_server(row: ServerRow) -> Server:
@@ -97,9 +100,16 @@ async def _add(scope: Scope, server: Server, size: Size, *, is_shared: bool) -> 
 
 
 @asynccontextmanager
-async def holding_server(db: Db, name: str) -> AsyncIterator[bool]:
-    """Whether nobody else (a run, the keeper) has the server in hand; then nobody else will, inside."""
-    [is_ours] = await query.values(db, "databases.try_lock_server", name=name)
+async def holding_server(db: Db, name: str, *, within_s: float = 0.0) -> AsyncIterator[bool]:
+    """Whether nobody else (a run, the keeper) has the server in hand; then nobody else will, inside.
+
+    `within_s`: how long to wait for whoever has it.
+    """
+    deadline = time.monotonic() + within_s
+    while not (is_ours := (await query.values(db, "databases.try_lock_server", name=name))[0]):
+        if time.monotonic() >= deadline:
+            break
+        await asyncio.sleep(LOOK_AGAIN_S)
     try:
         yield is_ours
     finally:
