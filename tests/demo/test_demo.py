@@ -69,7 +69,7 @@ def test_the_demo_loses_nothing_and_leaves_nothing(folder: Path, form: list[str]
     demo = start("--json", *form, folder=folder)
     verdict = json.loads(demo.communicate(timeout=DEMO_S)[0])
 
-    assert demo.returncode == 0
+    assert demo.returncode == 0, verdict
     assert verdict["acknowledged"] == verdict["found"] > 0
     assert verdict["lost"] == 0
     assert verdict["pause_s"] < 30
@@ -84,7 +84,7 @@ def test_requests_that_fail_otherwise_fail_the_demo(folder: Path) -> None:
     demo = start("--break", "fail-requests", folder=folder)
     said = demo.communicate(timeout=DEMO_S)[0]
 
-    assert demo.returncode == 1
+    assert demo.returncode == 1, said
     assert "requests failed outside maintenance, the first so: 503 Service Unavailable" in said
     assert figure(said, "lost") == "0"
     assert re.search(r"meanwhile \d+ requests/s · \d+ commits/s", said)
@@ -112,7 +112,7 @@ def test_the_demo_notices_a_single_lost_order(folder: Path, form: list[str]) -> 
     demo = start("--break", "lose-one", *form, folder=folder)
     said = demo.communicate(timeout=DEMO_S)[0]
 
-    assert demo.returncode == 1
+    assert demo.returncode == 1, said
     assert "1 acknowledged order is gone" in said
     assert leftovers(folder) == []
 

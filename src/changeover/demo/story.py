@@ -20,6 +20,8 @@ from changeover.errors import DemoFailed
 SHOP, FORMER_SHOP, SPACE, TEAM = "shop", "shop-common", "private", "demo"
 OLD, NEW = "orders-old", "orders-new"
 CAUGHT_UP_S = 60
+NEAR_COMMITS = 200
+"""A follower is near enough below that, says Heroku's guide; while orders flow a busy machine may never see 0."""
 BEHIND = re.compile(r"Behind By:\s+(\d+) commits?")
 TELLING = ("Plan:", "Status:", "Following:", "Behind By:", "Forked From:", "Add-on:")
 """The rows of pg:info that the story is about."""
@@ -77,7 +79,7 @@ class Story:
         )
         await self._run("pg:wait", NEW, "--app", SHOP)
         self._pulse.follows = True
-        await self._caught_up()
+        await self._caught_up(NEAR_COMMITS)
         if self._sabotage == "fail-requests" and isinstance(self._orders, Storefront):
             self._screen.note("--break fail-requests: the web dynos go, without maintenance mode")
             await self._orders.fail_requests()
@@ -86,7 +88,7 @@ class Story:
         """From the last order on the old leader to the first on the new one."""
         self._next_chapter("The changeover")
         await self._orders.hold()
-        await self._caught_up()
+        await self._caught_up(0)
         self._pulse.follows = False
         await self._run("pg:unfollow", NEW, "--app", SHOP, "--confirm", SHOP)
         await self._run("pg:promote", NEW, "--app", SHOP)
@@ -122,8 +124,8 @@ class Story:
         behind = BEHIND.search(await self._run("pg:info", NEW, "--app", SHOP, show=nothing, echo=False))
         return int(behind[1]) if behind else None
 
-    async def _caught_up(self) -> None:
-        """Ask for the follower's lag until it is 0 commits."""
+    async def _caught_up(self, most: int) -> None:
+        """Ask for the follower's lag until it is that many commits at most."""
         until = time.monotonic() + CAUGHT_UP_S
         seen: set[str] = set()
 
@@ -136,7 +138,7 @@ class Story:
         while True:
             said = await self._run("pg:info", NEW, "--app", SHOP, show=new_lag_line, echo=is_first)
             behind = BEHIND.search(said)
-            if behind and int(behind[1]) == 0:
+            if behind and int(behind[1]) <= most:
                 return
             if time.monotonic() > until:
                 raise DemoFailed(f"The follower did not catch up within {CAUGHT_UP_S} s.", said=said)
