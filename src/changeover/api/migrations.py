@@ -47,6 +47,13 @@ def view(request: Request, seen: people.Seen) -> Json:
     }
 
 
+def _without_tables(seen: Json) -> Json:
+    report: Json = dict(seen["report"])
+    if copied := report.get("copy"):
+        report["copy"] = {name: value for name, value in copied.items() if name != "per_table"}
+    return {**seen, "report": report}
+
+
 def verification_view(request: Request, seen: people.SeenVerification) -> Json:
     row = seen.row
     return {
@@ -69,8 +76,9 @@ async def create(request: Request, body: Body) -> Json:
 
 @router.get("/migrations")
 async def index(request: Request) -> list[Json]:
+    """Their reports without the figures of each table: there may be thousands."""
     async with opened(request) as scope:
-        return [view(request, seen) for seen in await people.list_migrations(scope)]
+        return [_without_tables(view(request, seen)) for seen in await people.list_migrations(scope)]
 
 
 @router.post("/migrations/actions/find")

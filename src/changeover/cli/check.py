@@ -15,7 +15,7 @@ from changeover.cli.failures import UNKNOWN, report
 from changeover.cli.private import a_plane
 from changeover.cli.resolve import Record
 from changeover.cli.session import Session, command
-from changeover.cli.terminal import Column, header, mention, paint, rows, say, table
+from changeover.cli.terminal import Column, bytes_of, header, mention, one_line, paint, rows, say, table
 from changeover.client import Client
 from changeover.errors import ChangeoverError, Misused
 from changeover.errors.elsewhere import CheckFailed
@@ -97,13 +97,14 @@ def _show_sides(checked: Record) -> None:
     rows(
         {
             "Source": _side(source),
-            "Special there": [_one_line(note) for note in source["provider"]["notes"]],
+            "Special there": [one_line(note) for note in source["provider"]["notes"]],
             "Target": _side(target) if target else "none given: checked against the PostgreSQL of this machine",
-            "Special at target": [_one_line(note) for note in target["provider"]["notes"]] if target else None,
-            "Size": f"{_bytes(size['bytes'])} of {_bytes(size['limit_bytes'])} that a snapshot suits, {size['tables']} tables",
+            "Special at target": [one_line(note) for note in target["provider"]["notes"]] if target else None,
+            "Size": f"{bytes_of(size['bytes'])} of {bytes_of(size['limit_bytes'])} that a snapshot suits,"
+            f" {size['tables']} tables",
             "Downtime": f"about {_time(forecast['downtime_s'])} if writers are held for the whole copy",
-            "Because": _one_line(forecast["because"]),
-            "Roles": ", ".join(_one_line(role["name"]) for role in checked["roles"] if not role["is_reserved"]) or None,
+            "Because": one_line(forecast["because"]),
+            "Roles": ", ".join(one_line(role["name"]) for role in checked["roles"] if not role["is_reserved"]) or None,
             "Settings": f"{len(checked['settings'])}, all of them by --csv",
         }
     )
@@ -114,7 +115,7 @@ def _side(side: Record) -> str:
     provider = side["provider"]
     because = f" ({provider['because']})" if provider["because"] else ""
     system = f", system {side['system_identifier']}" if side["system_identifier"] else ""
-    return _one_line(f"{side['address']}: {side['version']}{system}, {provider['title']}{because}")
+    return one_line(f"{side['address']}: {side['version']}{system}, {provider['title']}{because}")
 
 
 def _show_findings(checked: Record) -> None:
@@ -122,11 +123,11 @@ def _show_findings(checked: Record) -> None:
         if finding["result"] == "passed":
             continue
         style, mark = MARKS[finding["result"]]
-        say(f" {paint(style, mark)} {finding['id']:<4} {_one_line(finding['what'])}")
+        say(f" {paint(style, mark)} {finding['id']:<4} {one_line(finding['what'])}")
         if finding["why"]:
-            say(f"        {_one_line(finding['why'])}")
+            say(f"        {one_line(finding['why'])}")
         if finding["fix"]:
-            say(f"        {paint('label', _one_line(finding['fix']))}")
+            say(f"        {paint('label', one_line(finding['fix']))}")
     counts = checked["counts"]
     style, mark = MARKS["passed"]
     others = ", ".join(f"{counts[result]} {word}" for result, word in _OTHERS.items() if counts[result])
@@ -144,7 +145,7 @@ def _show_extensions(extensions: list[Record]) -> None:
         table(
             extensions,
             [
-                Column("Name", lambda one: _one_line(one["name"])),
+                Column("Name", lambda one: one_line(one["name"])),
                 Column("Source", lambda one: one["version"]),
                 Column("Target", lambda one: one["target"] or ""),
                 Column("State", lambda one: one["status"]),
@@ -162,8 +163,8 @@ def _show_clients(checked: Record) -> None:
     table(
         clients,
         [
-            Column("Application", lambda one: _one_line(one["application"]) or "(no name)"),
-            Column("User", lambda one: _one_line(one["user"])),
+            Column("Application", lambda one: one_line(one["application"]) or "(no name)"),
+            Column("User", lambda one: one_line(one["user"])),
             Column("Address", lambda one: one["address"]),
             Column("At once", lambda one: str(one["most_at_once"])),
             Column("Seen", lambda one: f"{one['seen_in_percent']} %"),
@@ -177,25 +178,12 @@ def _show_tables(size: Record) -> None:
         table(
             size["biggest"],
             [
-                Column("Table", lambda one: _one_line(one["name"])),
-                Column("Data", lambda one: _bytes(one["table_bytes"])),
-                Column("Indexes", lambda one: _bytes(one["index_bytes"])),
+                Column("Table", lambda one: one_line(one["name"])),
+                Column("Data", lambda one: bytes_of(one["table_bytes"])),
+                Column("Indexes", lambda one: bytes_of(one["index_bytes"])),
                 Column("Rows", lambda one: f"~{one['rows']:,}"),
             ],
         )
-
-
-def _one_line(text: str) -> str:
-    """Names come from a server that we don't know: nothing in them may move the cursor."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
-
-
-def _bytes(number: float) -> str:
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if number < 1000:
-            return f"{number:.0f} {unit}" if unit in ("bytes", "kB") else f"{number:.1f} {unit}"
-        number /= 1000
-    return f"{number:.1f} TB"
 
 
 def _time(seconds: float) -> str:

@@ -6,10 +6,11 @@ from collections.abc import Collection
 
 from changeover.cli.changeover_views import MARKS
 from changeover.cli.resolve import Record
-from changeover.cli.terminal import Column, header, paint, rows, say, table
+from changeover.cli.terminal import Column, bytes_of, header, one_line, paint, rows, say, table
 from changeover.errors.elsewhere import CheckFailed
 
 MOST = 10
+MOST_TABLES = 20
 
 
 def planned(checked: Record, options: Record) -> dict[str, str | None]:
@@ -151,6 +152,24 @@ def show_migration(seen: Record) -> None:
             "Next": _next(seen),
         }
     )
+    _show_tables(copied)
+
+
+def _show_tables(copied: Record) -> None:
+    """The largest tables; the whole list is in the answer as JSON. A former version's report has none."""
+    listed = copied.get("per_table") or []
+    if not listed:
+        return
+    say()
+    columns = [
+        Column("Table", lambda one: one_line(f"{one['schema']}.{one['table']}")),
+        Column("Rows", lambda one: "unknown" if one["rows"] is None else f"{one['rows']:,}"),
+        Column("Size", lambda one: bytes_of(one["bytes"])),
+        Column("Seconds", lambda one: "unknown" if one["seconds"] is None else f"{one['seconds']:,.1f}"),
+    ]
+    table(listed[:MOST_TABLES], columns)
+    if (more := copied["tables"] - MOST_TABLES) > 0:
+        say(f"and {more:,} more; --json lists them.")
 
 
 def _held_since(seen: Record) -> str | None:

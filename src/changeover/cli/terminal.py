@@ -116,6 +116,20 @@ def text_of(value: Any) -> str:
     return str(value)
 
 
+def one_line(text: str) -> str:
+    """Names come from a server that we don't know: nothing in them may move the cursor."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def bytes_of(number: float) -> str:
+    """In the unit that suits it: `1.5 MB`."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit in ("bytes", "kB") else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} TB"
+
+
 @dataclass(frozen=True)
 class Column:
     """A table's column: its heading, and how a cell is made of an item (the same-named field by default)."""

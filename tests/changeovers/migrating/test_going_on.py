@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 
 import pytest
@@ -104,6 +105,7 @@ def test_after_its_end_the_same_command_shows_the_report_until_the_target_is_emp
     assert again.exit_code == 0, again.everything
     assert f"Migration {number}: done" in again.stdout
     assert "2 tables" in again.stdout
+    assert re.search(rf"public\.orders +{ROWS} ", again.stdout)
     assert "is no longer empty" in again.stderr
     assert f"Migration {number}: done" in control_plane.must("migrations:info", str(number)).stdout
     assert str(number) in control_plane.must("migrations").stdout

@@ -30,8 +30,14 @@ def test_settings_of_the_database_and_memberships_come_too(copy: Copy) -> None:
 
 def test_large_tables_come_in_ranges(copy: Copy) -> None:
     copy.order(range_bytes=64 << 10, connections=3)
-    copy.report()
+    report = copy.report()
     assert copy.has_arrived()
+    figures = {f"{one['schema']}.{one['table']}": one for one in report["per_table"]}
+    assert len(figures) == report["tables"]
+    assert sum(one["bytes"] for one in figures.values()) == report["bytes"]
+    ((count,),) = run_sql(copy.source, "SELECT count(*) FROM customers")
+    assert figures["public.customers"]["rows"] == count  # of all its ranges
+    assert figures["public.customers"]["seconds"] > 0
 
 
 def test_where_owners_are_not_kept_all_belongs_to_the_targets_role(copy: Copy) -> None:

@@ -16,6 +16,7 @@ from changeover.postgres.snapshot.board import Board, Hands, Task
 from changeover.postgres.snapshot.contents import Contents, sequence_names
 from changeover.postgres.snapshot.database import bring_database, read_database
 from changeover.postgres.snapshot.elsewhere import Elsewhere
+from changeover.postgres.snapshot.figures import table_figures
 from changeover.postgres.snapshot.finishing import (
     Rest,
     analyze_tasks,
@@ -27,7 +28,7 @@ from changeover.postgres.snapshot.late import Late, attach, recompute, take_away
 from changeover.postgres.snapshot.ledger import Ledger, extensions_before
 from changeover.postgres.snapshot.load import Load, build
 from changeover.postgres.snapshot.owners import owned
-from changeover.postgres.snapshot.pieces import Cuts, pieces_of, plan_cuts
+from changeover.postgres.snapshot.pieces import Cuts, Piece, pieces_of, plan_cuts
 from changeover.postgres.snapshot.place import Place
 from changeover.postgres.snapshot.roles import Roles, bring_roles
 from changeover.postgres.snapshot.schema import make, make_in_rounds, make_leniently, naming
@@ -165,7 +166,7 @@ class Course:
 
     async def _load(self, entries: Sequence[Entry]) -> set[int]:
         """All rows, and what is built on a table's own; the numbers of that."""
-        pieces = pieces_of(self.contents.tables, await self._cuts())
+        pieces = self._pieces(await self._cuts())
         load = Load(self.contents, pieces, entries, self.ledger, self.telling, late=self.elsewhere.tables)
         self.telling.enter("copy", f"{len(pieces)} tables and ranges", things=load.count)
         await self._work_off([*load.tasks(), *await self._large_objects()])
@@ -199,6 +200,9 @@ class Course:
             waiting = late.waiting
             await make(raw, self.ledger, [one for one in waiting if one.kind not in ABOUT], "after views")
             await make_leniently(raw, self.ledger, [one for one in waiting if one.kind in ABOUT], "remarks after views")
+
+    def _pieces(self, cuts: Cuts) -> list[Piece]:
+        return pieces_of(self.contents.tables, cuts)
 
     async def _cuts(self) -> Cuts:
         if (kept := self.ledger.of("plan").get("cuts")) is not None:
@@ -298,6 +302,7 @@ class Course:
         return {
             "tables": len(self.contents.tables),
             "bytes": self.contents.bytes,
+            "per_table": table_figures(self._pieces(self.ledger.of("plan")["cuts"]), self.ledger.of("rows")),
             "objects": len(entries),
             "roles_made": self.roles.made,
             "roles_without_password": self.roles.without_password,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import select
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +25,8 @@ async def copy_piece(
 
     Raises what the drivers raise; ConnectionLost when it broke off without a reason. Then neither session is usable.
     """
-    facts = {"bytes": 0}
+    facts: dict[str, Any] = {"bytes": 0}
+    began = time.monotonic()
     async with target.transaction():
         if statement := emptying(piece):
             await target.execute(statement)
@@ -41,21 +43,28 @@ async def copy_piece(
                 told(len(part))
 
             with contextlib.suppress(_TargetSpoke):  # leaving the block asks for the target's error and raises it
-                await _read(reader, piece, pass_on)
+                facts["rows"] = await _read(reader, piece, pass_on)
                 is_whole = True
         if not is_whole:
             raise ConnectionLost(f"The target broke off the copy of {piece.name}.", fix="It is tried again.")
+        facts["seconds"] = round(time.monotonic() - began, 3)
         await ledger.note(target, "rows", piece.name, **facts)
     ledger.confirm("rows", piece.name, **facts)
 
 
-async def _read(reader: Any, piece: Piece, pass_on: Any) -> None:
+async def _read(reader: Any, piece: Piece, pass_on: Any) -> int:
+    """How many rows it read."""
     form = "binary" if piece.table.is_plain else "text"
     query = reading(piece)
     if query is not None:
-        await reader.copy_from_query(query, output=pass_on, format=form)
-        return
+        return _counted(await reader.copy_from_query(query, output=pass_on, format=form))
     columns = list(piece.table.columns) or None
-    await reader.copy_from_table(
+    said = await reader.copy_from_table(
         piece.table.name, schema_name=piece.table.schema, columns=columns, output=pass_on, format=form
     )
+    return _counted(said)
+
+
+def _counted(said: str) -> int:
+    """Of a command tag: `COPY 12`."""
+    return int(said.rpartition(" ")[2])
