@@ -271,11 +271,17 @@ def test_a_copy_of_a_foreign_database_with_a_certificate_from_here_is_equal(
     app = things.app()
     things.database(app, ESSENTIAL)
     elsewhere.ask("DROP SCHEMA _heroku CASCADE")  # no server of somebody else has it
+    elsewhere.ask(f"ALTER DATABASE \"{elsewhere.database.name}\" SET app.mode = 'hidden'")
+    elsewhere.ask("GRANT SELECT ON public.orders TO PUBLIC")
     file = control_plane.home / f"{app}.pem"  # in the folder where commands are typed
     file.write_text(elsewhere.database.authority.read_text())
     source = elsewhere.url_with(sslrootcert=file.name)
 
-    control_plane.must("pg:copy", source, "DATABASE", "-a", app, "--confirm", "DATABASE")
+    copied = control_plane.must("pg:copy", source, "DATABASE", "-a", app, "--confirm", "DATABASE", "--verbose")
+
+    assert 'Not restored: settings of the database ("app.mode").' in copied.stderr
+    assert "Not restored: the rights of " in copied.stderr
+    assert "hidden" not in copied.everything
     control_plane.must("verify", source, url_of(control_plane, app))
     file.unlink()
     assert "can't be read" in control_plane.typed("verify", source, url_of(control_plane, app)).stderr

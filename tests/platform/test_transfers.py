@@ -52,12 +52,13 @@ def test_what_is_reserved_or_there_already_is_left_out_of_a_restore() -> None:
         entry(6, "EXTENSION", "citext", ""), entry(7, "EXTENSION", "postgis", ""), entry(8, "FUNCTION", "f()", "_heroku"),
         entry(9, "TABLE", "a b"), entry(10, "COMMENT", 'TABLE "a b"'), entry(11, "TABLE DATA", "a b"),
         entry(12, "EVENT TRIGGER", "watch", ""), entry(13, "CONSTRAINT", "a b a b_pkey"), entry(14, "PUBLICATION", "p", ""),
-        entry(15, "SCHEMA", "ext", ""), entry(16, "COMMENT", "SCHEMA _heroku", ""),
+        entry(15, "SCHEMA", "ext", ""), entry(16, "COMMENT", "SCHEMA _heroku", ""), entry(17, "COMMENT", "EXTENSION citext", ""),
+        entry(18, "EXTENSION", "uuid-ossp", ""), entry(19, "COMMENT", 'EXTENSION "uuid-ossp"', ""),
     )  # fmt: skip
 
     wanted = listed.wanted(Present(frozenset({"citext"}), frozenset({"ext"})))
 
-    assert numbers(wanted) == [1, 7, 9, 10, 11, 13, 14]
+    assert numbers(wanted) == [1, 7, 9, 10, 11, 13, 14, 18, 19]
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ COMMAND: Final = re.compile(r"(?:detail: )?Command was: SET \w+ = ")
 _EXTENSION = re.compile(
     r"CREATE EXTENSION IF NOT EXISTS .+ WITH SCHEMA (?P<schema>\"(?:[^\"]|\"\")+\"|[^\";\s]+);\s*", re.DOTALL
 )
+DEFINED: Final = {"EXTENSION", "DATABASE PROPERTIES"}
 NEVER_RESTORED: Final = {"EVENT TRIGGER", "SUBSCRIPTION", "SUBSCRIPTION TABLE"}
 EVERYWHERE: Final = {"public", *RESERVED_SCHEMAS}
 """Schemas that a restore finds there, or leaves alone."""
@@ -42,13 +43,13 @@ class Present:
 
 @dataclass(frozen=True)
 class Contents:
-    """The archive's table of contents. The definitions are not kept, except those of extensions."""
+    """The archive's table of contents. Of the definitions only those of `DEFINED` are kept."""
 
     entries: tuple[TocEntry, ...]
 
     @classmethod
     def of(cls, head: Head) -> Contents:
-        return cls(tuple(one if one.kind == "EXTENSION" else replace(one, definition=b"") for one in head.entries))
+        return cls(tuple(one if one.kind in DEFINED else replace(one, definition=b"") for one in head.entries))
 
     @property
     def extensions(self) -> dict[str, str]:
@@ -92,10 +93,16 @@ def _is_wanted(entry: TocEntry, present: Present) -> bool:
     if entry.kind == "SCHEMA":
         return entry.name not in present.schemas | EVERYWHERE
     if entry.kind == "EXTENSION":
-        return entry.name not in present.extensions and entry.name not in DISPENSABLE
+        return _is_made(entry.name, present)
     if entry.kind == "COMMENT":
-        return not entry.name.startswith("EXTENSION ") and entry.name not in _RESERVED_COMMENTS
+        if extension := re.fullmatch(r'EXTENSION (?:"(.+)"|(.+))', entry.name):
+            return _is_made(extension[1] or extension[2], present)  # otherwise it is not the owner's to comment on
+        return entry.name not in _RESERVED_COMMENTS
     return True
+
+
+def _is_made(extension: str, present: Present) -> bool:
+    return extension not in present.extensions and extension not in DISPENSABLE
 
 
 _RESERVED_COMMENTS = {f"SCHEMA {name}" for name in RESERVED_SCHEMAS}

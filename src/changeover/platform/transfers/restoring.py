@@ -289,7 +289,16 @@ class Restore:
             return DiskFull(what, why=why, fix="Make room on the server's disk, then restore again.")
         if LOST.search(why):
             return ConnectionLost(what, why=why, fix="It is tried again from the beginning.")
-        return RestoreFailed(what, why=why, fix="Mend what pg_restore names, and restore again: it begins anew.")
+        return RestoreFailed(
+            what, why=why, fix=f"Correct what pg_restore names, and restore again: it begins anew.{self._other_way}"
+        )
+
+    @property
+    def _other_way(self) -> str:
+        """For rows that are refused because what a constraint reads comes later in the archive."""
+        if any(one.startswith("TABLE DATA: ") for one in self.heard.failures):
+            return " If a constraint refuses rows because it reads other tables, use `changeover migrate`: it adds it last."
+        return ""
 
 
 def _write_for(user: str | None, path: Path, text: str) -> None:

@@ -20,9 +20,11 @@ from changeover.platform.locations import kept_location, location_of
 from changeover.platform.scope import Parts
 from changeover.platform.servers import server_of
 from changeover.platform.transfers import records
+from changeover.platform.transfers.archive import Contents, Present
 from changeover.platform.transfers.children import end_children
 from changeover.platform.transfers.dumping import Dump, dump_into, look_at_source
 from changeover.platform.transfers.keeping import after_backup
+from changeover.platform.transfers.left_out import left_out, rights_left_out
 from changeover.platform.transfers.origins import FromDatabase, Opened, Origin
 from changeover.platform.transfers.people import origin_of_restore
 from changeover.platform.transfers.restoring import (
@@ -169,12 +171,17 @@ class Transferring:
                     restore.bytes_done, opened.bytes_total,
                 )))  # fmt: skip
                 restored = await watched(run, row.name, restore.run(opened), lambda: _show(run, row, *look()))
+            warnings = [*restored.warnings, *_not_restored(archive.contents, present)]
             async with run.transaction() as db:
-                for warning in restored.warnings:
+                if rights := rights_left_out(archive.contents):
+                    await records.say(
+                        db, row.id, f"All belongs to {location.user}. Not restored: the rights of {rights}"
+                    )
+                for warning in warnings:
                     await records.say(db, row.id, warning, "warning")
                 await records.say(db, row.id, f"Complete: {archive.contents.tables} tables restored")
                 await records.finish(
-                    db, row.id, is_succeeded=True, warnings=len(restored.warnings), processed_bytes=restore.bytes_done
+                    db, row.id, is_succeeded=True, warnings=len(warnings), processed_bytes=restore.bytes_done
                 )
         return Advance(f"{archive.contents.tables} tables")
 
@@ -271,6 +278,12 @@ async def watched(
     finally:
         doing.cancel()
         await asyncio.gather(doing, return_exceptions=True)
+
+
+def _not_restored(contents: Contents, present: Present) -> list[str]:
+    lost = left_out(contents, present)
+    reason = "A restore brings what is in a database, not what is set for it or needs a superuser."
+    return [f"Not restored: {'; '.join(lost)}. {reason}"] if lost else []
 
 
 async def transfer_of(run: Run) -> TransferRow:

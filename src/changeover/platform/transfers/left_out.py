@@ -1,0 +1,69 @@
+"""What an archive lists and a restore leaves out, in words. Names only: values of settings can be secrets. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from changeover.platform.transfers.archive import DISPENSABLE, Contents, Present
+from changeover.postgres.emptying import RESERVED_SCHEMAS
+from changeover.postgres.toc import TocEntry
+
+NAME: Final = r'(?:"(?:[^"]|"")+"|[^\s";]+)'
+SETTING: Final = re.compile(
+    rf"^ALTER (?:DATABASE|ROLE (?P<role>{NAME}) IN DATABASE) {NAME} SET (?P<setting>{NAME}) TO ", re.MULTILINE
+)
+NEEDING_A_SUPERUSER: Final = {"EVENT TRIGGER": "event trigger", "SUBSCRIPTION": "subscription"}
+MOST_NAMES: Final = 5
+
+
+def left_out(contents: Contents, present: Present) -> list[str]:
+    """What the database lacks afterwards that the archive lists, apart from owners and rights."""
+    lines = [*_of_the_database(contents.entries)]
+    for kind, words in NEEDING_A_SUPERUSER.items():
+        lines += _counted(words, [one.name for one in contents.entries if one.kind == kind])
+    lacking = [name for name in contents.extensions if name in DISPENSABLE and name not in present.extensions]
+    return lines + _counted("extension", lacking)
+
+
+def rights_left_out(contents: Contents) -> str:
+    """Of how many objects; empty when the archive grants nothing. Of what belongs to us nothing is said."""
+    granted = {
+        (one.schema, one.name) for one in contents.entries if one.kind == "ACL" and one.schema not in RESERVED_SCHEMAS
+    }
+    defaults = sum(one.kind == "DEFAULT ACL" for one in contents.entries)
+    parts = [_number(len(granted), "object")] if granted else []
+    return " and ".join([*parts, *([_number(defaults, "default")] if defaults else [])])
+
+
+def _of_the_database(entries: Iterable[TocEntry]) -> Iterable[str]:
+    """Settings of the database, those of roles in it, and its comment."""
+    settings, roles = dict[str, None](), dict[str, None]()
+    for entry in entries:
+        if entry.kind == "COMMENT" and entry.name.startswith("DATABASE "):
+            yield "the comment of the database"
+        if entry.kind == "DATABASE PROPERTIES":
+            for found in SETTING.finditer(entry.definition.decode(errors="replace")):
+                if found["role"]:
+                    roles[found["role"]] = None
+                else:
+                    settings[found["setting"]] = None
+    if settings:
+        yield f"settings of the database ({_listed(settings)})"
+    if roles:
+        yield f"settings of roles in the database ({_listed(roles)})"
+
+
+def _counted(words: str, names: list[str]) -> list[str]:
+    return [f"{_number(len(names), words)} ({_listed(names)})"] if names else []
+
+
+def _number(count: int, words: str) -> str:
+    return f"{count} {words}" if count == 1 else f"{count} {words}s"
+
+
+def _listed(names: Iterable[str]) -> str:
+    found = list(names)
+    more = f", and {len(found) - MOST_NAMES} more" if len(found) > MOST_NAMES else ""
+    return ", ".join(found[:MOST_NAMES]) + more
