@@ -282,6 +282,7 @@ def test_a_copy_of_a_foreign_database_with_a_certificate_from_here_is_equal(
     assert 'Not restored: settings of the database ("app.mode").' in copied.stderr
     assert "Not restored: the rights of " in copied.stderr
     assert "hidden" not in copied.everything
+    elsewhere.ask(f'ALTER DATABASE "{elsewhere.database.name}" RESET ALL')
     control_plane.must("verify", source, url_of(control_plane, app))
     file.unlink()
     assert "can't be read" in control_plane.typed("verify", source, url_of(control_plane, app)).stderr
