@@ -33,7 +33,7 @@ FILES = {
     "settings.csv": ("settings", ("name", "source", "target", "unit", "category", "says")),
     "clients.csv": ("clients", ("application", "user", "address", "most_at_once", "seen_in_percent")),
     "extensions.csv": ("extensions", ("name", "version", "schema", "target", "status")),
-    "findings.csv": ("findings", ("id", "title", "about", "result", "what", "why", "fix")),
+    "findings.csv": ("findings", ("id", "title", "about", "result", "what", "why", "query", "fix")),
 }
 """What --csv writes: which list, and its columns."""
 
@@ -126,6 +126,8 @@ def _show_findings(checked: Record) -> None:
         say(f" {paint(style, mark)} {finding['id']:<4} {one_line(finding['what'])}")
         if finding["why"]:
             say(f"        {one_line(finding['why'])}")
+        if finding.get("query"):
+            say(f"        To list them: {one_line(finding['query'])}")
         if finding["fix"]:
             say(f"        {paint('label', one_line(finding['fix']))}")
     counts = checked["counts"]
@@ -205,7 +207,7 @@ def _write(path: Path, columns: tuple[str, ...], records: Iterable[Mapping[str, 
         writer = csv.writer(file)
         writer.writerow(columns)
         for record in records:
-            writer.writerow([_cell(record[column]) for column in columns])
+            writer.writerow([_cell(record.get(column, "")) for column in columns])
 
 
 def _cell(value: object) -> object:

@@ -15,6 +15,7 @@ from changeover.changeovers.checks import (  # noqa: F401 - each registers its c
     code,
     contents,
     line,
+    orphans,
     server,
     settings,
     values,

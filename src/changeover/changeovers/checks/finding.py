@@ -21,12 +21,13 @@ Subject = Literal["source", "target", "line"]
 
 @dataclass(frozen=True)
 class Answer:
-    """What a check says of one thing; `fix` is the statement or command that mends it."""
+    """The answer of a check for one object. `fix` is a statement or command; `query` lists the rows or objects concerned."""
 
     result: Result
     what: str
     why: str = ""
     fix: str = ""
+    query: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Finding:
     what: str
     why: str = ""
     fix: str = ""
+    query: str = ""
+    """SQL that the user can run on the side that the finding is about. The rows themselves are never part of a finding."""
 
 
 Answers = AsyncIterator[Answer]
@@ -55,7 +58,9 @@ class Check:
     looks: Callable[[Look], Answers]
 
     def finding(self, answer: Answer) -> Finding:
-        return Finding(self.id, self.title, self.about, answer.result, answer.what, answer.why, answer.fix)
+        return Finding(
+            self.id, self.title, self.about, answer.result, answer.what, answer.why, answer.fix, answer.query
+        )
 
 
 CHECKS: dict[str, Check] = {}
@@ -76,7 +81,7 @@ def check(
 
 
 def in_order(checks: Iterable[Check]) -> list[Check]:
-    """The line first, then the servers, what the source holds, the target: S1 to S24, C1 to C31, T1 to T14."""
+    """The line first, then the servers, what the source holds, the target: then by number."""
     return sorted(checks, key=lambda one: ("NSCT".index(one.id[0]), int(re.sub(r"\D", "", one.id))))
 
 
@@ -84,12 +89,12 @@ def passed(what: str) -> Answer:
     return Answer("passed", what)
 
 
-def warning(what: str, why: str, fix: str = "") -> Answer:
-    return Answer("warning", what, why, fix)
+def warning(what: str, why: str, fix: str = "", query: str = "") -> Answer:
+    return Answer("warning", what, why, fix, query)
 
 
-def failed(what: str, why: str, fix: str) -> Answer:
-    return Answer("failed", what, why, fix)
+def failed(what: str, why: str, fix: str, query: str = "") -> Answer:
+    return Answer("failed", what, why, fix, query)
 
 
 def unknown(what: str, why: str, fix: str = "") -> Answer:
