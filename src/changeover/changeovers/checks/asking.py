@@ -13,6 +13,7 @@ import psycopg
 from changeover.changeovers.checks import (  # noqa: F401 - each registers its checks
     access,
     code,
+    conditions,
     contents,
     line,
     orphans,
