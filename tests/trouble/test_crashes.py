@@ -98,6 +98,32 @@ def test_killed_during_the_base_backup_the_follower_is_finished_all_the_same(
     assert take_inventory(own_plane).copies == 0
 
 
+@pytest.mark.parametrize("half", ["that reads the data", "that receives the WAL"])
+def test_when_one_half_of_the_base_backup_is_killed_it_begins_anew(
+    own_plane: ControlPlane, ground: tuple[Things, str, str], half: str
+) -> None:
+    things, app, leader = ground
+    follower = start_following(things, app, leader)
+
+    halves: list[psutil.Process] = wait_until(lambda: both_halves(own_plane), what="both halves of the copy")
+    halves[half == "that receives the WAL"].kill()
+    things.when_provisioned(follower)
+
+    assert take_inventory(own_plane).copies == 0
+    with connect(things.info(follower)["resource_url"]) as database:
+        assert database.execute("SELECT count(*) FROM orders").fetchone() == (100_000,)
+
+
+def both_halves(plane: ControlPlane) -> list[psutil.Process] | None:
+    """The one that reads the data, which began the other, and the one that receives the WAL."""
+    halves = [psutil.Process(pid) for pid, what in processes(plane.home) if what == "pg_basebackup"]
+    try:
+        halves.sort(key=lambda half: half.ppid() in {one.pid for one in halves})
+    except psutil.NoSuchProcess:  # an earlier look at one that has ended
+        return None
+    return halves if len(halves) == 2 else None
+
+
 @pytest.mark.parametrize("victim", ["worker", pytest.param("control-plane", marks=pytest.mark.long)])
 def test_killed_during_the_promotion_the_follower_becomes_writable_all_the_same(
     own_plane: ControlPlane, ground: tuple[Things, str, str], victim: str

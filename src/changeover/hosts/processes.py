@@ -28,6 +28,8 @@ class Process:
     working_directory: Path | None
     """None where we may not look: then it is somebody else's process."""
     arguments: tuple[str, ...]
+    session: int
+    """The pid of the process that began its session."""
 
 
 def look_at(pid: int) -> Process | None:
@@ -46,7 +48,7 @@ def look_at(pid: int) -> Process | None:
     except OSError:
         working_directory = None
     words = tuple(os.fsdecode(word) for word in arguments)
-    return Process(pid, int(after_name[19]), program, working_directory, words)
+    return Process(pid, int(after_name[19]), program, working_directory, words, session=int(after_name[3]))
 
 
 def age_s(process: Process) -> float:

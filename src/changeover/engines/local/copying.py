@@ -62,6 +62,10 @@ class Copying:
             if process.program == "pg_basebackup" and mark in process.arguments
         ]
 
+    def is_running(self) -> bool:
+        """Its first half, which began a session of its own. Without that one the second half waits for ever (PostgreSQL 15)."""
+        return any(process.session == process.pid for process in self.processes())
+
     def prepare(self, settings: Mapping[str, SettingValue]) -> None:
         """Lay the follower's configuration ready, with the signal that makes it a standby."""
         prepared = self._places.prepared(self._follower)
@@ -72,6 +76,7 @@ class Copying:
 
     async def start(self, leader: Server, *, conninfo: str, leader_bytes: int) -> None:
         """Throw away what an earlier attempt left, and copy from the beginning, in the background. Raises DiskFull."""
+        await self.stop()
         await asyncio.to_thread(self.clear)
         make_folder(self._data, run_as=self._places.run_as)
         self._require_room(leader_bytes)
@@ -132,7 +137,7 @@ class Copying:
         if self.is_whole():
             self.adopt()
             return CopyProgress(100, is_done=True)
-        is_running = bool(self.processes())
+        is_running = self.is_running()
         if is_running:
             await self._end_before_the_disk_is_full()
         percent = await self._percent(leader)

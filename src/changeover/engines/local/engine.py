@@ -205,7 +205,7 @@ class LocalEngine:
 
     async def begin_copy(self, server: Server, leader: Server, size: Size) -> None:
         copying = Copying(self._places, server)
-        if copying.processes():
+        if copying.is_running():
             return
         if copying.is_whole():
             copying.adopt()
