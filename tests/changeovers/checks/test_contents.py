@@ -163,12 +163,18 @@ async def test_an_aggregate_that_newer_versions_refuse_is_found_on_an_old_source
     assert results(await asked("C19", pair.source)) == ["passed"]
 
 
-async def test_a_language_that_the_target_lacks_fails_the_check(pair: Pair) -> None:
-    pair.here("CREATE LANGUAGE mine HANDLER plpgsql_call_handler")
+async def test_a_language_of_ones_own_needs_a_superuser_on_the_target(pair: Pair) -> None:
+    pair.here("CREATE TRUSTED LANGUAGE mine HANDLER plpgsql_call_handler VALIDATOR plpgsql_validator",
+              "CREATE FUNCTION one() RETURNS int LANGUAGE mine AS 'BEGIN RETURN 1; END'")  # fmt: skip
 
-    (lacking,) = await asked("C17", pair.source, pair.target)
+    (lacking,) = await asked("C17", pair.source, pair.as_owner(pair.target))
+    by_superuser = await asked("C17", pair.source, pair.target)
+    pair.there(lacking.fix.removeprefix("As a superuser of the target: "))
+    made = await asked("C17", pair.source, pair.as_owner(pair.target))
 
-    assert (lacking.result, lacking.what) == ("failed", "The target has no language mine.")
+    assert (lacking.result, results(by_superuser), results(made)) == ("failed", ["passed"], ["passed"])
+    assert lacking.what.startswith("The target has no language mine")
+    assert pair.here(lacking.query) == [("one()",)]
 
 
 async def test_a_large_database_is_warned_of(pair: Pair) -> None:

@@ -12,9 +12,11 @@ import psycopg
 
 from changeover.changeovers.checks import (  # noqa: F401 - each registers its checks
     access,
+    build,
     code,
     conditions,
     contents,
+    extension_places,
     line,
     orphans,
     server,

@@ -188,6 +188,8 @@ async def _refuses(side: Side, name: str) -> str | None:
     try:
         async with side.connection.transaction(force_rollback=True):
             await side.connection.execute("SET TRANSACTION READ WRITE")
+            if "public" not in side.schemas:
+                await side.connection.execute("CREATE SCHEMA public")
             await side.connection.execute("SET LOCAL search_path = public")
             await side.connection.execute(
                 sql.SQL("CREATE EXTENSION {} CASCADE").format(sql.Identifier(name)), prepare=False
