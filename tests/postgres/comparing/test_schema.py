@@ -67,6 +67,36 @@ def test_a_name_of_not_null_counts_only_between_versions_that_have_it(
     assert [one.thing for one in doubts] == [TABLE] * is_doubtful
 
 
+LOST = "REVOKE DELETE,INSERT,REFERENCES,SELECT,TRIGGER,TRUNCATE,UPDATE ON TABLE t FROM app;"
+KEPT = "REVOKE ALL ON TABLE t FROM app;\nGRANT MAINTAIN ON TABLE t TO app;"
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "majors", "differs"),
+    [
+        (LOST, KEPT, (15, 17), False),
+        (LOST.replace("app", '"line\nbreak"'), KEPT.replace("app", '"line\nbreak"'), (15, 17), False),
+        (
+            f"{LOST}\nGRANT SELECT ON TABLE t TO app;",
+            f"{KEPT[:31]}\nGRANT MAINTAIN,SELECT ON TABLE t TO app;",
+            (15, 18),
+            False,
+        ),
+        (LOST, f"{KEPT}\nGRANT MAINTAIN ON TABLE t TO other;", (15, 17), True),
+        (LOST, f"{KEPT}\nGRANT SELECT ON TABLE t TO app;", (15, 17), True),
+        (LOST, KEPT, (17, 18), True),
+    ],
+)
+def test_an_owner_has_maintain_as_a_right_of_its_own_only_since_17(
+    here: str, there: str, majors: tuple[int, int], differs: bool
+) -> None:
+    rights = Thing("ACL", "public", "TABLE t")
+
+    doubts = compare_things(Part("schema"), {rights: here}, {rights: there}, majors=majors)
+
+    assert [one.thing for one in doubts] == [rights] * differs
+
+
 def test_options_that_may_hold_a_password_are_never_shown() -> None:
     part, thing = Part("schema"), Thing("USER MAPPING", "-", "USER MAPPING me SERVER far")
 

@@ -7,7 +7,11 @@ import re
 from changeover.postgres.comparing.dumps import Thing
 
 NAMED_NOT_NULL = re.compile(r"""CONSTRAINT (?:\w+|"(?:[^"]|"")+") NOT NULL""")
-RANGES_HAVE_MULTIRANGES_SINCE, NOT_NULL_IS_NAMED_SINCE = 14, 18
+RANGES_HAVE_MULTIRANGES_SINCE, MAINTAIN_IS_A_RIGHT_SINCE, NOT_NULL_IS_NAMED_SINCE = 14, 17, 18
+RIGHTS_OF_A_TABLE = re.compile(
+    r"(?P<verb>GRANT|REVOKE) (?P<rights>[A-Z,]+) (?P<rest>ON TABLES? .* (?:TO|FROM) (?P<role>.+);)", re.DOTALL
+)
+STATEMENT_ENDS = re.compile(r"(?<=;)\n(?=GRANT |REVOKE |SET |RESET |ALTER )")
 PUBLIC_BELONGS_TO_OWNER_SINCE = 15
 
 
@@ -22,10 +26,10 @@ def belongs_to_the_server(thing: Thing, majors: tuple[int, int]) -> bool:
 
 def normalised(thing: Thing, text: str) -> str:
     """Without what means nothing on any version."""
-    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+    said = "\n".join(line.rstrip() for line in text.splitlines() if line.strip())
     if thing.type in ("ACL", "DEFAULT ACL"):
-        lines.sort()  # grants stand in the order in which they were given
-    return "\n".join(lines)
+        return "\n".join(sorted(STATEMENT_ENDS.split(said)))  # grants stand in the order in which they were given
+    return said
 
 
 def without_newer_words(thing: Thing, text: str, majors: tuple[int, int]) -> str:
@@ -33,10 +37,27 @@ def without_newer_words(thing: Thing, text: str, majors: tuple[int, int]) -> str
     older, newer = sorted(majors)
     if older < RANGES_HAVE_MULTIRANGES_SINCE <= newer and thing.type == "TYPE":
         return "\n".join(line.rstrip(",") for line in text.splitlines() if "multirange_type_name = " not in line)
+    if older < MAINTAIN_IS_A_RIGHT_SINCE <= newer and thing.type in ("ACL", "DEFAULT ACL"):
+        return _without_the_owners_maintain(text)
     if older < NOT_NULL_IS_NAMED_SINCE <= newer and thing.type.endswith("TABLE"):
         # a name that had to be cut off looks like somebody's own
         return NAMED_NOT_NULL.sub("NOT NULL", text)
     return text
+
+
+def _without_the_owners_maintain(text: str) -> str:
+    """Before 17 owners always had it, as no right of their own. Rights are revoked from the owner alone."""
+    statements = [(one, RIGHTS_OF_A_TABLE.search(one)) for one in STATEMENT_ENDS.split(text)]
+    owners = {found["role"] for _, found in statements if found and found["verb"] == "REVOKE"}
+    kept = list[str]()
+    for one, found in statements:
+        if found is None or found["role"].removesuffix(" WITH GRANT OPTION") not in owners:
+            kept.append(one)
+        elif found["verb"] == "REVOKE":  # all of them, whatever their number is there
+            kept.append(f"REVOKE ALL {found['rest']}")
+        elif rights := [right for right in found["rights"].split(",") if right != "MAINTAIN"]:
+            kept.append(f"GRANT {','.join(rights)} {found['rest']}")
+    return "\n".join(sorted(kept))
 
 
 def same_but_for_order(thing: Thing, source: str, target: str) -> bool:
