@@ -13,6 +13,7 @@ pytest_plugins = [
     "tests.fix_state",
     "tests.fix_things",
     "tests.fix_bucket",
+    "tests.corpus.fix_servers",
 ]
 
 

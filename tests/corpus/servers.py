@@ -31,7 +31,11 @@ SMALL: dict[str, SettingValue] = {
     "full_page_writes": False, "wal_level": "logical", "log_min_messages": "fatal",
 }  # fmt: skip
 
-
+PLAIN = " ".join(f"-c{one}" for one in (
+    "standard_conforming_strings=on", "quote_all_identifiers=off", "extra_float_digits=3", "client_encoding=utf8",
+    "bytea_output=hex", "DateStyle=ISO", "IntervalStyle=postgres", "TimeZone=UTC", "lc_messages=C",
+))  # fmt: skip
+"""What a database may set otherwise, and so make two sides print alike what is not."""
 OLDER_MAJORS = Path(__file__).resolve().parents[2] / ".cache/older-majors/node_modules"
 
 
@@ -138,7 +142,7 @@ def program(name: str, *arguments: str, location: Location, major: int, stdin: b
     able = [one for one in find_installations() if one.version[0] >= major and name in one.tools]
     newest = min(able, key=lambda one: one.version[0])
     with told(location, ()) as wanted:
-        environment = {"PATH": os.defpath, "LC_ALL": "C"} | wanted.environment()
+        environment = {"PATH": os.defpath, "LC_ALL": "C"} | wanted.environment() | {"PGOPTIONS": PLAIN}
     done = subprocess.run(
         [newest.bin_directory / name, *arguments], input=stdin, capture_output=True, env=environment, check=False
     )
