@@ -47,6 +47,12 @@ class CheckFailed(ChangeoverError):
     id, status = "check_failed", 422
 
 
+class CannotExclude(ChangeoverError):
+    """A pattern matches nothing, or what stays needs what it excludes. Nothing was changed."""
+
+    id, status = "cannot_exclude", 422
+
+
 class SnapshotGone(ChangeoverError):
     """The source has been written to, or started anew, since the copy began: what was copied can't be completed."""
 

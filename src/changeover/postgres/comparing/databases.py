@@ -19,6 +19,7 @@ from changeover.postgres.comparing.schema import compare_schemas
 from changeover.postgres.comparing.sequences import compare_sequences
 from changeover.postgres.comparing.sides import open_side, together
 from changeover.postgres.emptying import RESERVED_SCHEMAS
+from changeover.postgres.excluding import NOTHING, Excluded
 from changeover.postgres.installations import find_installations
 from changeover.postgres.location import Location
 from changeover.postgres.progress import Progress, Tell
@@ -36,6 +37,7 @@ async def compare(
     connections: int = 2,
     skip_schemas: Iterable[str] = (),
     skip_extensions: Iterable[str] = (),
+    excluded: Excluded = NOTHING,
     installations: Iterable[Path] = (),
     compares_owners: bool | None = None,
     properties_decide: bool = True,
@@ -48,13 +50,15 @@ async def compare(
     `compares_owners`: owners, rights and roles; None: where both sides have the same roles. With `properties_decide` False
     a different property of the database or its roles is a note.
 
+    What is `excluded` is compared on neither side.
     Reserved schemas are compared on neither side: every database of ours has what we made in them, and no other does.
     `shows_values` puts the differing values of the first row into the answer, cut off: they are somebody's data.
     Raises ServerUnreachable, LoginRefused, NotTrusted, ConnectionLost; whatever else keeps something from being compared
     makes that unknown in the answer.
     """
     began = time.monotonic()
-    schemas, extensions = [*RESERVED_SCHEMAS, *skip_schemas], list(skip_extensions)
+    schemas = [*RESERVED_SCHEMAS, *skip_schemas, *excluded.schemas]
+    extensions = [*skip_extensions, *excluded.extensions]
     tables = Part("tables")
     contents = Contents(tables, connections, is_quick, shows_values, tell)
     async with AsyncExitStack() as stack:
@@ -69,19 +73,22 @@ async def compare(
         why_not = "" if compares_owners is not None else why_not_comparable(*await read_ownership(here, there))
         with_owners = not why_not if compares_owners is None else compares_owners
         schema = await compare_schemas(
-            here, there, installations=known, skip_schemas=schemas, compares_owners=with_owners
+            here, there, installations=known, skip_schemas=schemas, compares_owners=with_owners, excluded=excluded
         )
-        await compare_relations(schema, here, there, skip_schemas=schemas, decides=properties_decide)
+        await compare_relations(schema, here, there, skip_schemas=schemas, decides=properties_decide, excluded=excluded)
         schema.notes += [why_not] if why_not else []
         database = await compare_properties(
             here, there, skip_schemas=schemas, compares_owners=with_owners, decides=properties_decide
         )
         kinds = await together(
             compare_extensions(here, there, skip_extensions=extensions),
-            compare_sequences(here, there, skip_schemas=schemas, skip_extensions=extensions),
+            compare_sequences(here, there, skip_schemas=schemas, skip_extensions=extensions, excluded=excluded),
         )
         relations = await together(
-            *(read_relations(side, skip_schemas=schemas, skip_extensions=extensions) for side in (here, there))
+            *(
+                read_relations(side, skip_schemas=schemas, skip_extensions=extensions, excluded=excluded)
+                for side in (here, there)
+            )
         )
         await contents.compare(here, there, (relations[0], relations[1]))
         large = [] if is_quick else [await compare_large_objects(here, there, compares_owners=with_owners)]

@@ -9,6 +9,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from changeover.hosts.users import run_as_for_clients
+from changeover.postgres.excluding import Name
 from changeover.postgres.location import Location, SocketLocation
 from changeover.postgres.running import exactly, run_client
 
@@ -49,12 +50,19 @@ class Entry:
 
 
 def dump_arguments(
-    program: Path, *, encoding: str, snapshot: str, skip_schemas: Iterable[str], compares_owners: bool
+    program: Path,
+    *,
+    encoding: str,
+    snapshot: str,
+    skip_schemas: Iterable[str],
+    compares_owners: bool,
+    skip_tables: Iterable[Name] = (),
 ) -> list[str]:
     """The address and the user are in the environment. Without a `snapshot`, pg_dump takes its own."""
     rights = [] if compares_owners else ["--no-owner", "--no-privileges"]
     printed = [] if encoding == "SQL_ASCII" else ["--encoding=UTF8"]
     skipped = [f"--exclude-schema={exactly(name)}" for name in skip_schemas]
+    skipped += [f"--exclude-table={exactly(schema)}.{exactly(name)}" for schema, name in skip_tables]
     parts = ["--no-tablespaces", "--no-publications", "--no-subscriptions", "--no-security-labels"]
     asked = ["--schema-only", "--no-password", "--lock-wait-timeout=10s"]
     moment = [f"--snapshot={snapshot}"] if snapshot else []

@@ -6,6 +6,7 @@ from changeover.postgres.comparing import fact_queries
 from changeover.postgres.comparing.comparison import Part
 from changeover.postgres.comparing.facts import Facts, compare_facts, compare_relation_facts, read_facts
 from changeover.postgres.comparing.sides import Side, together
+from changeover.postgres.excluding import Excluded
 
 
 async def compare_properties(
@@ -31,11 +32,15 @@ def _of(facts: Facts, titles: set[str]) -> Facts:
     return {(title, fact): value for (title, fact), value in facts.items() if title in titles}
 
 
-async def compare_relations(part: Part, source: Side, target: Side, *, skip_schemas: list[str], decides: bool) -> None:
+async def compare_relations(
+    part: Part, source: Side, target: Side, *, skip_schemas: list[str], decides: bool, excluded: Excluded
+) -> None:
     """Into the schema's part, when its definitions have been compared."""
     here, there = await together(
         *(read_facts(side, fact_queries.RELATIONS, skip_schemas=skip_schemas) for side in (source, target))
     )
+    out = {f"table {schema}.{name}" for schema, name in excluded.tables}
+    here, there = ({key: value for key, value in facts.items() if key[0] not in out} for facts in (here, there))
     compare_relation_facts(part, here, there, order_decides=decides)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from psycopg import sql
 
 from changeover.postgres.comparing.sides import Side
+from changeover.postgres.excluding import NOTHING, Excluded
 
 SYSTEM = "(n.nspname IN ('pg_catalog', 'information_schema') OR n.nspname ~ '^pg_(toast|temp)')"
 
@@ -94,12 +95,13 @@ class Relation:
 
 
 async def read_relations(
-    side: Side, *, skip_schemas: list[str], skip_extensions: list[str]
+    side: Side, *, skip_schemas: list[str], skip_extensions: list[str], excluded: Excluded = NOTHING
 ) -> dict[tuple[str, str], Relation]:
     """All that hold rows, by schema and name; partitions and children stand for themselves."""
     found: dict[int, Relation] = {}
     for oid, *rest in await side.rows(RELATIONS, [skip_schemas, skip_extensions]):
-        found[oid] = Relation(oid, *rest)
+        if not excluded.has(rest[0], rest[1]):
+            found[oid] = Relation(oid, *rest)
     oids = list(found)
     for oid, *column in await side.rows(COLUMNS, [oids]):
         described: Any = Column(*column)

@@ -23,6 +23,7 @@ from changeover.postgres.comparing.rereading import REPRINTED, ReadAgain, defini
 from changeover.postgres.comparing.scratch_server import scratch_server
 from changeover.postgres.comparing.sides import Side, together
 from changeover.postgres.comparing.triggers import compare_triggers
+from changeover.postgres.excluding import NOTHING, Excluded, Name
 from changeover.postgres.installations import Installation
 from changeover.postgres.running import ClientFailed
 
@@ -64,6 +65,7 @@ class SchemaReader:
     server: Installation
     """Of the same PostgreSQL as the clients."""
     skip_schemas: list[str]
+    skip_tables: Collection[Name] = ()
 
     async def dumps(self, *, with_owners: bool) -> tuple[str, str]:
         """Raises ClientFailed."""
@@ -73,7 +75,7 @@ class SchemaReader:
     async def _dump(self, side: Side, with_owners: bool) -> str:
         arguments = dump_arguments(
             self.clients.dump, encoding=side.encoding, snapshot=side.snapshot, skip_schemas=self.skip_schemas,
-            compares_owners=with_owners,
+            compares_owners=with_owners, skip_tables=self.skip_tables,
         )  # fmt: skip
         return await dump_schema(arguments, side.location)
 
@@ -94,19 +96,20 @@ async def compare_schemas(
     installations: Iterable[Installation],
     skip_schemas: list[str],
     compares_owners: bool,
+    excluded: Excluded = NOTHING,
 ) -> Part:
     """Unknown as a whole where no pg_dump here can read both, or where one of them may not be read."""
     part, known = Part("schema"), list(installations)
     try:
         clients = _clients(source, target, known)
         server = next(one for one in known if one.bin_directory == clients.dump.parent)
-        reader = SchemaReader(source, target, clients, server, skip_schemas)
+        reader = SchemaReader(source, target, clients, server, skip_schemas, excluded.tables)
         here, there = await reader.dumps(with_owners=compares_owners)
     except (NoInstallation, ClientFailed) as failed:
         part.is_unknown("schema", str(failed))
         return part
     part.how = f"pg_dump {clients.major}"
-    await compare_triggers(part, source, target, skip_schemas=skip_schemas)
+    await compare_triggers(part, source, target, skip_schemas=skip_schemas, excluded=excluded)
     majors = (source.major, target.major)
     members = set[Thing]().union(*await together(rights_of_members(source), rights_of_members(target)))
     doubts = compare_things(

@@ -12,6 +12,7 @@ from psycopg import sql
 from changeover.postgres.comparing.comparison import Difference, Part
 from changeover.postgres.comparing.relations import SYSTEM
 from changeover.postgres.comparing.sides import Side, together
+from changeover.postgres.excluding import NOTHING, Excluded
 
 AT_ONCE = 200
 SEQUENCES = f"""
@@ -43,11 +44,14 @@ class Sequence:
         return self.last + self.increment if self.is_called else self.last
 
 
-async def compare_sequences(source: Side, target: Side, *, skip_schemas: list[str], skip_extensions: list[str]) -> Part:
+async def compare_sequences(source: Side, target: Side, *, skip_schemas: list[str], skip_extensions: list[str],
+                            excluded: Excluded = NOTHING) -> Part:  # fmt: skip
     """By the next value of each; how they count on (start, increment, bounds, cache) is in the schema."""
     part = Part("sequences", how="next values")
     here, there = await together(*(_read(side, skip_schemas, skip_extensions) for side in (source, target)))
     for place in sorted(here.keys() | there.keys()):
+        if excluded.has(*place):
+            continue
         title = f"sequence {place[0]}.{place[1]}"
         if place not in here or place not in there:
             part.differs(Difference(title, f"is missing on the {'target' if place in here else 'source'}"))

@@ -16,6 +16,7 @@ from psycopg import sql
 
 from changeover.errors.elsewhere import TransferFailed
 from changeover.postgres.clients import Clients
+from changeover.postgres.excluding import Name
 from changeover.postgres.location import Location
 from changeover.postgres.running import ClientFailed, exactly, run_client
 from changeover.postgres.toc import NotRead, TocEntry, read_toc
@@ -164,10 +165,18 @@ def _with_access_method(entry: TocEntry, text: bytes) -> bytes:
 
 
 async def dump_schema(
-    clients: Clients, source: Location, *, snapshot: str, encoding: str, skip_schemas: Sequence[str], file: Path
+    clients: Clients,
+    source: Location,
+    *,
+    snapshot: str,
+    encoding: str,
+    skip_schemas: Sequence[str],
+    skip_tables: Sequence[Name] = (),
+    file: Path,
 ) -> Archive:
     """Write the schema at `snapshot` into `file`. Raises TransferFailed with what pg_dump said."""
     skipped = [f"--exclude-schema={exactly(name)}" for name in ("_changeover", *skip_schemas)]
+    skipped += [f"--exclude-table={exactly(schema)}.{exactly(name)}" for schema, name in skip_tables]
     await _run(
         [
             *(clients.dump, "--format=custom", "--schema-only", "--no-password", "--quote-all-identifiers"),

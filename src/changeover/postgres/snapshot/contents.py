@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from psycopg import sql
 
 from changeover.postgres.connect import Connection
-
-Name = tuple[str, str]
-"""Schema and name, not quoted."""
+from changeover.postgres.excluding import Excluded, Name
 
 PLAIN: Final = (
     *(
@@ -174,6 +172,12 @@ class Contents:
     """By class and oid of an index or constraint."""
     encoding: str
     version_num: int
+
+    def without(self, excluded: Excluded) -> Contents:
+        tables = tuple(one for one in self.tables if not excluded.has(one.schema, one.name))
+        return replace(
+            self, tables=tables, views=tuple(one for one in self.views if not excluded.has(one.schema, one.name))
+        )
 
     @property
     def bytes(self) -> int:

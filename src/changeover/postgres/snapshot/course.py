@@ -10,6 +10,7 @@ from typing import Any
 
 from changeover.postgres.clients import clients_for, needs_tls
 from changeover.postgres.connect import Connection, fetch_row
+from changeover.postgres.excluding import Excluded
 from changeover.postgres.installations import find_installations
 from changeover.postgres.snapshot.archive import ABOUT, Archive, Entry, depending, dump_schema
 from changeover.postgres.snapshot.board import Board, Hands, Task
@@ -59,6 +60,7 @@ class Course:
     contents: Contents
     elsewhere: Elsewhere
     encodings: Encodings
+    excluded: Excluded = field(default_factory=Excluded)
     roles: Roles = field(default_factory=Roles)
     gifts: list[Entry] = field(default_factory=list)
     """What gives things to their owners in the end, where the target's role is no superuser."""
@@ -117,13 +119,15 @@ class Course:
         clients = clients_for(self.contents.version_num, target_version, found, needs_tls=needs_tls(place.source))
         return await dump_schema(
             clients, place.source.with_(application_name=place.name), snapshot=place.holder.snapshot,
-            encoding=self.encodings.dump, skip_schemas=self.job.skip_schemas, file=place.work / "schema.dump",
+            encoding=self.encodings.dump, skip_schemas=(*self.job.skip_schemas, *self.excluded.schemas),
+            skip_tables=self.excluded.tables, file=place.work / "schema.dump",
         )  # fmt: skip
 
     async def _entries(self, archive: Archive, section: str) -> list[Entry]:
         """Those that are brought; with their owners where the target has them."""
         entries = await archive.entries(section, with_owners=self.job.keeps_owners)
-        brought = [one for one in entries if one.is_brought and not one.is_of_extension(self.job.skip_extensions)]
+        without = (*self.job.skip_extensions, *self.excluded.extensions)
+        brought = [one for one in entries if one.is_brought and not one.is_of_extension(without)]
         brought = self._without_impossible(brought)
         for one in entries:
             if not one.is_brought and one.kind not in ABOUT:
@@ -278,7 +282,8 @@ class Course:
     async def _sequences(self) -> None:
         place = self.place
         async with place.holder.busy:
-            names = await sequence_names(place.holder.connection, self.job.skip_schemas, self.job.skip_extensions)
+            found = await sequence_names(place.holder.connection, self.job.skip_schemas, self.job.skip_extensions)
+            names = [one for one in found if not self.excluded.has(*one)]
             self.telling.enter("sequences", things=len(names))
             await bring_sequences(place.holder.connection, self.target, names)
 
@@ -304,6 +309,7 @@ class Course:
             "bytes": self.contents.bytes,
             "per_table": table_figures(self._pieces(self.ledger.of("plan")["cuts"]), self.ledger.of("rows")),
             "objects": len(entries),
+            "excluded": self.excluded.as_dict(),
             "roles_made": self.roles.made,
             "roles_without_password": self.roles.without_password,
             "notes": self.telling.notes,

@@ -6,12 +6,13 @@ must not run before all rows of all tables are there. Functions of PostgreSQL it
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from psycopg import sql
 
 from changeover.postgres.connect import Connection
+from changeover.postgres.excluding import Excluded
 
 CALLING: Final = """
 SELECT d.classid::bigint, d.objid::bigint FROM pg_catalog.pg_depend d LEFT JOIN pg_catalog.pg_type t
@@ -146,6 +147,16 @@ class Elsewhere:
     def tables(self) -> frozenset[int]:
         """Those that are filled after all others."""
         return frozenset(one.table for one in self.generated)
+
+    def without(self, excluded: Excluded) -> Elsewhere:
+        """A domain is left out with its schema only."""
+        checks = (
+            one
+            for one in self.checks
+            if one.schema not in excluded.schemas and (one.is_of_domain or not excluded.has(one.schema, one.owner))
+        )
+        generated = (one for one in self.generated if not excluded.has(one.schema, one.table_name))
+        return replace(self, checks=tuple(checks), generated=tuple(generated))
 
     def __bool__(self) -> bool:
         return bool(self.indexes or self.checks or self.generated or self.partitioned)

@@ -8,8 +8,10 @@ WORK/log             everything that it and its children said
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
+
+from changeover.postgres.filters import Filters
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Job:
     skip_extensions: tuple[str, ...] = ()
     """Those of the source that the provider reserves or that the target can do without."""
     skip_schemas: tuple[str, ...] = ()
+    filters: Filters = field(default_factory=Filters)
+    """Which part of the source is wanted."""
     skip_roles: tuple[str, ...] = ()
     """The provider's own, which nobody else has: never made. What they own belongs to the target's own role."""
     keeps_owners: bool = True
@@ -53,4 +57,5 @@ class Job:
         given: dict[str, Any] = json.loads(text)
         for name in ("installations", "skip_extensions", "skip_schemas", "skip_roles"):
             given[name] = tuple(given[name])
+        given["filters"] = Filters.of(given.get("filters", {}))
         return cls(**given)

@@ -8,6 +8,7 @@ import psycopg
 
 from changeover.errors import RunConflict
 from changeover.postgres.connect import Connection
+from changeover.postgres.excluding import choose
 from changeover.postgres.snapshot.cleaning import drop_what_was_made
 from changeover.postgres.snapshot.contents import read_contents
 from changeover.postgres.snapshot.course import Course, encodings_of
@@ -33,11 +34,14 @@ class Migration(Place):
             if report := ledger.of("finished").get("report"):
                 return report
             async with self.holder.busy:
+                excluded = await choose(self.holder.connection, self.job.filters, self.job.skip_schemas)
                 contents = await read_contents(self.holder.connection, self.job.skip_schemas, self.job.skip_extensions)
                 elsewhere = await read_elsewhere(self.holder.connection, self.job.skip_schemas)
+            contents, elsewhere = contents.without(excluded), elsewhere.without(excluded)
             with naming("A table that may not be read"):
                 await self.holder.lock([(table.schema, table.name) for table in contents.tables])
-            course = Course(self, target, ledger, contents, elsewhere, await encodings_of(target, contents))
+            encodings = await encodings_of(target, contents)
+            course = Course(self, target, ledger, contents, elsewhere, encodings, excluded)
             return await course.run()
 
     async def _lock(self, target: Connection) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 from psycopg import sql
 
 from changeover.postgres.connect import Connection
-from changeover.postgres.snapshot.contents import Name
+from changeover.postgres.excluding import Name
 from changeover.postgres.snapshot.schema import naming
 
 AT_ONCE: Final = 100

@@ -1,0 +1,237 @@
+"""What filters leave out of a database, with all that goes with it; and what would be left without something that it needs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, Final
+
+from changeover.errors.elsewhere import CannotExclude
+from changeover.postgres.connect import Connection
+from changeover.postgres.filters import Filters, is_match, schema_pattern, table_pattern
+
+MOST_NAMED: Final = 5_000
+"""Tables that pg_dump is told of one by one, on its command line."""
+SHOWN: Final = 10
+SCHEMAS: Final = """
+SELECT n.oid::bigint, n.nspname::text FROM pg_catalog.pg_namespace n
+ WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', '_changeover') AND n.nspname !~ '^pg_(toast|temp)'
+   AND n.nspname <> ALL (%s)
+   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_namespace'::regclass
+                      AND d.objid = n.oid AND d.deptype = 'e')
+ ORDER BY 2
+"""
+RELATIONS: Final = """
+SELECT c.oid::bigint, n.nspname::text, c.relname::text, c.relkind::text
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'p', 'f', 'm', 'v', 'S') AND c.relpersistence <> 't' AND n.oid = ANY (%s)
+   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass
+                      AND d.objid = c.oid AND d.deptype = 'e')
+ ORDER BY 2, 3
+"""
+GONE: Final = """
+WITH RECURSIVE own (oid) AS (
+    SELECT e.oid FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
+     WHERE n.oid = ANY (%(schemas)s) AND n.nspname <> 'public'
+), gone (classid, objid) AS (
+    SELECT 'pg_catalog.pg_class'::regclass::oid, unnest(%(relations)s::oid[])
+    UNION SELECT 'pg_catalog.pg_namespace'::regclass, unnest(%(schemas)s::oid[])
+    UNION SELECT 'pg_catalog.pg_extension'::regclass, oid FROM own
+    UNION SELECT d.classid, d.objid FROM pg_catalog.pg_depend d
+     WHERE d.refclassid = 'pg_catalog.pg_namespace'::regclass AND d.refobjid = ANY (%(schemas)s)
+       AND d.classid <> 'pg_catalog.pg_extension'::regclass
+       AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend m WHERE m.classid = d.classid AND m.objid = d.objid
+                          AND m.deptype = 'e' AND m.refobjid NOT IN (SELECT oid FROM own))
+    UNION SELECT d.classid, d.objid FROM gone g JOIN pg_catalog.pg_depend d ON d.refclassid = g.classid AND d.refobjid = g.objid
+     WHERE d.deptype IN ('a', 'i', 'P', 'S', 'e')
+)
+"""
+"""What PostgreSQL would drop with them, without CASCADE. Extensions in schema public stay: that schema is always there."""
+LEFT_OUT: Final = f"""{GONE}
+SELECT g.classid = 'pg_catalog.pg_extension'::regclass, n.nspname::text, coalesce(c.relname, e.extname)::text
+  FROM gone g LEFT JOIN pg_catalog.pg_class c ON g.classid = 'pg_catalog.pg_class'::regclass AND c.oid = g.objid
+  LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_catalog.pg_extension e ON g.classid = 'pg_catalog.pg_extension'::regclass AND e.oid = g.objid
+ WHERE c.relkind IN ('r', 'p', 'f', 'm', 'v', 'S') OR e.oid IS NOT NULL
+ ORDER BY 1, 2, 3
+"""  # noqa: S608 - constants of ours
+NEEDING: Final = f"""{GONE}
+SELECT DISTINCT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid),
+       pg_catalog.pg_describe_object(d.refclassid, d.refobjid, 0)
+  FROM gone g JOIN pg_catalog.pg_depend d ON d.refclassid = g.classid AND d.refobjid = g.objid
+ WHERE g.classid <> 'pg_catalog.pg_namespace'::regclass AND (d.classid, d.objid) NOT IN (SELECT classid, objid FROM gone)
+   AND NOT EXISTS (SELECT FROM pg_catalog.pg_class t WHERE t.relpersistence = 't' AND t.oid = CASE
+       WHEN d.classid = 'pg_catalog.pg_class'::regclass THEN d.objid
+       WHEN d.classid = 'pg_catalog.pg_rewrite'::regclass
+       THEN (SELECT r.ev_class FROM pg_catalog.pg_rewrite r WHERE r.oid = d.objid) END)
+ ORDER BY 1, 2
+"""  # noqa: S608 - constants of ours
+"""What stays, and depends on something that is left out."""
+BODIES: Final = f"""{GONE}
+SELECT p.oid::regprocedure::text, p.prosrc FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang
+ WHERE p.oid >= 16384 AND l.lanname NOT IN ('c', 'internal')
+   AND ('pg_catalog.pg_proc'::regclass, p.oid) NOT IN (SELECT classid, objid FROM gone)
+   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_proc'::regclass
+                      AND d.objid = p.oid AND d.deptype = 'e')
+ ORDER BY 1
+"""  # noqa: S608 - constants of ours
+WORDS: Final = re.compile(r"[\w$]+(?:\.[\w$]+)*")
+Name = tuple[str, str]
+"""Schema and name, not quoted."""
+
+
+@dataclass(frozen=True)
+class Excluded:
+    """By name. What lies in one of the schemas is not named again."""
+
+    schemas: tuple[str, ...] = ()
+    tables: tuple[Name, ...] = ()
+    """Views, sequences and the others included."""
+    extensions: tuple[str, ...] = ()
+    mentioned_by: tuple[str, ...] = ()
+    """Functions that stay, and whose text has the name of a table that doesn't. Nobody knows what they do with it."""
+
+    def has(self, schema: str, name: str) -> bool:
+        return (schema, name) in self._tables or schema in self.schemas
+
+    @cached_property
+    def _tables(self) -> frozenset[Name]:
+        return frozenset(self.tables)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; `of` reads it."""
+        return {"schemas": list(self.schemas), "tables": [list(one) for one in self.tables],
+                "extensions": list(self.extensions), "mentioned_by": list(self.mentioned_by)}  # fmt: skip
+
+    @classmethod
+    def of(cls, given: dict[str, Any]) -> Excluded:
+        tables = tuple((schema, name) for schema, name in given.get("tables", ()))
+        return cls(tuple(given.get("schemas", ())), tables, tuple(given.get("extensions", ())),
+                   tuple(given.get("mentioned_by", ())))  # fmt: skip
+
+
+NOTHING: Final = Excluded()
+
+
+async def choose(connection: Connection, filters: Filters, skip_schemas: Collection[str]) -> Excluded:
+    """In the caller's transaction, whose snapshot it sees; its search_path must be `pg_catalog` or empty.
+
+    Raises CannotExclude for a pattern that matches nothing, for what is needed by something that stays, and when nothing stays.
+    """
+    if not filters:
+        return Excluded()
+    schemas = dict(await _rows(connection, SCHEMAS, [list(skip_schemas)]))
+    relations = await _rows(connection, RELATIONS, [list(schemas)])
+    left = _schemas(filters, schemas)
+    tables = _tables(filters, relations, list(schemas.values()))
+    chosen = {
+        "schemas": list(left),
+        "relations": [oid for oid in tables if relations[tables[oid]][1] not in left.values()],
+    }
+    if needing := await _rows(connection, NEEDING, chosen):
+        raise _needed(needing)
+    found = await _rows(connection, LEFT_OUT, chosen)
+    names = tuple(
+        (schema, name) for is_extension, schema, name in found if not is_extension and schema not in left.values()
+    )
+    if len(names) > MOST_NAMED:
+        raise CannotExclude(
+            f"The patterns exclude {len(names):,} tables, views and sequences one by one.",
+            why=f"At most {MOST_NAMED:,} can be named to pg_dump.", fix="Exclude their schemas as a whole.",
+        )  # fmt: skip
+    excluded = Excluded(tuple(left.values()), names, tuple(name for is_extension, _, name in found if is_extension))
+    bodies = await _rows(connection, BODIES, chosen)
+    stay = {name for _, schema, name, _ in relations if not excluded.has(schema, name)}
+    gone = [(schema, name) for _, schema, name, _ in relations if excluded.has(schema, name)]
+    return Excluded(excluded.schemas, excluded.tables, excluded.extensions, mentioning(bodies, gone, stay))
+
+
+def mentioning(bodies: Sequence[tuple[str, str]], gone: Collection[Name], stay: Collection[str]) -> tuple[str, ...]:
+    """Pure: functions whose text has one of these names; without its schema only where no table that stays is named so."""
+    wanted = {f"{schema}.{name}" for schema, name in gone} | {name for _, name in gone if name not in stay}
+    odd = [f'"{name}"' for name in wanted if not WORDS.fullmatch(name)]
+    return tuple(
+        function
+        for function, text in bodies
+        if not wanted.isdisjoint(_names_in(text)) or any(name in text for name in odd)
+    )
+
+
+def _names_in(text: str) -> set[str]:
+    """Words of it, and words joined by a dot; as they are written, and folded."""
+    found = set[str]()
+    for joined in WORDS.findall(text.replace('"', "")):
+        words = joined.split(".")
+        found.update(words, map(".".join, pairwise(words)))
+    return found | {name.lower() for name in found}
+
+
+async def _rows(connection: Connection, query: str, parameters: Any) -> list[Any]:
+    return await (await connection.execute(query.encode(), parameters)).fetchall()
+
+
+def _schemas(filters: Filters, schemas: dict[int, str]) -> dict[int, str]:
+    """Those that are left out, by oid."""
+    names = list(schemas.values())
+    only = _matched("--only-schema", filters.only_schemas, names, _of_schema) if filters.only_schemas else set(names)
+    without = _matched("--exclude-schema", filters.exclude_schemas, names, _of_schema)
+    left = {oid: name for oid, name in schemas.items() if name not in only or name in without}
+    if len(left) == len(schemas):
+        raise CannotExclude("Nothing would be moved.", why="The patterns leave out every schema.", fix="Leave one in.")
+    return left
+
+
+def _tables(filters: Filters, relations: list[Any], schemas: list[str]) -> dict[int, int]:
+    """Oid, and place in `relations`, of what is named."""
+    found = dict[int, int]()
+    for text in filters.exclude_tables:
+        of_schema, of_name = table_pattern(text)
+        named = [at for at, one in enumerate(relations) if is_match(of_name, one[2])]
+        matched = [at for at in named if is_match(of_schema, relations[at][1])]
+        if not matched:
+            inside = [at for at, one in enumerate(relations) if is_match(of_schema, one[1])]
+            raise _no_match("--exclude-table", text, [f"{relations[at][1]}.{relations[at][2]}" for at in named or inside] or
+                            [f"{name}.*" for name in schemas])  # fmt: skip
+        found |= {relations[at][0]: at for at in matched}
+    return found
+
+
+def _of_schema(text: str, name: str) -> bool:
+    return is_match(schema_pattern(text), name)
+
+
+def _matched(
+    option: str, patterns: Sequence[str], names: Sequence[str], matches: Callable[[str, str], bool]
+) -> set[str]:
+    found = set[str]()
+    for text in patterns:
+        matched = [name for name in names if matches(text, name)]
+        if not matched:
+            raise _no_match(option, text, names)
+        found.update(matched)
+    return found
+
+
+def _no_match(option: str, text: str, there: Sequence[str]) -> CannotExclude:
+    return CannotExclude(
+        f"{option} {text!r} matches nothing on the source.",
+        why=f"There is: {_some(there)}.",
+        fix="Correct the pattern. A table that is not in schema public is written SCHEMA.TABLE; a name with capitals or "
+        "special characters in double quotes.",
+    )
+
+
+def _needed(needing: Sequence[tuple[str, str]]) -> CannotExclude:
+    return CannotExclude(
+        "What would be moved needs something that is excluded.",
+        why=f"{_some([f'{one} needs {other}' for one, other in needing], separator='; ')}.",
+        fix="Exclude what needs it too, or leave in what it needs, or drop it on the source.",
+    )
+
+
+def _some(names: Sequence[str], separator: str = ", ") -> str:
+    shown = separator.join(ascii(name)[1:-1] if not name.isprintable() else name for name in names[:SHOWN])
+    return shown + (f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else "") if names else "nothing"
