@@ -82,3 +82,18 @@ def whole(fields: Fields, key: str, *, most: int = LARGEST_WHOLE) -> int | None:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most:
         return value
     raise InvalidParams(f"{key} must be a whole number, at most {most}.")
+
+
+def texts(fields: Fields, key: str) -> tuple[str, ...] | None:
+    """A list of texts. Raises InvalidParams."""
+    given = fields.get(key)
+    if given is None:
+        return None
+    if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
+        raise InvalidParams(f"{key} must be a list of texts.")
+    return tuple(given)
+
+
+def patterns(fields: Fields) -> dict[str, tuple[str, ...] | None]:
+    """Which part of a database is wanted. Raises InvalidParams."""
+    return {key: texts(fields, key) for key in ("exclude_tables", "exclude_schemas", "only_schemas")}

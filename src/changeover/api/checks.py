@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 
-from changeover.api.bodies import Body, Fields, address
+from changeover.api.bodies import Body, Fields, address, patterns
 from changeover.api.desk import opened
 from changeover.api.views import Json
 from changeover.changeovers.checks import check
+from changeover.changeovers.migrating.choosing import excluded_from, filters_of
 from changeover.changeovers.naming import location_named
 from changeover.errors import InvalidParams
 
@@ -20,13 +21,15 @@ LOOKS_S = 120.0
 @router.post("/checks")
 async def create(request: Request, body: Body) -> Json:
     """Answers when it is done: after `sample_s`, or when the last check has been asked. By POST: addresses are secret."""
+    filters = filters_of(patterns(body))
     sample_s, target = _sample(body), address(body, "target") if body.get("target") else None
     async with opened(request) as scope:
         source = await location_named(scope, address(body, "source"))
         where_to = await location_named(scope, target) if target else None
         async with scope.asking(sample_s + LOOKS_S):
             report = await check(source, where_to, sample_s=sample_s, installations=scope.parts.installations)
-    return report.as_dict()
+            excluded = await excluded_from(source, filters, report.skips()["skip_schemas"]) if report.source else None
+    return {**report.as_dict(), **({"excluded": excluded.as_dict()} if excluded and filters else {})}
 
 
 def _sample(body: Fields) -> float:

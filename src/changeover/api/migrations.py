@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from changeover.api.addresses import desk_of
-from changeover.api.bodies import Body, Fields, address, flag, text, whole
+from changeover.api.bodies import Body, Fields, address, flag, patterns, text, texts, whole
 from changeover.api.desk import opened
 from changeover.api.moments import iso, maybe_iso
 from changeover.api.ours import run_view
@@ -15,7 +15,6 @@ from changeover.api.parameters import RunNumber
 from changeover.api.views import Json
 from changeover.changeovers.migrating import people
 from changeover.changeovers.migrating.wish import HOOKS, Options, held_since
-from changeover.errors import InvalidParams
 from changeover.platform.things import RunRow
 
 router = APIRouter(prefix="/changeover/v1")
@@ -135,15 +134,7 @@ def _options(body: Fields) -> Options:
     given |= {
         "connections": whole(body, "connections"),
         "keeps_owners": flag(body, "keeps_owners"),
-        "ignored": _ids(body),
+        "ignored": texts(body, "ignored"),
+        **patterns(body),
     }
     return {name: value for name, value in given.items() if value is not None}
-
-
-def _ids(body: Fields) -> tuple[str, ...] | None:
-    given = body.get("ignored")
-    if given is None:
-        return None
-    if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
-        raise InvalidParams("ignored must be a list of the ids of checks.")
-    return tuple(given)

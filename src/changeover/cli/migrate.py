@@ -29,6 +29,7 @@ from changeover.errors import Misused, NotFound, Reported
 PLANS = "heroku-postgresql:"
 NOT_EMPTY = "T2"
 """The check of docs/checks.md that the target is empty."""
+PATTERNS = ("exclude_tables", "exclude_schemas", "only_schemas")
 MIGRATIONS, VERIFICATIONS = "/changeover/v1/migrations", "/changeover/v1/verifications"
 
 
@@ -50,6 +51,10 @@ MIGRATIONS, VERIFICATIONS = "/changeover/v1/migrations", "/changeover/v1/verific
               help="Fill the materialized views that are filled on SOURCE (all), or leave them empty.")  # fmt: skip
 @click.option("--connections", type=click.IntRange(1, 16), help="Tables at once; 2 unless said otherwise.")
 @click.option("--no-owners", is_flag=True, help="All belongs to TARGET's role; no roles and rights are brought.")
+@click.option("--exclude-table", "exclude_tables", multiple=True, metavar="PATTERN",
+              help="Leave out these tables (SCHEMA.TABLE; * and ? stand for any characters).")  # fmt: skip
+@click.option("--exclude-schema", "exclude_schemas", multiple=True, metavar="PATTERN", help="Leave out these schemas.")
+@click.option("--only-schema", "only_schemas", multiple=True, metavar="PATTERN", help="Bring only these schemas.")
 @click.option("--ignore", "ignored", multiple=True, metavar="CHECK", help="Take a failed check for granted.")
 @click.option("--plan", "only_plans", is_flag=True, help="Check, show what would be done, and change nothing.")
 @click.option("--abort", "aborts", is_flag=True, help="Call it off, and remove everything that it made.")
@@ -85,6 +90,7 @@ def migrate(
 
 def _options(hold: str | None, no_owners: bool, ignored: tuple[str, ...], given: Record) -> Record:
     """Only what was typed: the rest is the server's default, or what a migration under way has."""
+    given = {name: [*value] or None if isinstance(value, tuple) else value for name, value in given.items()}
     typed = {**given, **_hold(hold, given.get("on_hold")), "keeps_owners": False if no_owners else None}
     return {name: value for name, value in {**typed, "ignored": [*ignored] or None}.items() if value is not None}
 
@@ -141,12 +147,13 @@ def _hold(text: str | None, on_hold: str | None) -> Record:
     return {"hold": "command" if on_hold and kind == "none" else kind}
 
 
-def _check(client: Client, ends: Record, *, sample_s: int = 0) -> Record:
-    return dict(client.post("/changeover/v1/checks", {**ends, "sample_s": sample_s}))
+def _check(client: Client, ends: Record, options: Record | None = None, *, sample_s: int = 0) -> Record:
+    patterns = {name: value for name, value in (options or {}).items() if name in PATTERNS}
+    return dict(client.post("/changeover/v1/checks", {**ends, **patterns, "sample_s": sample_s}))
 
 
 def _ask(session: Session, client: Client, ends: Record, options: Record) -> None:
-    checked = _check(client, ends, sample_s=1)
+    checked = _check(client, ends, options, sample_s=1)
     if not session.wants_json:
         show_plan(checked, options)
     if failed := failures_of(checked, options.get("ignored", ())):
@@ -156,7 +163,7 @@ def _ask(session: Session, client: Client, ends: Record, options: Record) -> Non
 
 def _plan(session: Session, client: Client, ends: Record, options: Record) -> int:
     """Shown or printed; the exit code of `check`, for what is not ignored."""
-    checked = _check(client, ends, sample_s=1)
+    checked = _check(client, ends, options, sample_s=1)
     session.tell({**checked, "plan": planned(checked, options)}, lambda: show_plan(checked, options))
     if failures_of(checked, options.get("ignored", ())):
         return 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 from changeover.cli.changeover_views import MARKS
 from changeover.cli.resolve import Record
@@ -13,7 +14,7 @@ MOST = 10
 MOST_TABLES = 20
 
 
-def planned(checked: Record, options: Record) -> dict[str, str | None]:
+def planned(checked: Record, options: Record) -> dict[str, Any]:
     """What a migration with these options would do: to the writers, the target, owners and roles."""
     hold = options.get("hold", "none")
     verify = options.get("verify") or ("none" if hold == "none" else "full")
@@ -26,6 +27,7 @@ def planned(checked: Record, options: Record) -> dict[str, str | None]:
         "until the end there is also a schema _changeover. An abort removes all of it",
         "owners": _owners(checked, options),
         "verify": _VERIFIES[verify],
+        "excluded": checked.get("excluded"),
     }
 
 
@@ -66,6 +68,7 @@ def show_plan(checked: Record, options: Record) -> None:
             "From": _side(source),
             "To": _side(target),
             "Size": f"{size['bytes'] / 1e6:,.0f} MB, {size['tables']} tables" if size else None,
+            "Excluded": excluded(plan["excluded"]),
             "Writers": plan["writers"],
             "Downtime": plan["downtime"],
             "Target": plan["target"],
@@ -83,6 +86,24 @@ def show_plan(checked: Record, options: Record) -> None:
                 say(f"   {more}")
     say(f" {paint('good', '✓')} {checked['counts']['passed']} checks passed")
     say()
+
+
+def excluded(found: Record | None) -> list[str]:
+    """What the patterns leave out, a line for each kind of thing; empty where they leave out nothing."""
+    if not found:
+        return []
+    kinds = {
+        "schemas": found["schemas"],
+        "tables, views and sequences": [".".join(name) for name in found["tables"]],
+        "extensions": found["extensions"],
+        "functions are brought whose text names what is excluded": found["mentioned_by"],
+    }
+    return [f"{len(names):,} {kind}: {_some(names)}" for kind, names in kinds.items() if names]
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - MOST:,} more" if len(names) > MOST else ""
+    return ", ".join(map(one_line, names[:MOST])) + more
 
 
 def _side(side: Record | None) -> str | None:
@@ -145,6 +166,7 @@ def show_migration(seen: Record) -> None:
             "Writers": _HELD[seen["wish"]["hold"]] if is_done else _held_since(seen),
             "Downtime": _downtime(report),
             "Copied": _copied(copied),
+            "Excluded": excluded(copied.get("excluded")),
             "Roles made": ", ".join(copied.get("roles_made") or []) or None,
             "Want a password": ", ".join(copied.get("roles_without_password") or []) or None,
             "Notes": [*(report.get("remarks") or []), *(copied.get("notes") or [])],

@@ -12,6 +12,7 @@ from uuid import UUID
 from changeover.errors import ChangeoverError, Reported
 from changeover.postgres.comparing.comparison import Comparison
 from changeover.postgres.comparing.databases import compare
+from changeover.postgres.excluding import NOTHING, Excluded
 from changeover.postgres.location import Location
 from changeover.postgres.progress import Progress
 from changeover.runs.run import Run
@@ -64,6 +65,7 @@ class Comparisons:
         is_quick: bool,
         skip_schemas: tuple[str, ...] = (),
         skip_extensions: tuple[str, ...] = (),
+        excluded: Excluded = NOTHING,
         compares_owners: bool | None = None,
         properties_decide: bool = True,
     ) -> tuple[Progress, Comparison | None]:
@@ -79,7 +81,7 @@ class Comparisons:
                 compare(
                     source, target, is_quick=is_quick, skip_schemas=skip_schemas, skip_extensions=skip_extensions,
                     installations=self._installations, compares_owners=compares_owners,
-                    properties_decide=properties_decide, tell=one.tell,
+                    properties_decide=properties_decide, excluded=excluded, tell=one.tell,
                 )
             )  # fmt: skip
         assert one.task is not None  # noqa: S101 - made above

@@ -11,6 +11,7 @@ from changeover.changeovers.migrating.holds import Ends
 from changeover.errors.elsewhere import TransferFailed
 from changeover.hosts.users import run_as_for_clients
 from changeover.platform.scope import Parts
+from changeover.postgres.filters import Filters
 from changeover.postgres.progress import Progress
 from changeover.postgres.snapshot.cleaning import clean, forget_ledger
 from changeover.postgres.snapshot.job import Job
@@ -95,7 +96,7 @@ class Copies:
             installations=tuple(str(path) for path in self._parts.installations),
             skip_extensions=tuple(skips.get("skip_extensions", ())), skip_schemas=tuple(skips.get("skip_schemas", ())),
             skip_roles=tuple(skips.get("skip_roles", ())),
-            refresh=row.wish.get("refresh", "all"),
+            refresh=row.wish.get("refresh", "all"), filters=Filters.of(row.wish),
             keeps_owners=row.wish["keeps_owners"] and skips.get("keeps_owners", True),
         )  # fmt: skip
 

@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 from changeover.changeovers.migrating.wish import Options, Wish, hooks_of, sealed
 from changeover.errors import NotAvailable
 from changeover.platform.scope import Scope
+from changeover.postgres.filters import Filters
 from changeover.store import query
 from changeover.store.move_rows import MigrationRow
 from changeover.store.rows import RunRow
@@ -17,13 +18,21 @@ from changeover.store.rows import RunRow
 STEPS: Final = ("check", "hold", "copy", "verify", "switch", "release", "tidy")
 USED_IN: Final = {
     "ignored": "check", "hold": "hold", "on_hold": "hold", "pgbouncer": "hold", "keeps_owners": "copy", "connections": "copy",
+    "exclude_tables": "check", "exclude_schemas": "check", "only_schemas": "check",
     "refresh": "copy", "verify": "verify", "on_switch": "switch", "on_release": "release",
 }  # fmt: skip
 """The step that first uses an option: before it the option can change."""
 REPEATABLE: Final = {"connections", "refresh", "verify", "on_switch", "on_release"}
 """Where their step has stopped, it begins anew with the new value."""
 
-TYPED: Final = {"ignored": "--ignore", "keeps_owners": "--no-owners", "pgbouncer": "--hold pgbouncer:URL"}
+TYPED: Final = {
+    "ignored": "--ignore",
+    "keeps_owners": "--no-owners",
+    "pgbouncer": "--hold pgbouncer:URL",
+    "exclude_tables": "--exclude-table",
+    "exclude_schemas": "--exclude-schema",
+    "only_schemas": "--only-schema",
+}
 """Options whose name on the command line is another."""
 
 
@@ -54,7 +63,8 @@ def options_of(row: MigrationRow, scope: Scope) -> dict[str, Any]:
     """All options of the migration, as they were given or by default."""
     plain = {name: row.wish[name] for name in ("hold", "verify", "connections", "keeps_owners")}
     plain["refresh"] = row.wish.get("refresh", "all")  # a former version had no such option
-    return {**plain, "ignored": tuple(row.wish["ignored"]), **hooks_of(row, scope.parts.cipher).as_dict()}
+    patterns = {name: tuple(values) for name, values in Filters.of(row.wish).as_dict().items()}
+    return {**plain, **patterns, "ignored": tuple(row.wish["ignored"]), **hooks_of(row, scope.parts.cipher).as_dict()}
 
 
 def _require_in_time(changed: Mapping[str, Any], row: MigrationRow, run: RunRow) -> None:

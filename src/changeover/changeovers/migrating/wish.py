@@ -13,6 +13,7 @@ from uuid import UUID
 
 from changeover.errors import InvalidParams
 from changeover.platform.secrets import Cipher
+from changeover.postgres.filters import Filters
 from changeover.postgres.location import Location
 from changeover.store.move_rows import MigrationRow
 
@@ -54,6 +55,10 @@ class Wish:
     """Which materialized views are filled: those that are filled on the source, or none."""
     connections: int = 2
     keeps_owners: bool = True
+    exclude_tables: tuple[str, ...] = ()
+    """Patterns, as the two after it: see `filters`."""
+    exclude_schemas: tuple[str, ...] = ()
+    only_schemas: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     """Ids of checks whose failure is taken for granted."""
     hooks: Hooks = field(default_factory=Hooks)
@@ -75,6 +80,7 @@ class Wish:
                 why="When it lets its clients go on, it must lead to the target; only you can write its file.",
                 fix="Give --hold pgbouncer:URL, and with --on-switch a command that changes its file and reloads it.",
             )
+        _ = self.filters
         for command in (self.hooks.on_hold, self.hooks.on_switch, self.hooks.on_release):
             _require_readable(command)
 
@@ -83,6 +89,11 @@ class Wish:
         """With a default for whatever is not among them."""
         hooks = Hooks(**{name: value for name, value in options.items() if name in HOOKS})
         return cls(**{name: value for name, value in options.items() if name not in HOOKS}, hooks=hooks)
+
+    @property
+    def filters(self) -> Filters:
+        """Raises InvalidParams for what is no pattern."""
+        return Filters(self.exclude_tables, self.exclude_schemas, self.only_schemas)
 
     @property
     def verification(self) -> str:

@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 
 from changeover.changeovers.checks import Finding, check
 from changeover.changeovers.migrating import copying, holds
+from changeover.changeovers.migrating.choosing import excluded_from
 from changeover.changeovers.migrating.comparing import Comparisons, finally_failed, look_again_s
 from changeover.changeovers.migrating.copying import Copies
 from changeover.changeovers.migrating.holds import Ends
@@ -18,6 +19,8 @@ from changeover.errors import ChangeoverError, ServerUnreachable
 from changeover.errors.elsewhere import CheckFailed, ConnectionLost, Differs, HoldFailed, HookFailed, LoginRefused
 from changeover.platform.locations import kept_location
 from changeover.platform.scope import Parts
+from changeover.postgres.excluding import Excluded
+from changeover.postgres.filters import Filters
 from changeover.runs.run import Advance, Outcome, Run, Step, Wait, Workflow
 from changeover.store import query
 from changeover.store.move_rows import MigrationRow
@@ -65,7 +68,10 @@ class Migrating:
                 fix=f"Fix that, then repeat the command. `--ignore {failed[0].id}` skips a failed check.",
             )
         forecast = asdict(checked.forecast) if checked.forecast else None
-        await self._report(run, skips=checked.skips(), forecast=forecast)
+        skips = checked.skips()
+        with finally_failed():
+            await excluded_from(ends.source, Filters.of(row.wish), skips["skip_schemas"])
+        await self._report(run, skips=skips, forecast=forecast)
         warnings = [one for one in checked.findings if one.result in ("warning", "unknown")]
         return Advance(f"{len(warnings)} warnings" if warnings else "")
 
@@ -112,6 +118,7 @@ class Migrating:
                 run, ends.source, ends.target, is_quick=row.wish["verify"] == "counts",
                 skip_schemas=tuple(row.report["skips"]["skip_schemas"]),
                 skip_extensions=tuple(row.report["skips"]["skip_extensions"]),
+                excluded=Excluded.of(row.report["copy"].get("excluded", {})),
                 compares_owners=row.wish["keeps_owners"] and row.report["skips"]["keeps_owners"], properties_decide=False,
             )  # fmt: skip
         except ChangeoverError as error:
