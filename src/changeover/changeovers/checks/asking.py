@@ -17,11 +17,14 @@ from changeover.changeovers.checks import (  # noqa: F401 - each registers its c
     conditions,
     contents,
     extension_places,
+    foreign_data,
     line,
     orphans,
+    partitions,
     server,
     settings,
     values,
+    views,
 )  # fmt: skip
 from changeover.changeovers.checks.checked import Checked
 from changeover.changeovers.checks.finding import CHECKS, Answer, Check, Finding, failed, in_order, unknown
