@@ -286,3 +286,25 @@ def test_a_copy_of_a_foreign_database_with_a_certificate_from_here_is_equal(
     control_plane.must("verify", source, url_of(control_plane, app))
     file.unlink()
     assert "can't be read" in control_plane.typed("verify", source, url_of(control_plane, app)).stderr
+
+
+def test_what_a_targets_role_can_not_make_is_said_before_it_is_emptied(
+    control_plane: ControlPlane, things: Things, elsewhere: Elsewhere
+) -> None:
+    app = things.app()
+    things.database(app, ESSENTIAL)
+    with connect(url_of(control_plane, app)) as database:
+        database.execute(ORDERS)
+    before = content(url_of(control_plane, app))
+    elsewhere.ask("DROP SCHEMA _heroku CASCADE")
+    elsewhere.ask("CREATE FOREIGN DATA WRAPPER w")
+    elsewhere.ask("CREATE SERVER far FOREIGN DATA WRAPPER w")
+    elsewhere.ask("CREATE FOREIGN TABLE public.distant (id int) SERVER far")
+    elsewhere.ask("GRANT SELECT ON public.distant TO PUBLIC")
+
+    refused = control_plane.typed("pg:copy", elsewhere.url, "DATABASE", "-a", app, "--confirm", "DATABASE")
+
+    assert refused.exit_code == 1
+    assert "FOREIGN DATA WRAPPER w. That concerns FOREIGN TABLE public.distant" in refused.stderr
+    assert "Nothing was changed." in refused.stderr
+    assert content(url_of(control_plane, app)) == before

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.platform.test_transfers import contents, entry
 
 from changeover.platform.transfers.archive import Present
-from changeover.platform.transfers.left_out import left_out, rights_left_out
+from changeover.platform.transfers.left_out import left_out, out_of_reach, rights_left_out
 
 PROPERTIES = b"""ALTER DATABASE shop SET search_path TO 'app', 'public';
 ALTER DATABASE shop SET "app.key" TO 'secret
@@ -50,4 +52,29 @@ def test_rights_are_counted_by_object() -> None:
     assert (
         rights_left_out(contents(entry(1, "ACL", "TABLE t"), entry(2, "DEFAULT ACL", "DEFAULT PRIVILEGES FOR TABLES")))
         == "1 object and 1 default"
+    )
+
+
+def test_what_needs_a_superuser_is_out_of_reach_only_where_a_table_or_function_needs_it() -> None:
+    wrapper, server = entry(1, "FOREIGN DATA WRAPPER", "w", ""), replace(entry(2, "SERVER", "far", ""), depends=(1,))
+    table = replace(entry(3, "FOREIGN TABLE", "t"), depends=(2,))
+    view = replace(entry(4, "VIEW", "v"), depends=(3, 99))
+
+    assert out_of_reach(contents(wrapper, server), refused=(), is_superuser=False) == ""
+    assert out_of_reach(contents(view, table, server, wrapper), refused=(), is_superuser=True) == ""
+    assert (
+        out_of_reach(contents(wrapper, server, table, view), refused=(), is_superuser=False)
+        == "FOREIGN DATA WRAPPER w. That concerns FOREIGN TABLE public.t, VIEW public.v"
+    )
+
+
+def test_a_table_that_needs_a_refused_extension_is_out_of_reach() -> None:
+    listed = contents(
+        entry(1, "EXTENSION", "postgres_fdw", ""), entry(2, "EXTENSION", "hstore", ""),
+        replace(entry(3, "TABLE", "t"), depends=(2,)), replace(entry(4, "COMMENT", "EXTENSION postgres_fdw", ""), depends=(1,)),
+    )  # fmt: skip
+
+    assert out_of_reach(listed, refused=["postgres_fdw"], is_superuser=False) == ""
+    assert (
+        out_of_reach(listed, refused=["hstore"], is_superuser=False) == "EXTENSION hstore. That concerns TABLE public.t"
     )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 from typing import Final
 
-from changeover.platform.transfers.archive import DISPENSABLE, Contents, Present
+from changeover.platform.transfers.archive import DISPENSABLE, HARMLESS, Contents, Present
 from changeover.postgres.emptying import RESERVED_SCHEMAS
 from changeover.postgres.toc import TocEntry
 
@@ -15,6 +16,8 @@ SETTING: Final = re.compile(
     rf"^ALTER (?:DATABASE|ROLE (?P<role>{NAME}) IN DATABASE) {NAME} SET (?P<setting>{NAME}) TO ", re.MULTILINE
 )
 NEEDING_A_SUPERUSER: Final = {"EVENT TRIGGER": "event trigger", "SUBSCRIPTION": "subscription"}
+SUPERUSERS_ALONE: Final = {"ACCESS METHOD", "FOREIGN DATA WRAPPER", "OPERATOR CLASS", "OPERATOR FAMILY", "PROCEDURAL LANGUAGE",
+                           "SHELL TYPE", "TEXT SEARCH PARSER", "TEXT SEARCH TEMPLATE"}  # fmt: skip
 MOST_NAMES: Final = 5
 
 
@@ -25,6 +28,37 @@ def left_out(contents: Contents, present: Present) -> list[str]:
         lines += _counted(words, [one.name for one in contents.entries if one.kind == kind])
     lacking = [name for name in contents.extensions if name in DISPENSABLE and name not in present.extensions]
     return lines + _counted("extension", lacking)
+
+
+def out_of_reach(contents: Contents, *, refused: Collection[str], is_superuser: bool) -> str:
+    """What fails because the target's role can't make it or what it needs, in words; empty when all can be restored.
+
+    `refused` are extensions that the role may not make.
+    """
+    kinds = set[str]() if is_superuser else SUPERUSERS_ALONE
+    needing = defaultdict[int, list[TocEntry]](list)
+    for entry in contents.entries:
+        for number in entry.depends:
+            needing[number].append(entry)
+    found = {
+        one.number: one
+        for one in contents.wanted(Present())
+        if one.kind in kinds or (one.kind == "EXTENSION" and one.name in refused)
+    }
+    causes, waiting = list(found.values()), list(found)
+    while waiting:
+        for one in needing[waiting.pop()]:
+            if one.number not in found:
+                found[one.number] = one
+                waiting.append(one.number)
+    lost = [one for one in found.values() if one.kind not in HARMLESS]
+    if not lost:
+        return ""
+    return f"{_entries(causes)}. That concerns {_entries(lost)}"
+
+
+def _entries(entries: Iterable[TocEntry]) -> str:
+    return _listed(f"{one.kind} {one.schema}.{one.name}" if one.schema else f"{one.kind} {one.name}" for one in entries)
 
 
 def rights_left_out(contents: Contents) -> str:

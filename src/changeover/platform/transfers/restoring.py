@@ -11,7 +11,7 @@ import io
 import itertools
 import os
 import subprocess
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +25,11 @@ from changeover.errors.elsewhere import ConnectionLost
 from changeover.errors.transfers import BadBackup, RestoreFailed
 from changeover.hosts.programs import owner_ids
 from changeover.hosts.users import run_as_for_clients
-from changeover.platform.transfers.archive import Contents, Present, Restored
+from changeover.platform.transfers.archive import DISPENSABLE, Contents, Present, Restored
 from changeover.platform.transfers.children import Child, database_argument, in_a_thread
 from changeover.platform.transfers.completeness import missing, require_nothing_missing
 from changeover.platform.transfers.dumping import LOST
+from changeover.platform.transfers.left_out import out_of_reach
 from changeover.platform.transfers.origins import Opened, Origin
 from changeover.postgres.clients import client_for, needs_tls
 from changeover.postgres.connect import Connection
@@ -41,6 +42,7 @@ from changeover.postgres.toc import GZIP, Head, NotRead, read_head
 MOST_HEAD_BYTES = 256 * 2**20
 AVAILABLE, EXTENSIONS = "SELECT name FROM pg_available_extensions", "SELECT extname FROM pg_extension"
 SCHEMAS = "SELECT nspname FROM pg_namespace"
+IS_SUPERUSER = "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,30 @@ async def look_at_target(location: Location, extensions: Sequence[str]) -> Targe
                 why=str(refused).splitlines()[0], fix="Leave out what the server does not have.",
             ) from None  # fmt: skip
         return TargetFacts(connection.info.server_version, available)
+
+
+async def require_in_reach(location: Location, contents: Contents, *, made_for_it: Collection[str]) -> None:
+    """Raises BadBackup for what the target's role can't make. `made_for_it` are extensions that we make.
+
+    Each other extension is tried, and taken back.
+    """
+    refused = []
+    async with reach(location, is_read_only=False) as connection:
+        there = await _names(connection, EXTENSIONS)
+        row = await (await connection.execute(IS_SUPERUSER)).fetchone()
+        for name in contents.extensions.keys() - there - DISPENSABLE - set(made_for_it):
+            try:
+                async with connection.transaction(force_rollback=True):
+                    await connection.execute(sql.SQL("CREATE EXTENSION {} CASCADE").format(sql.Identifier(name)))
+            except psycopg.errors.InsufficientPrivilege:
+                refused.append(name)
+            except psycopg.Error:
+                continue  # what is in its way now is gone once the database is empty
+    if lost := out_of_reach(contents, refused=refused, is_superuser=row == (True,)):
+        raise BadBackup(
+            f"{location} can't take all of that: its role may not make {lost}.", why="Nothing was changed.",
+            fix="Let a superuser make these there, or leave them out. `changeover migrate` as a superuser brings them.",
+        )  # fmt: skip
 
 
 async def _names(connection: Connection, query: str) -> frozenset[str]:

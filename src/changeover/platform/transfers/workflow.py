@@ -34,6 +34,7 @@ from changeover.platform.transfers.restoring import (
     furnish,
     look_at_target,
     make_room,
+    require_in_reach,
     schemas_of,
 )
 from changeover.postgres.clients import client_for, clients_for, needs_tls
@@ -147,6 +148,8 @@ class Transferring:
             location = await self._target(run, row)
             async with self._opened(run, row, location) as (archive, opened):
                 opened.give_up()
+            is_ours = await self._own_target(run, row) is not None
+            await require_in_reach(location, archive.contents, made_for_it=FOR_OWNERS if is_ours else ())
             contents = archive.contents
             source_bytes = opened.database_bytes or opened.bytes_total or None
             await self._begin(run, row, source_bytes, f"Found an archive of {contents.tables} tables")
