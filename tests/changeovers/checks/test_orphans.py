@@ -106,3 +106,22 @@ async def test_what_is_locked_or_may_not_be_read_is_said(pair: Pair) -> None:
         (locked,) = await asked("C32", pair.source)
 
     assert (closed.result, locked.result) == ("warning", "warning")
+
+
+async def test_among_many_keys_each_broken_one_and_each_slow_one_is_told(pair: Pair) -> None:
+    """More keys than one query probes, one of them of a table that is locked."""
+    pair.here(
+        "CREATE TABLE shelves (id int PRIMARY KEY)",
+        "DO $$BEGIN FOR i IN 1..60 LOOP"
+        " EXECUTE format('CREATE TABLE books_%s (id int REFERENCES shelves)', i); END LOOP; END$$",
+    )
+    unchecked(pair, "INSERT INTO books_7 VALUES (1)", "INSERT INTO books_59 VALUES (1)")
+
+    with connected(pair.source) as session, session.transaction():
+        session.execute("LOCK TABLE books_8")
+        found = await asked("C32", pair.source)
+
+    broken = sorted(one.what.split("public.")[1].split(",")[0] for one in found if one.result == "failed")
+    (left,) = [one.what for one in found if one.result == "warning"]
+    assert broken == ["books_59", "books_7"]
+    assert left.endswith("1 foreign key of 60: books_8_id_fkey of public.books_8.")
