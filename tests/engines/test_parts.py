@@ -30,8 +30,10 @@ def test_the_keys_are_for_their_owner_only(tmp_path: Path) -> None:
         assert stat.S_IMODE(key.stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize(("age_days", "is_renewed"), [(0, False), (200, False), (250, True), (400, True)])
-def test_a_leaf_is_renewed_when_two_thirds_of_its_year_are_over(
+@pytest.mark.parametrize(
+    ("age_days", "is_renewed"), [(0, False), (200, False), (250, True), (400, True), (-300, False), (-400, True)]
+)
+def test_a_leaf_is_renewed_when_a_third_of_its_year_is_left_or_it_is_not_valid_yet(
     tmp_path: Path, age_days: int, is_renewed: bool
 ) -> None:
     authority = CertificateAuthority(tmp_path / "ca")

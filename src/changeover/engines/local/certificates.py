@@ -1,4 +1,4 @@
-"""Our own certificate authority, and each server's leaf certificate, renewed when two thirds of its time are over."""
+"""Our own certificate authority, and each server's leaf certificate, renewed when a third of its time is left."""
 
 from __future__ import annotations
 
@@ -26,6 +26,11 @@ from changeover.postgres.cluster import make_folder, write_file
 
 LEAF_LIFETIME = timedelta(days=365)
 AUTHORITY_LIFETIME = timedelta(days=3650)
+EARLIER = timedelta(days=365)
+"""How long before it was made a certificate is valid: a clock that was ahead may be set back, and clocks of clients differ.
+
+With it a leaf has less than the 825 days that some clients accept at most.
+"""
 
 
 class CertificateAuthority:
@@ -63,7 +68,7 @@ class CertificateAuthority:
         write_file(folder / "server.crt", chain, run_as=owner, mode=0o644)
 
     def renew_if_due(self, names: Iterable[str], folder: Path, *, owner: str | None) -> bool:
-        """Issue again when two thirds of the leaf's time are over, or it is missing; True when it did."""
+        """Issue again when a third of the leaf's time is left, or it is missing or not valid yet; True when it did."""
         path = folder / "server.crt"
         if path.exists() and not _is_due(path):
             return False
@@ -73,8 +78,8 @@ class CertificateAuthority:
 
 def _is_due(path: Path) -> bool:
     leaf = x509.load_pem_x509_certificate(path.read_bytes())
-    lifetime = leaf.not_valid_after_utc - leaf.not_valid_before_utc
-    return datetime.now(UTC) >= leaf.not_valid_before_utc + lifetime * 2 / 3
+    now = datetime.now(UTC)
+    return now < leaf.not_valid_before_utc or leaf.not_valid_after_utc - now <= LEAF_LIFETIME / 3
 
 
 def _authority_certificate(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
@@ -115,7 +120,7 @@ def _certificate(
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=5))  # clocks of clients differ a little
+        .not_valid_before(now - EARLIER)
         .not_valid_after(now + lifetime)
     )
 
