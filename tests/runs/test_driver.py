@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from tests.fix_control_plane import wait_until
 from tests.fix_state import StateDatabase
 from tests.fix_things import unique
 
 from changeover.errors import InvalidParams, LeaderGone, RunConflict
+from changeover.runs import dispatcher
+from changeover.runs.dispatcher import Dispatcher
 from changeover.runs.driver import LOCKED_S, Driver
 from changeover.runs.run import Advance, Outcome, Run, Step, TakenOver, Wait, Workflow
 from changeover.runs.starting import cancel_run, start_run
 from changeover.store import query
+from changeover.store.query import Db
 from changeover.store.rows import RunRow
 
 
@@ -178,6 +183,46 @@ async def test_a_step_past_its_deadline_fails_saying_what_it_waited_for(story: S
     error = (await story.row(run)).error or {}
     assert error["id"] == "step_deadline"
     assert "the moon" in error["why"]
+
+
+@pytest.mark.parametrize("by", ["interval '3 days'", "interval '-3 days'"])
+async def test_a_clock_that_is_set_does_not_end_a_step(story: Story, by: str) -> None:
+    async def wait_through_a_jump(run: Run) -> Outcome:
+        story.database.look(f"UPDATE state.runs SET step_began_at = now() - {by} WHERE id = {run.id} RETURNING id")
+        return Wait(0.01, "the moon") if story.told.count("two") < 3 else Advance()
+
+    story.acts["two"] = wait_through_a_jump
+    run = await story.start()
+
+    await story.driver(deadline_s=60).drive(run)
+
+    assert (await story.row(run)).status == "done"
+
+
+async def test_a_worker_asks_a_waiting_run_soon_that_another_one_left(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be waiting for a time that is over: the clock may have been set back since."""
+    monkeypatch.setattr(dispatcher, "LONGEST_TRUSTED_S", 0.2)
+    story.acts["two"] = once(Wait(3600.0, "an hour"))
+    run = await story.start()
+    await story.driver().drive(run, leave)
+
+    @asynccontextmanager
+    async def connected() -> AsyncIterator[Db]:
+        async with await story.database.connect() as db:
+            yield db
+
+    later = Dispatcher(story.driver(), {}, connected, host="local")
+    await later.sweep()
+    going = asyncio.create_task(later.run())
+    await asyncio.to_thread(
+        wait_until,
+        lambda: story.database.look(f"SELECT FROM runs WHERE id = {run} AND status = 'done'"),
+        what="its end",
+    )
+    going.cancel()
+    await asyncio.gather(going, return_exceptions=True)
 
 
 async def test_a_cancelled_run_turns_back(story: Story) -> None:

@@ -32,7 +32,7 @@ def view(request: Request, seen: people.Seen) -> Json:
         "target": row.target_name,
         "plan": row.plan,
         "hold": row.hold,
-        "go_at": maybe_iso(row.go_at),
+        "go_at": maybe_iso(seen.go_at),
         "attempts": row.attempts,
         "remark": row.remark,
         "is_past_return": seen.run.is_past_return,

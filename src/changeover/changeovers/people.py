@@ -18,6 +18,8 @@ from changeover.store.rows import ChangeoverRow, RunRow
 
 MOST_LISTED = 50
 KIND, FIRST_STEP = "changeover", "look"
+AT_ONCE = datetime(2000, 1, 1, tzinfo=UTC)
+"""A `go_at` that is always over, even when the clock is set back meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ async def begin(scope: Scope, wish: Wish) -> tuple[RunRow, Plan]:
         run_id=run.id, source_id=plan.source.id, source_name=plan.source.name,
         target_id=plan.target.id if plan.target else None, target_name=plan.target.name if plan.target else None,
         target_app_id=plan.app.id, plan=plan.new_plan.full_name if plan.new_plan else None, hold=wish.hold,
-        go_at=None if wish.waits_for_word else wish.at or datetime.now(UTC), keep_source_days=wish.keep_source_days,
+        go_at=None if wish.waits_for_word else wish.at or AT_ONCE, keep_source_days=wish.keep_source_days,
         ends_sessions=wish.ends_sessions, prediction=Jsonb(plan.as_dict()),
     )  # fmt: skip
     scope.started.append(run)
@@ -71,6 +73,11 @@ class Seen:
 
     row: ChangeoverRow
     run: RunRow
+
+    @property
+    def go_at(self) -> datetime | None:
+        """From when on the pause may begin; None: not before somebody says so."""
+        return max(self.row.go_at, self.run.created_at) if self.row.go_at is not None else None
 
 
 async def list_changeovers(scope: Scope) -> list[Seen]:
@@ -95,7 +102,7 @@ async def find_changeover(scope: Scope, number: int) -> Seen:
 async def go(scope: Scope, number: int, *, ends_sessions: bool = False) -> Seen:
     """Let the pause begin as soon as the target has caught up, or try again now. Raises NotAvailable when it has ended."""
     seen = await _unfinished(scope, number)
-    await query.execute(scope.db, "changeovers.go", run_id=number, ends_sessions=ends_sessions)
+    await query.execute(scope.db, "changeovers.go", run_id=number, go_at=AT_ONCE, ends_sessions=ends_sessions)
     scope.started.append(seen.run)
     return await find_changeover(scope, number)
 

@@ -146,7 +146,8 @@ class Changing:
 
     async def _not_yet(self, run: Run, row: ChangeoverRow, error: ChangeoverError) -> Outcome:
         """Try again in a moment; or, where that has no prospect, let the apps go on and ask a person."""
-        waited = datetime.now(UTC) - (row.first_attempt_at or datetime.now(UTC))
+        # A clock that was set back makes it negative: then nobody knows how long apps were held, and they go on.
+        waited = abs(datetime.now(UTC) - (row.first_attempt_at or datetime.now(UTC)))
         if error.retryable and waited < PATIENCE[row.hold]:
             return Wait(RETRY_S, error.what, is_urgent=True)
         await self._as_before(run, row)

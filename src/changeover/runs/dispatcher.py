@@ -13,6 +13,9 @@ from changeover.store import query
 from changeover.store.query import Db
 from changeover.store.rows import RunRow
 
+LONGEST_TRUSTED_S = 60.0
+"""A worker that finds a waiting run asks it again within this time: the clock may have been set back since it began to wait."""
+
 Connection = Callable[[], AbstractAsyncContextManager[Db]]
 
 
@@ -39,7 +42,7 @@ class Dispatcher:
         for row in await self._unfinished(None):
             after_s = (row.wakes_at - datetime.now(UTC)).total_seconds() if row.wakes_at is not None else 0.0
             if not self._slots.knows(row.id):
-                self._add(row, after_s=max(after_s, 0.0))
+                self._add(row, after_s=min(max(after_s, 0.0), LONGEST_TRUSTED_S))
             elif row.wakes_at is not None and after_s <= 0:
                 self._slots.wake(row.id)
 

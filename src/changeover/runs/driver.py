@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -49,6 +50,7 @@ async def stay_here(seconds: float, _is_urgent: bool) -> float:
 class _Parked:
     epoch: int
     failures: int
+    step_began: float
 
 
 class Driver:
@@ -94,7 +96,10 @@ class Driver:
         row = await query.one(db, RunRow, "runs.resume", id=run_id, epoch=parked.epoch) if parked else None
         if row is None:
             parked, row = None, await query.one(db, RunRow, "runs.take_over", id=run_id)
-        return None if row is None else await self._to_the_end(Run(row, db), parked.failures if parked else 0, stay)
+        if row is None:
+            return None
+        run = Run(row, db, parked.step_began if parked else _step_began(row))
+        return await self._to_the_end(run, parked.failures if parked else 0, stay)
 
     async def _to_the_end(self, run: Run, failures: int, stay: Stay) -> float | None:
         while run.row.finished_at is None:
@@ -103,7 +108,7 @@ class Driver:
             if left > 0:
                 if left > NOTED_S:
                     await query.execute(run.db, "runs.park", id=run.id, epoch=run.row.epoch, seconds=left)
-                self._parked[run.id] = _Parked(run.row.epoch, failures)
+                self._parked[run.id] = _Parked(run.row.epoch, failures, run.step_began)
                 return float(left)
         return None
 
@@ -182,6 +187,8 @@ async def _change(run: Run, statement: str, event: str, detail: str, **values: A
             await add_note(db, run.row, event, detail)
         changed = await query.only(db, RunRow, f"runs.{statement}", id=run.id, epoch=run.row.epoch, **values)
     run.row = changed
+    if statement == "move":
+        run.step_began = time.monotonic()
 
 
 async def _raise_if_cancelled(run: Run) -> None:
@@ -189,8 +196,14 @@ async def _raise_if_cancelled(run: Run) -> None:
         raise RunCancelled(run.row.subject)
 
 
+def _step_began(row: RunRow) -> float:
+    """Now, for a run that nobody drove before. Else by the clock on the wall, which may have been set since."""
+    age_s = 0.0 if row.epoch == 1 else max(0.0, (datetime.now(UTC) - row.step_began_at).total_seconds())
+    return time.monotonic() - age_s
+
+
 def _is_late(run: Run, step: Step) -> bool:
-    return (datetime.now(UTC) - run.row.step_began_at).total_seconds() > step.deadline_s
+    return time.monotonic() - run.step_began > step.deadline_s
 
 
 async def _is_hopeless(run: Run, step: Step) -> bool:

@@ -45,6 +45,8 @@ class Run:
 
     row: RunRow
     db: Db
+    step_began: float
+    """When its present step began, in seconds of the monotonic clock: nobody sets that one."""
 
     @property
     def id(self) -> int:

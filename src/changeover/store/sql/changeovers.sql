@@ -14,7 +14,7 @@ SELECT {columns} FROM changeovers WHERE run_id = ANY (%(runs)s);
 UPDATE changeovers SET target_id = %(target_id)s, target_name = %(target_name)s WHERE run_id = %(run_id)s;
 
 -- name: go
-UPDATE changeovers SET go_at = now(), first_attempt_at = NULL, remark = NULL,
+UPDATE changeovers SET go_at = %(go_at)s, first_attempt_at = NULL, remark = NULL,
                        ends_sessions = ends_sessions OR %(ends_sessions)s
  WHERE run_id = %(run_id)s;
 
