@@ -330,6 +330,19 @@ def schedule(api: httpx2.Client, shop: Shop, **body: str) -> httpx2.Response:
     return api.post(f"/client/v11/databases/{shop.database}/transfer-schedules", json=wish)
 
 
+def test_a_backup_that_was_planned_while_the_clock_was_ahead_is_brought_forward(
+    api: httpx2.Client, control_plane: ControlPlane, shop: Shop
+) -> None:
+    made = schedule(api, shop)
+    assert made.status_code == 201, made.text
+    with control_plane.state() as state:
+        change = "UPDATE transfer_schedules SET next_at = next_at + interval '40 days' RETURNING id, next_at"
+        [(number, ahead)] = state.execute(change).fetchall()
+        control_plane.child("worker").kill()  # the next one corrects it at once, and every hour
+        query = "SELECT FROM transfer_schedules WHERE id = %s AND next_at = %s - interval '40 days'"
+        wait_until(lambda: state.execute(query, [number, ahead]).fetchall(), what="the next day's time")
+
+
 def test_a_schedule_is_made_changed_listed_and_removed(api: httpx2.Client, shop: Shop) -> None:
     path = f"/client/v11/databases/{shop.database}/transfer-schedules"
     schedule(api, shop)

@@ -137,6 +137,18 @@ def test_what_was_missed_many_times_runs_once(api: httpx2.Client, control_plane:
     assert is_ahead(job_of(api, shop, missed))
 
 
+def test_what_was_planned_while_the_clock_was_ahead_is_brought_forward(
+    api: httpx2.Client, control_plane: ControlPlane, shop: str
+) -> None:
+    job = add(api, shop, "true", every="hourly")
+    before = job_of(api, shop, job)["next_at"]
+
+    make_due(control_plane, job, ago=str(-timedelta(days=40).total_seconds()))
+    control_plane.child("worker").kill()  # the next one corrects it at once, and every hour
+
+    wait_until(lambda: job_of(api, shop, job)["next_at"] == before, what="the next full hour")
+
+
 def test_a_job_of_an_app_without_code_is_passed_over(
     api: httpx2.Client, control_plane: ControlPlane, things: Things
 ) -> None:

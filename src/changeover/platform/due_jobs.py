@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +25,8 @@ from changeover.store.rows import SCHEDULER, App, ScheduledJob
 
 SOONEST_S, LATEST_S = 0.1, 5.0
 """When to look again: at the next due time, but in time for a job that somebody adds meanwhile."""
+CLOCKS_DIFFER = timedelta(minutes=1)
+"""A job may have been claimed a moment before it was due."""
 
 
 async def start_due_jobs(parts: Parts, pool: AsyncConnectionPool[Any]) -> float:
@@ -38,6 +40,14 @@ async def start_due_jobs(parts: Parts, pool: AsyncConnectionPool[Any]) -> float:
     async with pool.connection() as db:
         [seconds] = await query.values(db, "scheduler.seconds_until_next")
     return LATEST_S if seconds is None else min(max(seconds, SOONEST_S), LATEST_S)
+
+
+async def bring_jobs_forward(pool: AsyncConnectionPool[Any]) -> None:
+    """Correct what was planned while the clock was ahead: after it was set back, no job waits for that time to come again."""
+    async with pool.connection() as db:
+        for job in await query.rows(db, ScheduledJob, "scheduler.jobs"):
+            soonest = next_time(job.cron, datetime.now(UTC) + CLOCKS_DIFFER)
+            await query.execute(db, "scheduler.bring_forward", id=job.id, next_at=soonest)
 
 
 @asynccontextmanager

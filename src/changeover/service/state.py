@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -150,14 +151,17 @@ class State:
         partial.chmod(0o600)
         partial.rename(target)
         if to is None:
-            for old in sorted(self._places.dumps.glob("state-*.dump"))[:-DUMPS_KEPT]:
+            others = sorted(one for one in self._places.dumps.glob("state-*.dump") if one != target)
+            for old in others[: 1 - DUMPS_KEPT]:  # never this one, which has an older name where the clock was set back
                 old.unlink()
         return target
 
     def age_of_newest_dump(self) -> timedelta:
-        """`timedelta.max` where there is none."""
-        newest = max((path.stat().st_mtime for path in self._places.dumps.glob("state-*.dump")), default=None)
-        return datetime.now(UTC) - datetime.fromtimestamp(newest, UTC) if newest else timedelta.max
+        """`timedelta.max` where there is none. One of the future, made before the clock was set back, has no age."""
+        now = time.time()
+        made = [path.stat().st_mtime for path in self._places.dumps.glob("state-*.dump")]
+        newest = max((at for at in made if at <= now), default=None)
+        return timedelta(seconds=now - newest) if newest else timedelta.max
 
     async def load(self, dump: Path) -> None:
         """Restore a dump into our (new, empty) database, in one transaction."""

@@ -24,14 +24,14 @@ from changeover.changeovers.retiring import destroy_old_sources
 from changeover.errors import ChangeoverError
 from changeover.hosts.disks import full_disk_behind
 from changeover.platform.auditing import forget_old_events
-from changeover.platform.due_jobs import start_due_jobs
+from changeover.platform.due_jobs import bring_jobs_forward, start_due_jobs
 from changeover.platform.liveness import hold_worker_lock
 from changeover.platform.pooling import keep_poolers_alive, tidy_poolers
 from changeover.platform.progress import has_unfinished_runs
 from changeover.platform.routing import Routing, WebDynoNames, has_code
 from changeover.platform.scope import Parts
 from changeover.platform.servers import keep_alive, tidy_servers
-from changeover.platform.transfers.keeping import begin_due_backups, tidy_transfers
+from changeover.platform.transfers.keeping import begin_due_backups, bring_backups_forward, tidy_transfers
 from changeover.runs.dispatcher import Dispatcher
 from changeover.runs.driver import Driver
 from changeover.runs.ticks import Ticks
@@ -196,5 +196,7 @@ async def _housekeeping(parts: Parts, pool: AsyncConnectionPool[Any], state: Sta
         log.info("dumped the state to %s", await state.dump())
     await tidy_servers(parts, pool)
     await tidy_poolers(parts, pool)
+    await bring_jobs_forward(pool)
+    await bring_backups_forward(pool)
     await destroy_old_sources(parts, pool)
     await tidy_transfers(parts, pool)

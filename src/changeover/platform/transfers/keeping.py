@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from psycopg_pool import AsyncConnectionPool
@@ -43,6 +43,14 @@ async def begin_due_backups(parts: Parts, pool: AsyncConnectionPool[Any]) -> Non
     async with pool.connection() as db:
         started = await records.start_waiting(db, parts)
     await parts.tick(started)
+
+
+async def bring_backups_forward(pool: AsyncConnectionPool[Any]) -> None:
+    """As `bring_jobs_forward` does: no day goes without a backup because the clock was once ahead."""
+    async with pool.connection() as db:
+        for schedule in await query.rows(db, TransferScheduleRow, "transfers.all_schedules"):
+            soonest = next_backup(schedule.hour, schedule.timezone, datetime.now(UTC) + timedelta(minutes=1))
+            await query.execute(db, "transfers.bring_forward", id=schedule.id, next_at=soonest)
 
 
 async def _begin(db: Db, schedule: TransferScheduleRow) -> None:

@@ -24,6 +24,12 @@ DELETE FROM scheduled_jobs WHERE id = %(id)s;
 -- name: put_off
 UPDATE scheduled_jobs SET next_at = %(next_at)s WHERE id = %(id)s;
 
+-- name: jobs
+SELECT {columns} FROM scheduled_jobs ORDER BY id;
+
+-- name: bring_forward
+UPDATE scheduled_jobs SET next_at = %(next_at)s WHERE id = %(id)s AND next_at > %(next_at)s;
+
 -- name: note_start
 UPDATE scheduled_jobs SET last_at = now(), last_dyno = %(dyno)s WHERE id = %(id)s;
 

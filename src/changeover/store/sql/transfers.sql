@@ -91,6 +91,12 @@ RETURNING {columns};
 -- name: schedules
 SELECT {columns} FROM transfer_schedules WHERE app_id = %(app_id)s ORDER BY attachment;
 
+-- name: all_schedules
+SELECT {columns} FROM transfer_schedules ORDER BY id;
+
+-- name: bring_forward
+UPDATE transfer_schedules SET next_at = %(next_at)s WHERE id = %(id)s AND next_at > %(next_at)s;
+
 -- name: schedule_in_app
 SELECT {columns} FROM transfer_schedules WHERE app_id = %(app_id)s AND id::text = %(key)s;
 
