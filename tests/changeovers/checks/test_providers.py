@@ -11,7 +11,7 @@ from tests.changeovers.checks.fix_grounds import Pair
 
 from changeover.changeovers.checks import Checked, check, traits_of
 from changeover.changeovers.checks.asking import opened
-from changeover.changeovers.checks.providers import TRAITS, Signs, provider_of
+from changeover.changeovers.checks.providers import TRAITS, Signs, Traits, provider_of
 from changeover.changeovers.checks.reporting import report
 from changeover.postgres.location import Location
 
@@ -32,28 +32,32 @@ class Imitation:
 
 
 IMITATIONS = [
-    Imitation("rds", "role rdsadmin", ("rdsadmin", "rds_superuser", "rdstopmgr"), extension="rds_tools", database="rdsadmin"),
-    Imitation("rds", "setting rds.force_ssl", setting="rds.force_ssl"),
+    Imitation("rds", "role rdsadmin, extension rds_tools", ("rdsadmin", "rds_superuser", "rdstopmgr"),
+              extension="rds_tools", database="rdsadmin"),
+    Imitation("rds", "setting rds.force_ssl, database rdsadmin", setting="rds.force_ssl", database="rdsadmin"),
     Imitation("rds", "host shop.abc.eu-west-1.rds.amazonaws.com", host="shop.abc.eu-west-1.rds.amazonaws.com"),
     Imitation("aurora", "host shop.cluster-ro-abc.eu-west-1.rds.amazonaws.com",
               host="shop.cluster-ro-abc.eu-west-1.rds.amazonaws.com"),
-    Imitation("cloudsql", "role cloudsqladmin", ("cloudsqladmin", "cloudsqlsuperuser")),
-    Imitation("cloudsql", "setting cloudsql.logical_decoding", setting="cloudsql.logical_decoding"),
-    Imitation("alloydb", "setting alloydb.logical_decoding", setting="alloydb.logical_decoding", schema="google_ml"),
-    Imitation("azure", "role azure_pg_admin", ("azure_pg_admin", "azuresu"), extension="azure"),
-    Imitation("azure", "setting azure.extensions", setting="azure.extensions", extension="pgaadauth"),
-    Imitation("linode", "role akmadmin", ("akmadmin", "_aiven"), extension="aiven_extras"),
+    Imitation("cloudsql", "role cloudsqladmin, database cloudsqladmin", ("cloudsqladmin", "cloudsqlsuperuser"),
+              database="cloudsqladmin"),
+    Imitation("cloudsql", "role cloudsqlsuperuser, setting cloudsql.logical_decoding", ("cloudsqlsuperuser",),
+              setting="cloudsql.logical_decoding"),
+    Imitation("alloydb", "setting alloydb.logical_decoding, schema google_ml", setting="alloydb.logical_decoding",
+              schema="google_ml"),
+    Imitation("azure", "role azure_pg_admin, extension azure", ("azure_pg_admin", "azuresu"), extension="azure"),
+    Imitation("azure", "setting azure.extensions, extension pgaadauth", setting="azure.extensions", extension="pgaadauth"),
+    Imitation("linode", "role akmadmin, extension aiven_extras", ("akmadmin", "_aiven"), extension="aiven_extras"),
     Imitation("linode", "host lin-1.g2a.akamaidb.net", host="lin-1.g2a.akamaidb.net"),
-    Imitation("upcloud", "role upadmin", ("upadmin",), extension="aiven_extras"),
+    Imitation("upcloud", "role upadmin, extension aiven_extras", ("upadmin",), extension="aiven_extras"),
     Imitation("render", "host dpg-abc123-a.frankfurt-postgres.render.com",
               host="dpg-abc123-a.frankfurt-postgres.render.com", keeps_owners=False),
-    Imitation("digitalocean", "role doadmin", ("doadmin", "_dodb"), extension="aiven_extras"),
-    Imitation("vultr", "role vultradmin", ("vultradmin",)),
-    Imitation("aiven", "role avnadmin", ("avnadmin", "_aiven"), extension="aiven_extras"),
-    Imitation("supabase", "role supabase_admin", ("supabase_admin", "anon"), schema="auth"),
-    Imitation("neon", "role neon_superuser", ("neon_superuser",), extension="neon"),
-    Imitation("timescale", "role tsdbadmin", ("tsdbadmin",)),
-    Imitation("heroku", "schema heroku_ext", schema="heroku_ext", keeps_owners=False),
+    Imitation("digitalocean", "role doadmin, extension aiven_extras", ("doadmin", "_dodb"), extension="aiven_extras"),
+    Imitation("vultr", "role vultradmin, database _aiven", ("vultradmin",), database="_aiven"),
+    Imitation("aiven", "role avnadmin, extension aiven_extras", ("avnadmin", "_aiven"), extension="aiven_extras"),
+    Imitation("supabase", "role supabase_admin, extension supabase_vault", ("supabase_admin", "anon"), schema="auth",
+              extension="supabase_vault"),
+    Imitation("neon", "role neon_superuser, extension neon", ("neon_superuser",), extension="neon"),
+    Imitation("timescale", "role tsdbadmin, schema _timescaledb_catalog", ("tsdbadmin",), schema="_timescaledb_catalog"),
     Imitation("on-premise", ""),
 ]  # fmt: skip
 
@@ -131,9 +135,11 @@ async def test_an_extension_of_the_provider_is_no_lack_of_the_target(pair: Pair)
 
 async def test_an_azure_target_says_where_extensions_are_allowed(pair: Pair) -> None:
     pair.here("CREATE EXTENSION hstore", "UPDATE pg_extension SET extname = 'not_there' WHERE extname = 'hstore'")
-    pair.ground.run(f"ALTER DATABASE {pair.target_name} SET azure.extensions = 'x'")
-
-    checked = await check(pair.source, pair.target, sample_s=0)
+    pair.ground.run(f"ALTER DATABASE {pair.target_name} SET azure.extensions = 'x'", "CREATE DATABASE azure_sys")
+    try:
+        checked = await check(pair.source, pair.target, sample_s=0)
+    finally:
+        pair.ground.run("DROP DATABASE azure_sys")
 
     (lacking,) = [one for one in checked.findings if one.id == "T5"]
     assert lacking.fix.startswith("Name not_there in the server parameter azure.extensions")
@@ -141,11 +147,51 @@ async def test_an_azure_target_says_where_extensions_are_allowed(pair: Pair) -> 
 
 async def test_a_schema_that_other_extensions_live_in_is_moved(pair: Pair) -> None:
     """Heroku puts the user's own extensions into heroku_ext."""
-    pair.here("CREATE SCHEMA heroku_ext", "CREATE EXTENSION hstore SCHEMA heroku_ext")
+    none = frozenset[str]()
+    empty = Signs("localhost", none, none, none, frozenset({"heroku_ext"}), none, {}, "d5f7g8h9j0k1l2")
+    heroku = Signs(
+        "localhost", none, none, none, frozenset({"heroku_ext"}), none, {"hstore": "heroku_ext"}, "d5f7g8h9j0k1l2"
+    )
 
-    checked = await check(pair.source, sample_s=0)
+    provider = provider_of(heroku)
 
-    assert (_provider(checked).name, traits_of(checked)[1]) == ("heroku", ())
+    assert (provider.name, provider.because, provider.skip_schemas) == (
+        "heroku", "schema heroku_ext, database d5f7g8h9j0k1l2", (),
+    )  # fmt: skip
+    assert (provider_of(empty).skip_schemas, provider_of(empty).keeps_owners) == (("heroku_ext",), False)
+
+
+@pytest.mark.parametrize("traits", [one for one in TRAITS if one.roles], ids=lambda one: one.name)
+def test_names_of_roles_alone_give_no_provider_away(traits: Traits) -> None:
+    """Roles are brought by every move away from a provider."""
+    none = frozenset[str]()
+    moved = Signs("db.example", frozenset(traits.roles) | {"postgres"}, none, none, frozenset({"public"}), none, {})
+
+    provider = provider_of(moved)
+
+    assert (provider.name, provider.reserved_roles, provider.keeps_owners) == ("on-premise", (), True)
+
+
+@pytest.mark.parametrize(
+    "left_over",
+    [
+        Imitation("heroku", "", schema="heroku_ext"),
+        Imitation("azure", "", setting="azure.extensions"),
+        Imitation("aiven", "", extension="aiven_extras"),
+        Imitation("digitalocean", "", ("doadmin",), schema="auth"),
+    ],
+    ids=lambda one: one.name,
+)
+async def test_what_a_move_left_over_gives_no_provider_away(pair: Pair, left_over: Imitation) -> None:
+    """So all of it is moved on, with its owners."""
+    with imitated(pair, left_over) as source:
+        async with opened(source, pair.target) as look:
+            checked = await report(look, [])
+
+    assert _provider(checked).name == "on-premise"
+    skip_extensions, skip_schemas, reserved_roles, keeps_owners = traits_of(checked)
+    assert (skip_extensions, skip_schemas, keeps_owners) == ((), (), True)
+    assert [name for name in reserved_roles if not name.startswith("pg_")] == []
 
 
 @pytest.mark.parametrize(("database", "name"), [("d5f7g8h9j0k1l2", "heroku"), ("shop", "on-premise")])

@@ -7,8 +7,8 @@ never taken from here: the checks ask the server.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,19 @@ class Signs:
     extension_schemas: Mapping[str, str]
     """Where each installed extension lives."""
     database: str = ""
+    set_settings: frozenset[str] = frozenset()
+    """Settings that the server doesn't define: an owner can set any, and a move brings them along."""
+    values: Mapping[str, str] = field(default_factory=dict)
+    """Of the settings that `Traits.values` asks for."""
 
 
 @dataclass(frozen=True)
 class Traits:
-    """One provider. Any one of `host` (a pattern), `roles`, `settings`, `extensions`, `functions` gives it away.
+    """One provider. `host` (a pattern), `functions` and `settings` that the server defines prove it alone.
 
-    What `reserves_…` is never moved, granted or compared; patterns match whole names.
+    Anything else can be left over from a move: `roles`, `extensions`, `all_schemas`, settings that were only set. One of these
+    counts together with a sign of another kind, which may also be something that it reserves. What `reserves_…` is never
+    moved, granted or compared; patterns match whole names.
     """
 
     name: str
@@ -43,7 +49,9 @@ class Traits:
     extensions: tuple[str, ...] = ()
     functions: tuple[str, ...] = ()
     all_schemas: tuple[str, ...] = ()
-    """Gives it away when all of them are there."""
+    """A sign when all of them are there."""
+    values: Mapping[str, str] = field(default_factory=dict)
+    """Settings with a pattern of their value."""
     reserves_roles: str = ""
     reserves_databases: tuple[str, ...] = ()
     reserves_schemas: str = ""
@@ -124,9 +132,10 @@ TRAITS = (
         notes=("Logical replication is not offered: the move is a snapshot.",
                "Its credentials change without asking: read DATABASE_URL again before each attempt.",
                "For the pause: `heroku maintenance:on`, and scale the workers to zero.")),
-    Traits("changeover", "changeover", all_schemas=("_heroku",), reserves_roles=r"changeover", reserves_schemas=r"_heroku"),
+    Traits("changeover", "changeover", roles=("changeover",), all_schemas=("_heroku",),
+        reserves_roles=r"changeover", reserves_schemas=r"_heroku"),
     Traits("crunchybridge", "Crunchy Bridge", host=r".*\.postgresbridge\.com"),
-    Traits("cloudnativepg", "CloudNativePG", roles=("streaming_replica",),
+    Traits("cloudnativepg", "CloudNativePG", roles=("streaming_replica",), values={"ssl_cert_file": r"/controller/.*"},
         reserves_roles=r"streaming_replica|cnpg_pooler_pgbouncer"),
 )  # fmt: skip
 ON_PREMISE = Traits("on-premise", "an ordinary PostgreSQL server")
@@ -163,23 +172,47 @@ def provider_of(signs: Signs) -> Provider:
     return _provider(ON_PREMISE, signs, "")
 
 
+def values_to_ask() -> list[str]:
+    """Settings whose value is a sign."""
+    return [name for traits in TRAITS for name in traits.values]
+
+
 def settings_to_ask() -> list[str]:
     """Settings that give a provider away."""
     return [name for traits in TRAITS for name in traits.settings]
 
 
 def _by_server(traits: Traits, signs: Signs) -> str:
-    kinds = (
-        ("role", traits.roles, signs.roles),
-        ("setting", traits.settings, signs.settings),
-        ("extension", traits.extensions, signs.extension_schemas),
-        ("function", traits.functions, signs.functions),
-    )
-    for kind, wanted, there in kinds:
-        if found := [name for name in wanted if name in there]:
-            return f"{kind} {found[0]}"
+    """One proof, or two signs of different kinds. A role's name alone says nothing: a move may have brought it."""
+    proofs = _found(("setting", traits.settings, signs.settings), ("function", traits.functions, signs.functions))
+    if proofs:
+        return proofs[0]
     has_schemas = bool(traits.all_schemas) and signs.schemas >= set(traits.all_schemas)
-    return f"schema {traits.all_schemas[0]}" if has_schemas else ""
+    leading = _found(
+        ("role", traits.roles, signs.roles),
+        ("setting", traits.settings, signs.set_settings),
+        ("extension", traits.extensions, signs.extension_schemas),
+        ("schema", traits.all_schemas if has_schemas else (), signs.schemas),
+    )
+    if not leading:
+        return ""
+    schemas = [] if traits.all_schemas else _matching(traits.reserves_schemas, signs.schemas)
+    is_named_so = bool(traits.database) and re.fullmatch(traits.database, signs.database) is not None
+    values = [name for name, like in traits.values.items() if re.fullmatch(like, signs.values.get(name, ""))]
+    following = _found(
+        ("extension", () if traits.extensions else traits.reserves_extensions, signs.extension_schemas),
+        ("schema", schemas, signs.schemas),
+        ("database", traits.reserves_databases, signs.databases),
+        ("database", (signs.database,) if is_named_so else (), (signs.database,)),
+        ("value of", values, values),
+    )
+    return ", ".join([*leading, *following][:2]) if len(leading) + len(following) > 1 else ""
+
+
+def _found(*kinds: tuple[str, Iterable[str], Container[str]]) -> list[str]:
+    """The first of each kind that is there: `role rdsadmin`."""
+    firsts = [(kind, next((name for name in wanted if name in there), None)) for kind, wanted, there in kinds]
+    return [f"{kind} {name}" for kind, name in firsts if name is not None]
 
 
 def _by_host(traits: Traits, signs: Signs) -> str:

@@ -10,7 +10,7 @@ from typing import Any, LiteralString, TypeVar
 import psycopg
 from psycopg.rows import TupleRow, class_row, dict_row
 
-from changeover.changeovers.checks.providers import Provider, Signs, provider_of, settings_to_ask
+from changeover.changeovers.checks.providers import Provider, Signs, provider_of, settings_to_ask, values_to_ask
 from changeover.postgres.connect import Connection
 from changeover.postgres.location import Location
 
@@ -71,7 +71,8 @@ SELECT r.rolname AS name, r.rolsuper AS is_superuser, r.rolcreaterole AS may_cre
 _NAMES: LiteralString = """
 SELECT 'database', datname::text FROM pg_database WHERE NOT datistemplate
 UNION ALL SELECT 'schema', nspname FROM pg_namespace
-UNION ALL SELECT 'function', proname FROM pg_proc WHERE proname IN ('aurora_version', 'citus_version') GROUP BY proname"""
+UNION ALL SELECT 'function', proname FROM pg_proc WHERE proname IN ('aurora_version', 'citus_version')
+   AND pronamespace = 'pg_catalog'::regnamespace GROUP BY proname"""
 _EXTENSIONS: LiteralString = """
 SELECT e.extname AS name, e.extversion AS version, n.nspname AS schema
   FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace ORDER BY 1"""
@@ -225,7 +226,9 @@ async def open_side(name: str, location: Location, connection: Connection) -> Si
     signs = Signs(
         host=location.host,
         roles=frozenset(role.name for role in roles),
-        settings=frozenset(setting.name for setting in settings) | await _placeholders(connection),
+        settings=(defined := frozenset(setting.name for setting in settings)),
+        set_settings=await _placeholders(connection) - defined,
+        values={one.name: one.setting for one in settings if one.name in values_to_ask()},
         databases=by_kind["database"], schemas=by_kind["schema"], functions=by_kind["function"],
         extension_schemas={one.name: one.schema for one in extensions}, database=identity.database,
     )  # fmt: skip
