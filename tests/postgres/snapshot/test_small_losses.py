@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from tests.corpus.servers import run_sql
 from tests.postgres.snapshot.conftest import SAME, Pair
+
+from changeover.postgres.comparing.databases import compare
 
 
 def test_tables_keep_their_access_method(pair: Pair) -> None:
@@ -32,6 +36,44 @@ def test_a_right_that_the_owner_of_a_large_object_gave_up_stays_given_up(pair: P
     assert pair.differs() == SAME
     rights = "SELECT oid, lomacl::text FROM pg_largeobject_metadata ORDER BY oid"
     assert run_sql(pair.target, rights) == run_sql(pair.source, rights)
+
+
+STATES = """
+SELECT c.conname::text, t.tgrelid::regclass::text, p.proname::text, t.tgenabled::text
+  FROM pg_trigger t JOIN pg_constraint c ON c.oid = t.tgconstraint JOIN pg_proc p ON p.oid = t.tgfoid
+ WHERE t.tgisinternal ORDER BY 1, 2, 3
+"""
+
+
+def test_the_triggers_of_constraints_are_as_disabled_as_on_the_source(pair: Pair) -> None:
+    pair.make("CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (p int REFERENCES p, q int REFERENCES p);"
+              "CREATE TABLE u (x int UNIQUE DEFERRABLE); CREATE TABLE self (id int PRIMARY KEY, up int REFERENCES self);"
+              'CREATE SCHEMA "Odd s"; CREATE TABLE "Odd s"."T""x" (p int REFERENCES public.p) PARTITION BY LIST (p);'
+              'CREATE TABLE "Odd s".one PARTITION OF "Odd s"."T""x" FOR VALUES IN (1);'
+              'CREATE TABLE "Odd s".two PARTITION OF "Odd s"."T""x" FOR VALUES IN (2);'
+              "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';"
+              "CREATE TRIGGER own AFTER INSERT ON c FOR EACH ROW EXECUTE FUNCTION f(); INSERT INTO p VALUES (1);"
+              "INSERT INTO c VALUES (1, 1); ALTER TABLE c DISABLE TRIGGER ALL; ALTER TABLE u DISABLE TRIGGER ALL;"
+              "ALTER TABLE self DISABLE TRIGGER ALL; ALTER TABLE \"Odd s\".one DISABLE TRIGGER ALL;"
+              'ALTER TABLE ONLY "Odd s"."T""x" DISABLE TRIGGER ALL')  # fmt: skip
+    name = "SELECT tgname::text FROM pg_trigger WHERE tgrelid = 'p'::regclass AND tgisinternal ORDER BY oid LIMIT 1"
+    ((trigger,),) = run_sql(pair.source, name)
+    run_sql(pair.source, f'ALTER TABLE p ENABLE ALWAYS TRIGGER "{trigger}"')
+    pair.move()
+    there = run_sql(pair.source, STATES)
+    assert {state for *_, state in there} == {"O", "D", "A"}
+    assert run_sql(pair.target, STATES) == there
+    assert pair.notes == []
+    assert asyncio.run(compare(pair.source, pair.target)).differences == []
+    run_sql(pair.target, 'ALTER TABLE "Odd s".one ENABLE TRIGGER ALL')
+    assert "triggers of fk constraint Odd s.one" in str(asyncio.run(compare(pair.source, pair.target)).differences)
+
+
+def test_a_removed_comment_of_schema_public_stays_removed(pair: Pair) -> None:
+    pair.make("COMMENT ON SCHEMA public IS NULL; CREATE TABLE t (i int)")
+    pair.move()
+    assert run_sql(pair.target, "SELECT obj_description('public'::regnamespace, 'pg_namespace')") == [(None,)]
+    assert pair.differs() == SAME
 
 
 def test_columns_in_another_order_and_what_was_added_to_an_extension_are_named(pair: Pair) -> None:

@@ -22,7 +22,7 @@ from changeover.postgres.comparing.normalising import (
 from changeover.postgres.comparing.rereading import REPRINTED, ReadAgain, definitions_of, read_again
 from changeover.postgres.comparing.scratch_server import scratch_server
 from changeover.postgres.comparing.sides import Side, together
-from changeover.postgres.comparing.triggers import compare_triggers
+from changeover.postgres.comparing.triggers import compare_triggers, triggers_of_constraints
 from changeover.postgres.excluding import NOTHING, Excluded, Name
 from changeover.postgres.installations import Installation
 from changeover.postgres.running import ClientFailed
@@ -112,9 +112,13 @@ async def compare_schemas(
     await compare_triggers(part, source, target, skip_schemas=skip_schemas, excluded=excluded)
     majors = (source.major, target.major)
     members = set[Thing]().union(*await together(rights_of_members(source), rights_of_members(target)))
-    doubts = compare_things(
-        part, things_in(entries_in(here)), things_in(entries_in(there)), majors=majors, members=members
-    )
+    things = [
+        {thing: made for thing, made in things_in(entries_in(dump)).items() if thing not in left_out}
+        for dump, left_out in zip(
+            (here, there), await together(*map(triggers_of_constraints, (source, target))), strict=True
+        )
+    ]
+    doubts = compare_things(part, *things, majors=majors, members=members)
     await _settle(part, doubts, reader, None if compares_owners else (here, there))
     return part
 

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from changeover.postgres.comparing.comparison import Difference, Part
+from changeover.postgres.comparing.dumps import Thing
 from changeover.postgres.comparing.relations import SYSTEM
 from changeover.postgres.comparing.sides import Side, together
 from changeover.postgres.excluding import Excluded
 
 STATES = f"""
-SELECT n.nspname::text, r.relname::text, c.conname::text, min(t.tgenabled::text)
-  FROM pg_trigger t JOIN pg_constraint c ON c.oid = t.tgconstraint
+SELECT n.nspname::text, r.relname::text, c.conname::text, p.proname || ' on ' || o.relname, min(t.tgenabled::text)
+  FROM pg_trigger t JOIN pg_constraint c ON c.oid = t.tgconstraint JOIN pg_proc p ON p.oid = t.tgfoid
+  JOIN pg_class o ON o.oid = t.tgrelid
   JOIN pg_class r ON r.oid = c.conrelid JOIN pg_namespace n ON n.oid = r.relnamespace
  WHERE t.tgisinternal AND t.tgenabled <> 'O' AND NOT {SYSTEM} AND n.nspname <> ALL (%s)
- GROUP BY 1, 2, 3
+ GROUP BY 1, 2, 3, 4
 """  # noqa: S608 – a constant of ours
+OF_CONSTRAINTS = """
+SELECT n.nspname::text, r.relname || ' ' || t.tgname
+  FROM pg_trigger t JOIN pg_constraint c ON c.oid = t.tgconstraint
+  JOIN pg_class r ON r.oid = t.tgrelid JOIN pg_namespace n ON n.oid = r.relnamespace
+ WHERE t.tgisinternal AND c.contype <> 't' AND r.relispartition
+"""
 WORDS = {"O": "enabled", "D": "disabled", "R": "enabled for replicas only", "A": "always enabled"}
 
 
@@ -22,14 +30,23 @@ async def compare_triggers(
 ) -> None:
     """Only what is not as a foreign key is made: enabled."""
     here, there = await together(*(_read(side, skip_schemas) for side in (source, target)))
+    told = set[tuple[str, ...]]()
     for name in sorted(here.keys() | there.keys()):
-        if excluded.has(*name[:2]):
+        if excluded.has(*name[:2]) or name[:3] in told:
             continue
         one, other = here.get(name, "O"), there.get(name, "O")
         if one != other:
+            told.add(name[:3])
             says = f"are {WORDS[one]} on the source and {WORDS[other]} on the target"
             part.differs(Difference(f"triggers of fk constraint {name[0]}.{name[1]} {name[2]}", says))
 
 
-async def _read(side: Side, skip_schemas: list[str]) -> dict[tuple[str, str, str], str]:
-    return {(schema, table, name): state for schema, table, name, state in await side.rows(STATES, [skip_schemas])}
+async def _read(side: Side, skip_schemas: list[str]) -> dict[tuple[str, str, str, str], str]:
+    rows = await side.rows(STATES, [skip_schemas])
+    return {(schema, table, name, which): state for schema, table, name, which, state in rows}
+
+
+async def triggers_of_constraints(side: Side) -> set[Thing]:
+    """Those of partitions, as pg_dump calls them: it writes them where their state is not their parent's, by names that no
+    other server has."""
+    return {Thing("TRIGGER", schema, name) for schema, name in await side.rows(OF_CONSTRAINTS)}

@@ -15,7 +15,7 @@ from changeover.postgres.installations import find_installations
 from changeover.postgres.snapshot.archive import ABOUT, Archive, Entry, depending, dump_schema
 from changeover.postgres.snapshot.board import Board, Hands, Task
 from changeover.postgres.snapshot.contents import Contents, sequence_names
-from changeover.postgres.snapshot.database import bring_database, read_database
+from changeover.postgres.snapshot.database import bring_comment_of_public, bring_database, read_database
 from changeover.postgres.snapshot.elsewhere import Elsewhere
 from changeover.postgres.snapshot.figures import table_figures
 from changeover.postgres.snapshot.finishing import (
@@ -37,6 +37,7 @@ from changeover.postgres.snapshot.sequences import bring_sequences
 from changeover.postgres.snapshot.sessions import open_reader, writing
 from changeover.postgres.snapshot.settings import bring_settings, read_settings
 from changeover.postgres.snapshot.telling import Telling, replace_json
+from changeover.postgres.snapshot.triggers import bring_trigger_states, without_triggers_of_constraints
 from changeover.postgres.snapshot.unlike import name_what_is_unlike
 from changeover.postgres.snapshot.views import fill_views
 
@@ -128,6 +129,8 @@ class Course:
         entries = await archive.entries(section, with_owners=self.job.keeps_owners)
         without = (*self.job.skip_extensions, *self.excluded.extensions)
         brought = [one for one in entries if one.is_brought and not one.is_of_extension(without)]
+        async with self.place.holder.busy:
+            brought = await without_triggers_of_constraints(self.place.holder.connection, brought)
         brought = self._without_impossible(brought)
         for one in entries:
             if not one.is_brought and one.kind not in ABOUT:
@@ -242,6 +245,10 @@ class Course:
         self.telling.enter("rights", things=len(rights))
         async with self._raw() as target:
             await make(target, self.ledger, rest.after_keys, "after keys")
+            async with self.place.holder.busy:
+                await bring_trigger_states(
+                    self.place.holder.connection, self.target, self.excluded, self.job.skip_schemas, self.telling.note
+                )
             remarks = [*rest.remarks, *rights, *rest.rights, *self.gifts]
             for left_out in await make_leniently(target, self.ledger, remarks, "rights"):
                 self.telling.note(left_out)
@@ -268,6 +275,8 @@ class Course:
         self.telling.enter("database")
         async with self.place.holder.busy:
             await name_what_is_unlike(self.place.holder.connection, self.target, self.telling.note)
+            if "public" not in self.excluded.schemas:
+                await bring_comment_of_public(self.place.holder.connection, self.target, self.telling.note)
             settings = await read_settings(self.place.holder.connection)
             database = await read_database(self.place.holder.connection)
         keeps = self.job.keeps_owners

@@ -74,6 +74,15 @@ async def bring_database(
     await _keep_entry(target, name, tell)
 
 
+async def bring_comment_of_public(source: Connection, target: Connection, tell: Tell) -> None:
+    """Also a removed one, or one that is as PostgreSQL makes it: no dump of every version says so. The ledger has the former."""
+    query = "SELECT obj_description(oid, 'pg_namespace') FROM pg_catalog.pg_namespace WHERE nspname = 'public'"
+    there, here = [await (await side.execute(query)).fetchone() for side in (source, target)]
+    if there is not None and here is not None and there != here:
+        comment = sql.SQL("COMMENT ON SCHEMA public IS {}").format(sql.Literal(there[0]))
+        await _try(target, comment, "The comment of schema public", tell)
+
+
 async def _bring_limit(there: Database, here: Database, target: Connection, tell: Tell) -> None:
     if there.limit == here.limit:
         return
