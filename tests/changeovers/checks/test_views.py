@@ -13,6 +13,7 @@ async def test_a_view_that_reads_itself_is_named(pair: Pair) -> None:
               "CREATE VIEW fine AS SELECT 1 AS a", "CREATE VIEW twice AS SELECT x.a FROM fine x, fine y")  # fmt: skip
 
     (found,) = await asked("C35", pair.source)
+    assert results(await asked("T20", pair.source, pair.target)) == ["passed"]
     assert found.what == 'On the source, the view public."Loop" reads itself.'
     assert "SELECT" in pair.here(found.query)[0][0]
     pair.here(found.fix.split(";")[0])

@@ -33,7 +33,7 @@ SELECT DISTINCT mine.name, mine.relkind::text, found.called[1]::oid::regprocedur
  WHERE mine.relkind IN ('v', 'm') AND found.called[1]::oid BETWEEN 1 AND 16383"""
 _OF_CATALOGS = """
 SELECT mine.name, mine.relkind::text, pg_get_viewdef(mine.oid)
-  FROM mine WHERE relkind IN ('v', 'm') AND NOT EXISTS (
+  FROM mine WHERE relkind IN ('v', 'm') AND mine.oid <> ALL (%(without)s) AND NOT EXISTS (
        SELECT FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
         WHERE r.ev_class = mine.oid AND d.refobjid >= 16384 AND (d.refclassid, d.refobjid) <> ('pg_class'::regclass, mine.oid))
  ORDER BY 1 LIMIT %(most)s"""
@@ -50,14 +50,17 @@ _MISSING = (psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedTable, psyco
 
 @check("C35", "No view reads itself")
 async def self_reading(look: Look) -> Answers:
-    rows = await (await look.source.connection.execute(SELF_READING)).fetchall()
-    for name, kind in await look.source.rows(_NAMED, oids=[row[0] for row in rows]):
+    for name, kind in await look.source.rows(_NAMED, oids=await _self_reading(look.source)):
         yield warning(
             f"On the source, the view {name} reads itself.",
             "No statement can make such a view, and reading it fails. The migration leaves it out, with all that needs it.",
             f"{_drop(name, kind)}; or replace it with what it was meant to be.",
             _definition(name),
         )
+
+
+async def _self_reading(side: Side) -> list[int]:
+    return [row[0] for row in await (await side.connection.execute(SELF_READING)).fetchall()]
 
 
 @check("T20", "Views find the system's columns and functions on the target", "target")
@@ -75,7 +78,8 @@ async def gone(look: Look) -> Answers:
     for name, kind, function in functions:
         if function not in there:
             lost.setdefault((name, kind), set()).add(function)
-    for name, kind, definition in await source.rows(_OF_CATALOGS, most=MOST_TRIED):
+    without = await _self_reading(source)
+    for name, kind, definition in await source.rows(_OF_CATALOGS, most=MOST_TRIED, without=without):
         if (name, kind) not in lost and (why := await _missing(look.there, definition)):
             lost[name, kind] = {why}
     for (name, kind), what in sorted(lost.items()):
