@@ -13,8 +13,8 @@ from changeover.errors.elsewhere import CannotExclude
 from changeover.postgres.connect import Connection
 from changeover.postgres.filters import Filters, is_match, schema_pattern, table_pattern
 
-MOST_NAMED: Final = 5_000
-"""Tables that pg_dump is told of one by one, on its command line."""
+MOST_NAMED, MOST_SCHEMAS = 5_000, 10_000
+"""What pg_dump is told of one by one, on its command line; a table takes it some milliseconds."""
 SHOWN: Final = 10
 SCHEMAS: Final = """
 SELECT n.oid::bigint, n.nspname::text FROM pg_catalog.pg_namespace n
@@ -137,6 +137,11 @@ async def choose(connection: Connection, filters: Filters, skip_schemas: Collect
     names = tuple(
         (schema, name) for is_extension, schema, name in found if not is_extension and schema not in left.values()
     )
+    if len(left) > MOST_SCHEMAS:
+        raise CannotExclude(
+            f"The patterns exclude {len(left):,} schemas.",
+            why=f"At most {MOST_SCHEMAS:,} can be named to pg_dump.", fix="Move in parts, or drop schemas on the source.",
+        )  # fmt: skip
     if len(names) > MOST_NAMED:
         raise CannotExclude(
             f"The patterns exclude {len(names):,} tables, views and sequences one by one.",

@@ -19,6 +19,9 @@ async def excluded_from(source: Location, filters: Filters, skip_schemas: Collec
     """All of it as of one moment. Raises CannotExclude, and what `reach` raises; without filters nothing is asked."""
     if not filters:
         return Excluded()
-    async with reach(source, application_name="changeover check") as session, session.transaction():
+    async with (
+        reach(source, application_name="changeover check", statement_timeout_s=100) as session,
+        session.transaction(),
+    ):
         await session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         return await choose(session, filters, skip_schemas)
