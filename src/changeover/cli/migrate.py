@@ -24,7 +24,7 @@ from changeover.cli.terminal import mention, paint, say
 from changeover.cli.waiting import wait_for_addon
 from changeover.cli.watching import watched
 from changeover.client import Client, segment
-from changeover.errors import Misused, NotFound, Reported
+from changeover.errors import Misused, NotAvailable, NotFound, Reported
 
 PLANS = "heroku-postgresql:"
 NOT_EMPTY = "T2"
@@ -80,6 +80,7 @@ def migrate(
         elif only_plans:
             raise SystemExit(_plan(session, client, ends, options))
         elif (finished := _finished(client, ends)) is not None:
+            _require_same(finished, options)
             mention(
                 "This migration has ended, and the target is no longer empty. To repeat it, empty the target first."
             )
@@ -113,6 +114,24 @@ def _finished(client: Client, ends: Record) -> Record | None:
     checked = _check(client, ends)
     is_filled = any(one["id"] == NOT_EMPTY and one["result"] == "failed" for one in checked["findings"])
     return dict(client.get(f"{MIGRATIONS}/{known['finished']}")) if is_filled else None
+
+
+def _require_same(finished: Record, options: Record) -> None:
+    """Options that say what arrives can't take effect once it has arrived."""
+    decides = (*PATTERNS, "keeps_owners", "refresh")
+    late = [name for name in decides if name in options and options[name] != _was(finished, name, options[name])]
+    if late:
+        named = ", ".join(name.replace("_", " ") for name in late)
+        raise NotAvailable(
+            f"Migration {finished['id']} between these two has ended, with other options: {named}.",
+            fix="Empty the target first to migrate again; `changeover migrations:info "
+            f"{finished['id']}` shows what was done.",
+        )
+
+
+def _was(finished: Record, name: str, unknown: Any) -> Any:
+    """A former version's migration had no patterns; of another option that it does not have, nothing is known."""
+    return finished["wish"].get(name, [] if name in PATTERNS else unknown)
 
 
 def _require_existing(target: str, only_plans: bool) -> None:

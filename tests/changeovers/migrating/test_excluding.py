@@ -25,6 +25,10 @@ def test_a_part_is_moved_and_plan_report_and_verification_are_about_that_part(
     assert target.ask("SELECT to_regclass('public.items')") == [(None,)]
     assert "public.items, public.items_id_seq" in done.stdout
     assert "all content compared: equal" in done.stdout
+    again, other = migrate("--exclude-table", "item?"), migrate("--exclude-table", "orders")
+    assert again.exit_code == 0, again.everything
+    assert other.exit_code == 1
+    assert "has ended, with other options: exclude tables" in other.everything
 
 
 @pytest.mark.parametrize(
