@@ -81,7 +81,8 @@ def show_plan(checked: Record, options: Record) -> None:
     for one in shown:
         style, mark = MARKS[one["result"]]
         say(f" {paint(style, mark)} {one['id']}: {one['what']}")
-        for more in (one["why"], one["fix"]):
+        lists = f"To list them: {one['query']}" if one.get("query") else ""
+        for more in (one["why"], lists, one["fix"]):
             if more:
                 say(f"   {more}")
     say(f" {paint('good', '✓')} {checked['counts']['passed']} checks passed")

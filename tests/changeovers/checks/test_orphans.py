@@ -6,6 +6,7 @@ import pytest
 from tests.changeovers.checks.fix_grounds import Pair, asked, connected, results
 
 from changeover.changeovers.checks import orphans
+from changeover.changeovers.migrating import workflow
 
 PARENT = "CREATE TABLE shelves (room int, number int, PRIMARY KEY (room, number)); INSERT INTO shelves VALUES (1, 1)"
 BROKEN = {
@@ -52,6 +53,15 @@ async def test_the_statement_that_is_proposed_keeps_the_rows_and_satisfies_the_c
 
     assert results(await asked("C32", pair.source)) == ["passed"]
     assert pair.here("SELECT count(*) FROM books") == [(1,)]
+
+
+async def test_a_migration_that_is_refused_shows_the_query(pair: Pair) -> None:
+    pair.here(PARENT, BROKEN["a plain key"])
+    unchecked(pair, "INSERT INTO books VALUES (816, 2, 7)")
+
+    (found,) = await asked("C32", pair.source)
+
+    assert workflow._in_a_line(found) == f"C32: {found.what} To list them: {found.query} {found.fix}"
 
 
 async def test_a_key_that_must_match_in_full_is_broken_by_a_half_empty_one(pair: Pair) -> None:

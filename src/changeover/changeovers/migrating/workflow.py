@@ -227,7 +227,8 @@ def _stopped(row: MigrationRow) -> Wait:
 
 
 def _in_a_line(finding: Finding) -> str:
-    return f"{finding.id}: {finding.what} {finding.fix}".strip()
+    lists = f"To list them: {finding.query}" if finding.query else ""
+    return " ".join(part for part in (f"{finding.id}:", finding.what, lists, finding.fix) if part)
 
 
 def differs(found: Any) -> Differs:
