@@ -31,6 +31,11 @@ SELECT nspname || '.' || main.relname, (main.relpages + coalesce(toast.relpages,
  WHERE main.relkind = 'r' AND nspname !~ '^pg_' AND nspname <> 'information_schema'
 """
 """As last counted: to look at the files would wait for whoever has a table locked."""
+HIDING = """
+SELECT format('%%I.%%I', nspname, relname) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
+ WHERE relkind IN ('r', 'p') AND nspname <> ALL (%s) AND row_security_active(c.oid) ORDER BY 1
+"""
+"""Tables of which the role sees only what their policies let it: pg_dump refuses those, once it comes to their rows."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +48,14 @@ class SourceFacts:
 
 
 async def look_at_source(location: Location) -> SourceFacts:
-    """Raises ServerUnreachable, LoginRefused, NotTrusted, PooledAddress."""
+    """Raises ServerUnreachable, LoginRefused, NotTrusted, PooledAddress; BackupFailed for tables that hide rows from the role."""
     async with reach(location, statement_timeout_s=120) as connection:
+        if hiding := await (await connection.execute(HIDING, [list(RESERVED_SCHEMAS)])).fetchall():
+            named = ", ".join(name for (name,) in hiding[:5]) + (", …" if len(hiding) > 5 else "")
+            raise BackupFailed(
+                f"{location} can't be dumped whole.", why=f"Row level security hides rows from its role: {named}.",
+                fix="Use a role with BYPASSRLS. For tables of the role's own: ALTER TABLE … NO FORCE ROW LEVEL SECURITY.",
+            )  # fmt: skip
         row = await (await connection.execute("SELECT pg_database_size(current_database())")).fetchone()
         tables = await (await connection.execute(TABLE_BYTES)).fetchall()
         return SourceFacts(connection.info.server_version, int(row[0]) if row else 0, dict(tables))
