@@ -55,11 +55,11 @@ LEFT_OUT = re.compile(r"^(?:--.*|SET .*|\\(?:un)?restrict .*|SELECT pg_catalog\.
 def sorted_dumps(servers: tuple[Server, Server], databases: tuple[Location, Location]) -> tuple[list[str], list[str]]:
     """Every line of both dumps, by the same pg_dump, that the other doesn't have; for people two empty lists are best."""
     major = max(server.major for server in servers)
-    here, there = (Counter(_lines(program("pg_dump", location=one, major=major))) for one in databases)
+    here, there = (Counter(lines_of(program("pg_dump", location=one, major=major))) for one in databases)
     return sorted((here - there).elements()), sorted((there - here).elements())
 
 
-def _lines(dump: bytes) -> list[str]:
+def lines_of(dump: bytes) -> list[str]:
     """Without comments, settings and blank lines; the comma after a column is no part of it."""
     text = dump.decode("utf-8", "surrogateescape")
     return [line.rstrip().rstrip(",") for line in text.splitlines() if not LEFT_OUT.match(line)]

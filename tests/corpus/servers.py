@@ -32,8 +32,8 @@ SMALL: dict[str, SettingValue] = {
 }  # fmt: skip
 
 PLAIN = " ".join(f"-c{one}" for one in (
-    "standard_conforming_strings=on", "quote_all_identifiers=off", "extra_float_digits=3", "client_encoding=utf8",
-    "bytea_output=hex", "DateStyle=ISO", "IntervalStyle=postgres", "TimeZone=UTC", "lc_messages=C",
+    "standard_conforming_strings=on", "quote_all_identifiers=off", "extra_float_digits=3",
+    "bytea_output=hex", "DateStyle=ISO", "IntervalStyle=postgres", "TimeZone=UTC",
 ))  # fmt: skip
 """What a database may set otherwise, and so make two sides print alike what is not."""
 OLDER_MAJORS = Path(__file__).resolve().parents[2] / ".cache/older-majors/node_modules"
@@ -137,12 +137,15 @@ def run_sql(location: Location, *statements: str) -> list[tuple[Any, ...]]:
         return cursor.fetchall() if cursor.description else []
 
 
-def program(name: str, *arguments: str, location: Location, major: int, stdin: bytes | None = None) -> bytes:
+def program(
+    name: str, *arguments: str, location: Location, major: int, stdin: bytes | None = None, encoding: str = ""
+) -> bytes:
     """One of PostgreSQL's, of this major or the next newer one; its output. Fails the test with what it said."""
     able = [one for one in find_installations() if one.version[0] >= major and name in one.tools]
     newest = min(able, key=lambda one: one.version[0])
     with told(location, ()) as wanted:
         environment = {"PATH": os.defpath, "LC_ALL": "C"} | wanted.environment() | {"PGOPTIONS": PLAIN}
+        environment |= {"PGCLIENTENCODING": encoding} if encoding else {}
     done = subprocess.run(
         [newest.bin_directory / name, *arguments], input=stdin, capture_output=True, env=environment, check=False
     )

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.corpus.independent import what_differs
 from tests.corpus.moving import by_snapshot
 from tests.corpus.servers import Server, programs_of, run_sql, running
 
@@ -56,11 +57,15 @@ async def test_the_users_rows_in_an_extensions_table_arrive(servers: tuple[Serve
     )  # fmt: skip
 
     await by_snapshot(source, target)
-    arrived = await compare(source, target)
+    arrived, differing = await compare(source, target), what_differs(servers, (source, target))
     run_sql(target, "DELETE FROM settled.settings WHERE id = 3", "SELECT setval('settled.counted', 1)")
     changed = await compare(source, target)
 
     assert [str(one) for one in arrived.differences] == []
     assert arrived.is_equal
+    assert {line.rpartition(" ")[0] for line in differing} == {
+        "< rows of ('settled', 'internal'): 1",
+        "> rows of ('settled', 'internal'): 0",
+    }
     assert [one.thing for one in changed.differences] == ["table settled.settings", "sequence settled.counted"]
     assert changed.differences[0].key == {"id": "3"}
