@@ -107,7 +107,7 @@ async def survives(ground: OddGround, *, seed: int, count: int) -> None:
         assert faults == []
         assert (await client.get("/account")).status_code == 200
     said = ground.plane.logs()
-    assert "Traceback" not in said
+    assert "Traceback" not in said, said
     assert "the state refused a value" not in said
 
 

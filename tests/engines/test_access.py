@@ -95,6 +95,13 @@ async def test_a_database_can_be_made_twice_and_dropped_twice(host: Host, leader
     assert await ask(leader, f"SELECT FROM pg_roles WHERE rolname = '{database.owner.user}'") == []
 
 
+async def test_databases_can_be_made_at_the_same_time(host: Host, leader: Server) -> None:
+    made = await asyncio.gather(*(host.new_database(leader) for _ in range(6)))
+    for database in made:
+        with database.connect() as session:
+            session.execute("CREATE TABLE orders (id int)")
+
+
 async def test_names_are_quoted(host: Host, leader: Server) -> None:
     strange = Credential('ro"le; DROP', "pass'word")
     await host.engine.create_database(leader, 'data"base; --', strange)

@@ -20,6 +20,8 @@ async def create_database(
     `is_alone`: nobody else uses this server, so that the owner may also see and end other sessions.
     """
     async with connect(address, timeout_s=60) as connection:
+        # One at a time: rights on postgres and template1 are every database's, and PostgreSQL does not wait for who changes them.
+        await connection.execute("SELECT pg_advisory_lock(hashtext('changeover.create_database'))")
         await create_login(connection, owner, password, connection_limit=connection_limit)
         if is_alone:
             await grant_watching_rights(connection, owner)
