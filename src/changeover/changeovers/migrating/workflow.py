@@ -237,5 +237,6 @@ def differs(found: Any) -> Differs:
     return Differs(
         f"Source and target differ: {first}",
         why=f"And in {more} more." if more else "",
-        fix="Find out who wrote there; `changeover verify` compares again.",
+        fix="If rows differ, find out who wrote there. What else differs could not be carried over: make it by hand. "
+        "Then `changeover verify` compares again.",
     )
