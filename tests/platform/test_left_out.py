@@ -40,6 +40,20 @@ def test_an_extension_that_is_not_made_is_named_unless_it_is_there() -> None:
     assert left_out(listed, Present(frozenset({"pg_stat_statements"}))) == []
 
 
+def test_a_disabled_trigger_of_a_foreign_key_stays_enabled_and_is_named() -> None:
+    name = "p1 RI_ConstraintTrigger_c_16402"
+    internal = entry(
+        1, "TRIGGER", name, "public", b'\nALTER TABLE public.p1 DISABLE TRIGGER "RI_ConstraintTrigger_c_16402";\n'
+    )
+    own = entry(
+        2, "TRIGGER", name, "public", b'\nCREATE TRIGGER "RI_ConstraintTrigger_c_16402" BEFORE INSERT ON public.p1 ...'
+    )
+    listed = contents(internal, own)
+
+    assert [one.number for one in listed.wanted(Present())] == [2]
+    assert left_out(listed, Present()) == ["1 disabled trigger of a foreign key (p1)"]
+
+
 def test_of_many_names_the_first_are_named() -> None:
     listed = contents(*(entry(number, "EVENT TRIGGER", f"e{number}", "") for number in range(1, 8)))
 

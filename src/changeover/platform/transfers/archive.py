@@ -49,7 +49,7 @@ class Contents:
 
     @classmethod
     def of(cls, head: Head) -> Contents:
-        return cls(tuple(one if one.kind in DEFINED else replace(one, definition=b"") for one in head.entries))
+        return cls(tuple(one if _needs_definition(one) else replace(one, definition=b"") for one in head.entries))
 
     @property
     def extensions(self) -> dict[str, str]:
@@ -78,6 +78,10 @@ class Contents:
         return {entry.number: entry.kind for entry in self.entries}
 
 
+def _needs_definition(entry: TocEntry) -> bool:
+    return entry.kind in DEFINED or changes_trigger_of_key(entry)
+
+
 def _schema_of(extension: TocEntry) -> str:
     """`public` where the archive does not say: an extension can choose its schema itself."""
     found = _EXTENSION.fullmatch(extension.definition.decode(errors="surrogateescape").strip())
@@ -88,7 +92,7 @@ def _schema_of(extension: TocEntry) -> str:
 
 
 def _is_wanted(entry: TocEntry, present: Present) -> bool:
-    if entry.schema in RESERVED_SCHEMAS or entry.kind in NEVER_RESTORED:
+    if entry.schema in RESERVED_SCHEMAS or entry.kind in NEVER_RESTORED or changes_trigger_of_key(entry):
         return False
     if entry.kind == "SCHEMA":
         return entry.name not in present.schemas | EVERYWHERE
@@ -99,6 +103,15 @@ def _is_wanted(entry: TocEntry, present: Present) -> bool:
             return _is_made(extension[1] or extension[2], present)  # otherwise it is not the owner's to comment on
         return entry.name not in _RESERVED_COMMENTS
     return True
+
+
+def changes_trigger_of_key(entry: TocEntry) -> bool:
+    """Whether it disables a trigger by which PostgreSQL itself enforces a foreign key, on a partition.
+
+    pg_dump names it as it is called on the source, with a number that no other database has, so that it can only fail.
+    """
+    is_so_named = entry.kind == "TRIGGER" and re.search(r" RI_ConstraintTrigger_[ac]_\d+$", entry.name)
+    return bool(is_so_named) and entry.definition.lstrip().startswith(b"ALTER TABLE")
 
 
 def _is_made(extension: str, present: Present) -> bool:

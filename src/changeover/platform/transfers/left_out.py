@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from typing import Final
 
-from changeover.platform.transfers.archive import DISPENSABLE, HARMLESS, Contents, Present
+from changeover.platform.transfers.archive import DISPENSABLE, HARMLESS, Contents, Present, changes_trigger_of_key
 from changeover.postgres.emptying import RESERVED_SCHEMAS
 from changeover.postgres.toc import TocEntry
 
@@ -26,6 +26,8 @@ def left_out(contents: Contents, present: Present) -> list[str]:
     lines = [*_of_the_database(contents.entries)]
     for kind, words in NEEDING_A_SUPERUSER.items():
         lines += _counted(words, [one.name for one in contents.entries if one.kind == kind])
+    enabled = [one.name.rpartition(" ")[0] for one in contents.entries if changes_trigger_of_key(one)]
+    lines += _counted("disabled trigger of a foreign key", enabled)
     lacking = [name for name in contents.extensions if name in DISPENSABLE and name not in present.extensions]
     return lines + _counted("extension", lacking)
 
@@ -94,7 +96,9 @@ def _counted(words: str, names: list[str]) -> list[str]:
 
 
 def _number(count: int, words: str) -> str:
-    return f"{count} {words}" if count == 1 else f"{count} {words}s"
+    first, _, rest = words.partition(" of ")
+    plural = f"{first}s of {rest}" if rest else f"{words}s"
+    return f"{count} {words if count == 1 else plural}"
 
 
 def _listed(names: Iterable[str]) -> str:
