@@ -233,8 +233,13 @@ def _verified(found: Record | None, seen: Record) -> str:
     kind = "rows counted" if found["is_quick"] else "all content compared"
     if found["result"] == "equal":
         return f"{kind}: equal ({found['rows_compared']:,} rows in {found['seconds']:.1f} s)"
+    count, named = len(found["differences"]), found.get("differences_named", 0)
+    if count and named == count:
+        return (
+            f"{kind}: equal but for {count} that {'the note names' if count == 1 else 'the notes name'} as not brought"
+        )
     live = " (its writers went on)" if seen["wish"]["hold"] == "none" else ""
-    return f"{kind}: {found['result']}{live}; {len(found['differences'])} differences"
+    return f"{kind}: {found['result']}{live}; {count} differences"
 
 
 def _next(seen: Record) -> str | None:

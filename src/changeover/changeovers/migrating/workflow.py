@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +12,7 @@ from psycopg.types.json import Jsonb
 from changeover.changeovers.checks import Finding, check
 from changeover.changeovers.migrating import copying, holds
 from changeover.changeovers.migrating.choosing import excluded_from
-from changeover.changeovers.migrating.comparing import Comparisons, finally_failed, look_again_s
+from changeover.changeovers.migrating.comparing import Comparisons, finally_failed, look_again_s, unnamed
 from changeover.changeovers.migrating.copying import Copies
 from changeover.changeovers.migrating.holds import Ends
 from changeover.changeovers.migrating.wish import held_since, hooks_of
@@ -19,6 +20,7 @@ from changeover.errors import ChangeoverError, ServerUnreachable
 from changeover.errors.elsewhere import CheckFailed, ConnectionLost, Differs, HoldFailed, HookFailed, LoginRefused
 from changeover.platform.locations import kept_location
 from changeover.platform.scope import Parts
+from changeover.postgres.comparing.comparison import Difference
 from changeover.postgres.excluding import Excluded
 from changeover.postgres.filters import Filters
 from changeover.runs.run import Advance, Outcome, Run, Step, Wait, Workflow
@@ -128,9 +130,11 @@ class Migrating:
             return Wait(
                 look_again_s(progress), f"{progress.phase}: {progress.says}".strip(": "), percent=progress.percent
             )
-        await self._report(run, verification=found.as_dict())
-        if found.differences and row.wish["hold"] != "none":
-            return await self._stop(run, differs(found))
+        unexplained = unnamed(found, row.report["copy"].get("not_brought", ()))
+        named = len(found.differences) - len(unexplained)
+        await self._report(run, verification=found.as_dict() | {"differences_named": named})
+        if unexplained and row.wish["hold"] != "none":
+            return await self._stop(run, differs(unexplained))
         return Advance()
 
     async def switch(self, run: Run) -> Outcome:
@@ -231,9 +235,9 @@ def _in_a_line(finding: Finding) -> str:
     return " ".join(part for part in (f"{finding.id}:", finding.what, lists, finding.fix) if part)
 
 
-def differs(found: Any) -> Differs:
+def differs(found: Sequence[Difference]) -> Differs:
     """The first difference in words, and how many more there are."""
-    first, more = found.differences[0], len(found.differences) - 1
+    first, more = found[0], len(found) - 1
     return Differs(
         f"Source and target differ: {first}",
         why=f"And in {more} more." if more else "",

@@ -74,7 +74,16 @@ class Entry:
     @property
     def label(self) -> str:
         """For errors and the report: `TABLE public.orders`."""
-        return f"{self.kind} {f'{self.toc.schema}.{self.name}' if self.toc.schema else self.name}"
+        return f"{self.kind} {self._place}"
+
+    @property
+    def title(self) -> str:
+        """As a comparison calls it: `table public.orders`."""
+        return f"{self.kind.lower()} {self._place}"
+
+    @property
+    def _place(self) -> str:
+        return f"{self.toc.schema}.{self.name}" if self.toc.schema else self.name
 
     @property
     def is_brought(self) -> bool:

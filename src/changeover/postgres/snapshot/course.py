@@ -134,7 +134,7 @@ class Course:
         brought = self._without_impossible(brought)
         for one in entries:
             if not one.is_brought and one.kind not in ABOUT:
-                self.telling.note(f"Not brought: {one.label}.")
+                self.telling.leave(one.label, one.title)
         missing = sorted({one.owner for one in brought if one.owner and one.owner not in self.roles.known})
         if not self.job.keeps_owners or (self.roles.is_superuser and not missing):
             return brought
@@ -151,7 +151,8 @@ class Course:
         lost = depending(entries, {one.number for one in views})
         for one in [*views, *(other for other in lost if other.kind not in ABOUT)]:
             why = "It reads itself" if one in views else "It needs a view that reads itself"
-            self.telling.note(f"Not brought: {one.label}. {why}, so no SQL makes it.")
+            self.telling.leave(one.label, one.title, f"{why}, so no SQL makes it.")
+        self.telling.not_brought += [one.title for one in lost if one.kind in ABOUT]
         gone = {one.number for one in (*views, *lost)}
         return [one for one in entries if one.number not in gone]
 
@@ -274,7 +275,7 @@ class Course:
         """Last, for its rights and settings are meant for the app's sessions, not for ours."""
         self.telling.enter("database")
         async with self.place.holder.busy:
-            await name_what_is_unlike(self.place.holder.connection, self.target, self.telling.note)
+            await name_what_is_unlike(self.place.holder.connection, self.target, self.telling)
             if "public" not in self.excluded.schemas:
                 await bring_comment_of_public(self.place.holder.connection, self.target, self.telling.note)
             settings = await read_settings(self.place.holder.connection)
@@ -322,6 +323,7 @@ class Course:
             "roles_made": self.roles.made,
             "roles_without_password": self.roles.without_password,
             "notes": self.telling.notes,
+            "not_brought": self.telling.not_brought,
             "seconds": {phase: round(seconds, 3) for phase, seconds in self.telling.seconds.items()},
             "moment": self.place.holder.moment.as_facts(),
         }

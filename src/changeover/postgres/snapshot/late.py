@@ -74,7 +74,8 @@ class Late:
             if is_lost(refused):
                 raise
             if is_last and refused.sqlstate == NOT_FILLED:
-                self.telling.note(f"Not brought: {what.label}. {one_line(refused)}")
+                title = what.title if isinstance(what, Entry) else what.label
+                self.telling.leave(what.label, title, one_line(refused))
                 return
             if is_last or (refused.sqlstate or "").startswith(VIOLATED):
                 raise _refused(what, refused) from refused

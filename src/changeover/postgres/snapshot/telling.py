@@ -27,6 +27,8 @@ class Telling:
         self.bytes_done = self.bytes_total = 0
         self.notes: list[str] = []
         """What the report says besides figures."""
+        self.not_brought: list[str] = []
+        """What the notes say of is missing on the target, by its title in a comparison: `view public.v`."""
         self.seconds: dict[str, float] = {}
         """By phase."""
         self.is_to_end = False
@@ -47,6 +49,12 @@ class Telling:
         if text not in self.notes:
             self.notes.append(text)
             self._say(text)
+
+    def leave(self, label: str, title: str, because: str = "") -> None:
+        """Note that something can't be brought, so that a comparison may find it missing."""
+        self.note(f"Not brought: {label}.{f' {because}' if because else ''}")
+        if title not in self.not_brought:
+            self.not_brought.append(title)
 
     def _say(self, text: str) -> None:
         print(time.strftime("%H:%M:%S", time.gmtime()), text, flush=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from changeover.postgres.connect import Connection
+from changeover.postgres.snapshot.telling import Telling
 
 CHILDREN: Final = """
 SELECT c.oid::regclass::text, array_agg(a.attname::text ORDER BY a.attnum)
@@ -22,13 +22,13 @@ SELECT e.extname::text || ' ' || e.extversion, i.type || ' ' || i.identity
 """
 
 
-async def name_what_is_unlike(source: Connection, target: Connection, tell: Callable[[str], None]) -> None:
+async def name_what_is_unlike(source: Connection, target: Connection, telling: Telling) -> None:
     """Columns of inheritance children in another order; what was added to an extension by hand."""
     there: dict[str, list[str]] = dict(await (await source.execute(CHILDREN)).fetchall())
     here: dict[str, list[str]] = dict(await (await target.execute(CHILDREN)).fetchall())
     for table, columns in there.items():
         if table in here and here[table] != columns and sorted(here[table]) == sorted(columns):
-            tell(
+            telling.note(
                 f"The columns of {table} are in another order: {', '.join(columns)} on the source, {', '.join(here[table])} here."
                 " Name the columns in INSERT and COPY."
             )
@@ -37,4 +37,4 @@ async def name_what_is_unlike(source: Connection, target: Connection, tell: Call
     extensions = {extension for extension, _ in made}
     for extension, member in sorted(wanted - made):
         if extension in extensions:
-            tell(f"Not brought: {member}. It was added to the extension {extension} by hand, so no dump has it.")
+            telling.leave(member, member, f"It was added to the extension {extension} by hand, so no dump has it.")
