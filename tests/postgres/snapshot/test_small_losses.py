@@ -27,6 +27,21 @@ def test_tables_keep_their_access_method(pair: Pair) -> None:
     assert pair.differs() == SAME
 
 
+def test_a_language_over_the_functions_of_an_extension_arrives(pair: Pair) -> None:
+    pair.make("CREATE TRUSTED LANGUAGE \"my own\" HANDLER plpgsql_call_handler INLINE plpgsql_inline_handler"
+              " VALIDATOR plpgsql_validator; COMMENT ON LANGUAGE \"my own\" IS 'x';"
+              "CREATE LANGUAGE bare HANDLER plpgsql_call_handler; REVOKE USAGE ON LANGUAGE \"my own\" FROM PUBLIC;"
+              "CREATE FUNCTION one() RETURNS int LANGUAGE \"my own\" AS 'BEGIN RETURN 1; END'")  # fmt: skip
+    pair.move()
+    languages = (
+        "SELECT lanname::text, lanpltrusted, lanplcallfoid::regproc::text, laninline::regproc::text, lanvalidator::regproc::text,"
+        " obj_description(oid, 'pg_language') FROM pg_language WHERE lanispl ORDER BY 1"
+    )
+    assert run_sql(pair.target, languages) == run_sql(pair.source, languages)
+    assert run_sql(pair.target, "SELECT one()") == [(1,)]
+    assert pair.differs() == SAME
+
+
 def test_a_right_that_the_owner_of_a_large_object_gave_up_stays_given_up(pair: Pair) -> None:
     pair.make("CREATE ROLE pair_owner; CREATE ROLE pair_reader; SELECT lo_create(70001), lo_create(70002), lo_create(70003);"
               "ALTER LARGE OBJECT 70001 OWNER TO pair_owner; GRANT SELECT ON LARGE OBJECT 70001 TO pair_reader WITH GRANT OPTION;"

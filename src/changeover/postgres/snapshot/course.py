@@ -24,6 +24,7 @@ from changeover.postgres.snapshot.finishing import (
     foreign_key_tasks,
 )
 from changeover.postgres.snapshot.job import Job
+from changeover.postgres.snapshot.languages import with_handlers
 from changeover.postgres.snapshot.large_objects import bring_large_objects, count_large_objects
 from changeover.postgres.snapshot.late import Late, attach, recompute, take_away_checks
 from changeover.postgres.snapshot.ledger import Ledger, extensions_before
@@ -131,6 +132,7 @@ class Course:
         brought = [one for one in entries if one.is_brought and not one.is_of_extension(without)]
         async with self.place.holder.busy:
             brought = await without_triggers_of_constraints(self.place.holder.connection, brought)
+            brought = await with_handlers(self.place.holder.connection, brought)
         brought = self._without_impossible(brought)
         for one in entries:
             if not one.is_brought and one.kind not in ABOUT:
