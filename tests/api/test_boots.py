@@ -300,6 +300,12 @@ def test_a_release_that_fails_for_another_reason_than_its_boot_is_failed_too(
     assert statuses(api, app)[4] == ("succeeded", True)
 
 
+def is_starting(api: httpx2.Client, app: str, *, version: int) -> bool:
+    """A dyno of that release."""
+    dynos = api.get(f"/apps/{app}/dynos").json()
+    return any(one["state"] == "starting" and one["release"]["version"] == version for one in dynos)
+
+
 def test_a_release_whose_run_is_cancelled_is_failed_and_workers_go_back(
     control_plane: ControlPlane, api: httpx2.Client, things: Things
 ) -> None:
@@ -308,7 +314,7 @@ def test_a_release_whose_run_is_cancelled_is_failed_and_workers_go_back(
     api.patch(f"/apps/{app}/formation", json={"updates": [{"type": "worker", "quantity": 1}]})
     assert last_run(api, app)["status"] == "done"
     first = deploy(api, app, NEVER["silent"]).json()["run"]
-    wait_until(lambda: "starting" in states(api, app).values(), what="the new web dyno")
+    wait_until(lambda: is_starting(api, app, version=3), what="the new web dyno")
     second = deploy(api, app, GOOD.replace("1000", "1001")).json()["run"]
     with control_plane.state() as db:
         db.execute("UPDATE state.runs SET is_cancelled = true WHERE id = %s", [second])

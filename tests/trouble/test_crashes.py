@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -103,10 +104,12 @@ def test_when_one_half_of_the_base_backup_is_killed_it_begins_anew(
     own_plane: ControlPlane, ground: tuple[Things, str, str], half: str
 ) -> None:
     things, app, leader = ground
-    follower = start_following(things, app, leader)
-
-    halves: list[psutil.Process] = wait_until(lambda: both_halves(own_plane), what="both halves of the copy")
-    halves[half == "that receives the WAL"].kill()
+    data = own_plane.home / "servers" / things.info(leader)["formation"]["id"] / "data"
+    with stopped(lambda: checkpointer_in(data)):  # which the copy waits for
+        follower = start_following(things, app, leader)
+        first: psutil.Process = wait_until(lambda: copying(own_plane), what="the copy")
+    second = wait_for_child(first)
+    (second if half == "that receives the WAL" else first).kill()
     things.when_provisioned(follower)
 
     assert take_inventory(own_plane).copies == 0
@@ -114,14 +117,17 @@ def test_when_one_half_of_the_base_backup_is_killed_it_begins_anew(
         assert database.execute("SELECT count(*) FROM orders").fetchone() == (100_000,)
 
 
-def both_halves(plane: ControlPlane) -> list[psutil.Process] | None:
-    """The one that reads the data, which began the other, and the one that receives the WAL."""
-    halves = [psutil.Process(pid) for pid, what in processes(plane.home) if what == "pg_basebackup"]
-    try:
-        halves.sort(key=lambda half: half.ppid() in {one.pid for one in halves})
-    except psutil.NoSuchProcess:  # an earlier look at one that has ended
-        return None
-    return halves if len(halves) == 2 else None
+def checkpointer_in(data: Path) -> psutil.Process | None:
+    postmaster = psutil.Process(int((data / "postmaster.pid").read_text().split()[0]))
+    return next((one for one in postmaster.children() if "checkpointer" in " ".join(one.cmdline())), None)
+
+
+def wait_for_child(process: psutil.Process) -> psutil.Process:
+    """Without a pause between two looks: the copy takes a moment only."""
+    listed, deadline = Path(f"/proc/{process.pid}/task/{process.pid}/children"), time.monotonic() + 30
+    while not (children := listed.read_text().split()):
+        assert time.monotonic() < deadline, "no second half"
+    return psutil.Process(int(children[0]))
 
 
 @pytest.mark.parametrize("victim", ["worker", pytest.param("control-plane", marks=pytest.mark.long)])
