@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from psycopg_pool import AsyncConnectionPool
 
 from changeover.errors import ChangeoverError, HostFull
+from changeover.platform.due_jobs import CLOCKS_DIFFER
 from changeover.platform.environment import attachments_of
 from changeover.platform.scope import Parts
 from changeover.platform.transfers import records
@@ -49,7 +50,7 @@ async def bring_backups_forward(pool: AsyncConnectionPool[Any]) -> None:
     """As `bring_jobs_forward` does: no day goes without a backup because the clock was once ahead."""
     async with pool.connection() as db:
         for schedule in await query.rows(db, TransferScheduleRow, "transfers.all_schedules"):
-            soonest = next_backup(schedule.hour, schedule.timezone, datetime.now(UTC) + timedelta(minutes=1))
+            soonest = next_backup(schedule.hour, schedule.timezone, datetime.now(UTC) + CLOCKS_DIFFER)
             await query.execute(db, "transfers.bring_forward", id=schedule.id, next_at=soonest)
 
 

@@ -9,12 +9,11 @@ from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-import psycopg
 from psycopg import sql
 
 from changeover.postgres.connect import Connection, fetch_row
 from changeover.postgres.snapshot.ledger import Ledger
-from changeover.postgres.snapshot.sessions import is_lost, one_line
+from changeover.postgres.snapshot.sessions import refusal_of
 
 PROPERTIES: Final = """
 SELECT d.datname::text, pg_catalog.pg_get_userbyid(d.datdba)::text, d.datdba = 10, d.datconnlimit,
@@ -163,13 +162,8 @@ async def put_back_database(target: Connection, was: dict[str, Any]) -> None:
 
 
 async def _try(target: Connection, statement: sql.Composed, what: str, tell: Tell) -> None:
-    try:
-        async with target.transaction():
-            await target.execute(statement)
-    except psycopg.Error as refused:
-        if is_lost(refused):
-            raise
-        tell(f"{what} is not brought: {one_line(refused)}")
+    if refusal := await refusal_of(target, statement):
+        tell(f"{what} is not brought: {refusal}")
 
 
 def _whom(right: Right) -> sql.Composable:

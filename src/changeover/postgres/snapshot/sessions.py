@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import asyncpg
 import psycopg
+from psycopg import sql
 
 from changeover.errors import ChangeoverError, ServerUnreachable
 from changeover.errors.elsewhere import ConnectionLost, SnapshotGone
@@ -132,6 +133,18 @@ def _is_answer(failure: BaseException) -> bool:
     diag = getattr(failure, "diag", None)
     severity = getattr(failure, "severity_en", None) or (diag.severity_nonlocalized if diag else None)
     return severity == "ERROR"
+
+
+async def refusal_of(connection: Connection, statement: sql.Composed) -> str | None:
+    """Run it by itself; why the server refused it, in a line, or None once it is done. A lost session is raised."""
+    try:
+        async with connection.transaction():
+            await connection.execute(statement)
+    except psycopg.Error as refused:
+        if is_lost(refused):
+            raise
+        return one_line(refused)
+    return None
 
 
 def one_line(failure: BaseException) -> str:

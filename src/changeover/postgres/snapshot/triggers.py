@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-import psycopg
 from psycopg import sql
 
 from changeover.postgres.connect import Connection
 from changeover.postgres.excluding import Excluded
 from changeover.postgres.snapshot.archive import Entry
-from changeover.postgres.snapshot.sessions import is_lost, one_line
+from changeover.postgres.snapshot.sessions import refusal_of
 
 TRIGGERS: Final = """
 SELECT tn.nspname::text, tr.relname::text, cn.nspname::text, cr.relname::text, c.conname::text, p.proname::text,
@@ -65,10 +64,5 @@ async def bring_trigger_states(
         statement = sql.SQL("ALTER TABLE ONLY {} {} TRIGGER {}").format(
             sql.Identifier(schema, table), sql.SQL(STATES[state]), sql.Identifier(there[row[:6]])
         )
-        try:
-            async with target.transaction():
-                await target.execute(statement)
-        except psycopg.Error as refused:
-            if is_lost(refused):
-                raise
-            tell(f"{what} is enabled here, and not as on the source: {STATES[state]}. {one_line(refused)}")
+        if refusal := await refusal_of(target, statement):
+            tell(f"{what} is enabled here, and not as on the source: {STATES[state]}. {refusal}")
