@@ -12,6 +12,7 @@ from typing import Any, Final
 from changeover.errors.elsewhere import CannotExclude
 from changeover.postgres.connect import Connection
 from changeover.postgres.filters import Filters, is_match, schema_pattern, table_pattern
+from changeover.postgres.partition_trees import TREES, trees_of
 
 MOST_NAMED, MOST_SCHEMAS = 5_000, 10_000
 """What pg_dump is told of one by one, on its command line; a table takes it some milliseconds."""
@@ -137,6 +138,7 @@ async def choose(connection: Connection, filters: Filters, skip_schemas: Collect
     names = tuple(
         (schema, name) for is_extension, schema, name in found if not is_extension and schema not in left.values()
     )
+    _whole_trees(await _rows(connection, TREES, {"encodings_differ": False}), relations, left.values(), names)
     if len(left) > MOST_SCHEMAS:
         raise CannotExclude(
             f"The patterns exclude {len(left):,} schemas.",
@@ -235,6 +237,15 @@ def _needed(needing: Sequence[tuple[str, str]]) -> CannotExclude:
         why=f"{_some([f'{one} needs {other}' for one, other in needing], separator='; ')}.",
         fix="Exclude what needs it too, or leave in what it needs, or drop it on the source.",
     )
+
+
+def _whole_trees(rows: list[Any], relations: list[Any], schemas: Collection[str], names: Sequence[Name]) -> None:
+    """A row that belongs to another partition on the target has none there if that partition is excluded."""
+    places = {oid: (schema, name) for oid, schema, name, _ in relations}
+    left_out = {oid for oid, place in places.items() if place in names or place[0] in schemas}
+    for tree in trees_of(rows):
+        if (gone := tree.leaves & left_out) and tree.root not in left_out:
+            raise _needed([(".".join(tree.place), f"its partition {'.'.join(places[min(gone)])}")])
 
 
 def _some(names: Sequence[str], separator: str = ", ") -> str:

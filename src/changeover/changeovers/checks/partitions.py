@@ -1,47 +1,46 @@
-"""Rows that belong to another partition on the target: the hash of some values is made of the server's own numbers."""
+"""Rows that belong to another partition on the target: the hash of some values is not the same in every database."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import LiteralString
 
 from psycopg import sql
 
-from changeover.changeovers.checks.finding import Answers, check, failed, named, warning
+from changeover.changeovers.checks.finding import Answer, Answers, check, failed, named, warning
 from changeover.changeovers.checks.look import Look
 from changeover.changeovers.checks.scanning import scan
+from changeover.postgres.partition_trees import HASHED_DIFFERENTLY, TREES, trees_of
 
 WITHIN_S = 2.0
-_BY_HASH = """
-SELECT mine.nspname::text, mine.relname::text, mine.name, pg_get_partkeydef(mine.oid)
-  FROM mine JOIN pg_partitioned_table p ON p.partrelid = mine.oid
- WHERE p.partstrat = 'h' AND EXISTS (
-       WITH RECURSIVE hashed (oid) AS (
-           SELECT atttypid FROM pg_attribute WHERE attrelid = mine.oid AND attnum = ANY (p.partattrs::int2[])
-           UNION
-           SELECT found[1]::oid FROM regexp_matches(p.partexprs::text, ':(?:vartype|funcresulttype|resulttype) (\\d+)', 'g') found
-           UNION
-           SELECT part.oid FROM hashed JOIN pg_type t ON t.oid = hashed.oid CROSS JOIN LATERAL (
-                  SELECT t.typbasetype UNION SELECT t.typelem UNION SELECT rngsubtype FROM pg_range WHERE rngtypid = t.oid
-                  UNION SELECT atttypid FROM pg_attribute WHERE attrelid = t.typrelid AND attnum > 0 AND NOT attisdropped
-                  ) part (oid)
-            WHERE part.oid <> 0
-       ) SELECT FROM hashed JOIN pg_type t ON t.oid = hashed.oid
-          WHERE t.typtype = 'e' OR t.typnamespace = 'pg_catalog'::regnamespace AND t.typname ~ '^reg')
- ORDER BY 1, 2"""
+_BY_HASH: LiteralString = f"""
+SELECT mine.oid::bigint, mine.nspname::text, mine.relname::text, mine.name, pg_get_partkeydef(mine.oid),
+       ARRAY(SELECT c.oid::bigint FROM pg_partition_tree(mine.oid) JOIN pg_class c ON c.oid = relid
+              WHERE c.relkind = 'r' ORDER BY 1),
+       ARRAY(SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname)
+               FROM pg_partition_tree(mine.oid) JOIN pg_class c ON c.oid = relid
+               JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' ORDER BY c.oid)
+  FROM mine JOIN pg_partitioned_table p ON p.partrelid = mine.oid WHERE {HASHED_DIFFERENTLY} ORDER BY 2, 3"""  # noqa: S608 - constants of ours
+_TREES: LiteralString = f"SELECT * FROM ({TREES}) trees"  # noqa: S608 - a constant of ours
 
 
 @dataclass(frozen=True)
 class ByHash:
     """A table that is partitioned by the hash of such values."""
 
+    oid: int
     schema: str
     table: str
     label: str
     key: str
+    leaves: list[int]
+    """Oids of the partitions that hold rows. Foreign ones don't: reading them would ask another server."""
+    leaf_names: list[str]
 
     @property
     def probe(self) -> sql.Composed:
-        return sql.SQL("SELECT 1 FROM {} LIMIT 1").format(sql.Identifier(self.schema, self.table))
+        parts = [sql.SQL("SELECT 1 FROM ONLY ") + sql.SQL(name) for name in self.leaf_names]  # quoted by the server
+        return sql.SQL(" UNION ALL ").join([sql.SQL("SELECT 1 WHERE false"), *parts])
 
     @property
     def query(self) -> str:
@@ -54,19 +53,40 @@ class ByHash:
 
 @check("C36", "No rows whose partition depends on the server")
 async def by_hash(look: Look) -> Answers:
-    """An enum's hash is that of its label's number, which every database chooses by itself. An empty table is no matter."""
-    tables = [ByHash(*row) for row in await look.source.rows(_BY_HASH)]
+    """Such rows are loaded through the partitioned table, where that can be done. An empty table is no matter."""
+    differ = look.target is not None and look.target.identity.encoding != look.source.identity.encoding
+    tables = [ByHash(*row) for row in await look.source.rows(_BY_HASH, encodings_differ=differ)]
+    trees = trees_of(await look.source.rows(_TREES, encodings_differ=differ))
+    loaded_through_root = frozenset[int]().union(*(tree.leaves for tree in trees))
     found = await scan(look.source, tables, within_s=WITHIN_S)
     for one in found.broken:
-        yield failed(
-            f"On the source, the table {one.label} is partitioned by {one.key}, the hash of an enum or of an object's number.",
-            "The same value has another hash in another database, so the target refuses the rows in the partitions they are in.",
-            f"On the source, make {one.label} anew with PARTITION BY LIST, or by the hash of another column, and copy its rows.",
-            one.query,
-        )  # fmt: skip
-    left = [*(one for one, _ in found.refused), *found.not_examined]
+        yield _moves(one) if loaded_through_root.intersection(one.leaves) else _fails(one)
+    left = [
+        one
+        for one in [*(one for one, _ in found.refused), *found.not_examined]
+        if not loaded_through_root.intersection(one.leaves)
+    ]
     if left:
         yield warning(
             f"Partitioned by the hash of an enum, and not examined for rows: {named(one.label for one in left)}.",
             "If they have rows, the target refuses them.", "Look whether the query returns rows.", left[0].query,
         )  # fmt: skip
+
+
+def _moves(one: ByHash) -> Answer:
+    return warning(
+        f"Rows of {one.label} will be in other partitions on the target.",
+        f"It is partitioned by {one.key}, and the same value has another hash in another database. So its rows are loaded "
+        "through the table itself, and compared as a whole.",
+        "Read and write the table itself, not its partitions.", one.query,
+    )  # fmt: skip
+
+
+def _fails(one: ByHash) -> Answer:
+    return failed(
+        f"On the source, the table {one.label} is partitioned by {one.key}, the hash of an enum, an object's number or a text.",
+        "The same value has another hash in another database, so the target refuses the rows in the partitions they are in. "
+        "They can't be loaded through the table itself, because a partition is on a foreign server or the key is an expression.",
+        f"On the source, make {one.label} anew with PARTITION BY LIST, or by the hash of another column, and copy its rows.",
+        one.query,
+    )

@@ -107,6 +107,8 @@ class Contents:
                 self.part.is_unknown(pair.title, here.failed or there.failed)
                 continue
             self.part.compared += 1
+            if pair.source.kind == "p":
+                self.part.notes.append(f"{pair.title} was compared as a whole: its rows may be in other partitions")
             if (here.rows, here.total) == (there.rows, there.total):
                 continue
             says = _says(here, there)

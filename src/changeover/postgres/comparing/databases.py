@@ -86,7 +86,13 @@ async def compare(
         )
         relations = await together(
             *(
-                read_relations(side, skip_schemas=schemas, skip_extensions=extensions, excluded=excluded)
+                read_relations(
+                    side,
+                    skip_schemas=schemas,
+                    skip_extensions=extensions,
+                    excluded=excluded,
+                    encodings_differ=here.encoding != there.encoding,
+                )
                 for side in (here, there)
             )
         )

@@ -44,9 +44,11 @@ class Pair:
         return row_hash(here, there, self.method, self.key).expression
 
     def rows(self, side: Side) -> sql.Composed:
-        """FROM and the beginning of WHERE: the table alone, without its children, and only the user's rows of it."""
+        """FROM and the beginning of WHERE: the table without its children, and only the user's rows of it."""
         condition = self.source.condition.strip().removeprefix("WHERE").removeprefix("where").strip() or "true"
-        return sql.SQL("FROM ONLY {} AS t WHERE ({})").format(
+        only = sql.SQL("" if self.source.kind == "p" else "ONLY ")
+        return sql.SQL("FROM {}{} AS t WHERE ({})").format(
+            only,
             self.relation(side).identifier,
             sql.SQL(condition),  # an extension's own, from its catalog
         )

@@ -9,6 +9,7 @@ from psycopg import sql
 
 from changeover.postgres.comparing.sides import Side
 from changeover.postgres.excluding import NOTHING, Excluded
+from changeover.postgres.partition_trees import TREES, trees_of
 
 SYSTEM = "(n.nspname IN ('pg_catalog', 'information_schema') OR n.nspname ~ '^pg_(toast|temp)')"
 
@@ -19,7 +20,7 @@ SELECT c.oid::bigint, n.nspname::text, c.relname::text, c.relkind::text, c.relis
        coalesce((SELECT x.extcondition[array_position(x.extconfig, c.oid)] FROM pg_extension x
                   WHERE c.oid = ANY (x.extconfig)), '')
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE c.relkind IN ('r', 'm', 'f') AND c.relpersistence <> 't' AND NOT {SYSTEM}
+ WHERE (c.relkind IN ('r', 'm', 'f') OR c.oid = ANY (%s)) AND c.relpersistence <> 't' AND NOT {SYSTEM}
    AND n.nspname <> ALL (%s)
    AND NOT EXISTS (SELECT FROM pg_depend d JOIN pg_extension x ON x.oid = d.refobjid
                     WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
@@ -74,7 +75,7 @@ class Relation:
     schema: str
     name: str
     kind: str
-    """pg_class.relkind: r, m or f."""
+    """pg_class.relkind: r, m, f, or p where the partitions' rows are compared together."""
     is_populated: bool
     main_bytes: int
     table_bytes: int
@@ -95,13 +96,24 @@ class Relation:
 
 
 async def read_relations(
-    side: Side, *, skip_schemas: list[str], skip_extensions: list[str], excluded: Excluded = NOTHING
+    side: Side,
+    *,
+    skip_schemas: list[str],
+    skip_extensions: list[str],
+    excluded: Excluded = NOTHING,
+    encodings_differ: bool,
 ) -> dict[tuple[str, str], Relation]:
-    """All that hold rows, by schema and name; partitions and children stand for themselves."""
+    """All that hold rows, by schema and name. Children stand for themselves, and so do partitions: but not those whose rows
+    belong to another partition in another database."""
+    trees = trees_of(await side.rows(TREES, {"encodings_differ": encodings_differ}))
     found: dict[int, Relation] = {}
-    for oid, *rest in await side.rows(RELATIONS, [skip_schemas, skip_extensions]):
+    for oid, *rest in await side.rows(RELATIONS, [[tree.root for tree in trees], skip_schemas, skip_extensions]):
         if not excluded.has(rest[0], rest[1]):
             found[oid] = Relation(oid, *rest)
+    for tree in trees:
+        parts = [found.pop(leaf) for leaf in tree.leaves if leaf in found]
+        if tree.root in found:
+            found[tree.root].table_bytes = sum(part.table_bytes for part in parts)
     oids = list(found)
     for oid, *column in await side.rows(COLUMNS, [oids]):
         described: Any = Column(*column)

@@ -9,6 +9,7 @@ from psycopg import sql
 
 from changeover.postgres.connect import Connection
 from changeover.postgres.excluding import Excluded, Name
+from changeover.postgres.partition_trees import TREES, Tree, trees_of
 
 PLAIN: Final = (
     *(
@@ -128,6 +129,13 @@ class Table:
     condition: str | None
     """The WHERE clause of an extension's configuration table, which has other rows from the extension itself; maybe empty."""
     extension: str | None
+    tree: Tree | None = None
+    """Through whose root the rows are loaded, because they may belong to another of its partitions on the target."""
+
+    @property
+    def target(self) -> sql.Identifier:
+        """The table that its rows are written to."""
+        return sql.Identifier(*self.tree.place) if self.tree else sql.Identifier(self.schema, self.name)
 
     @property
     def quoted(self) -> str:
@@ -185,7 +193,7 @@ class Contents:
 
 
 async def read_contents(
-    connection: Connection, skip_schemas: tuple[str, ...], skip_extensions: tuple[str, ...]
+    connection: Connection, skip_schemas: tuple[str, ...], skip_extensions: tuple[str, ...], *, target_encoding: str
 ) -> Contents:
     """In the caller's transaction, whose snapshot it sees."""
     chosen = {"schemas": list(skip_schemas), "extensions": list(skip_extensions), "plain": list(PLAIN)}
@@ -198,6 +206,10 @@ async def read_contents(
         " FROM pg_catalog.pg_database WHERE datname = current_database()"
     )
     ((encoding, version_num),) = await found.fetchall()
+    differ = {"encodings_differ": encoding != target_encoding}
+    trees = trees_of(await (await connection.execute(TREES, differ)).fetchall())
+    tree_of = {leaf: tree for tree in trees for leaf in tree.leaves}
+    tables = [replace(one, tree=tree_of.get(one.oid)) for one in tables]
     return Contents(tuple(tables), tuple(views), belongs, encoding, version_num)
 
 

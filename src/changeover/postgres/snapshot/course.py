@@ -177,6 +177,8 @@ class Course:
     async def _load(self, entries: Sequence[Entry]) -> set[int]:
         """All rows, and what is built on a table's own; the numbers of that."""
         pieces = self._pieces(await self._cuts())
+        for tree in sorted({one.tree for one in self.contents.tables if one.tree}, key=lambda tree: tree.place):
+            self.telling.note(f"Rows of {tree.quoted} may be in other partitions than on the source.")
         load = Load(self.contents, pieces, entries, self.ledger, self.telling, late=self.elsewhere.tables)
         self.telling.enter("copy", f"{len(pieces)} tables and ranges", things=load.count)
         await self._work_off([*load.tasks(), *await self._large_objects()])
@@ -332,10 +334,15 @@ class Course:
 
 
 async def encodings_of(target: Connection, contents: Contents) -> Encodings:
+    if contents.encoding == "SQL_ASCII":
+        return Encodings("SQL_ASCII", "SQL_ASCII", await encoding_of(target))
+    return Encodings("UTF8", "UTF8", "UTF8")  # asyncpg sends names as UTF-8, whatever the session speaks
+
+
+async def encoding_of(target: Connection) -> str:
+    """How the database itself stores text."""
     (here,) = await fetch_row(
         target,
         "SELECT pg_encoding_to_char(encoding)::text FROM pg_catalog.pg_database WHERE datname = current_database()",
     )
-    if contents.encoding == "SQL_ASCII":
-        return Encodings("SQL_ASCII", "SQL_ASCII", here)
-    return Encodings("UTF8", "UTF8", "UTF8")  # asyncpg sends names as UTF-8, whatever the session speaks
+    return str(here)

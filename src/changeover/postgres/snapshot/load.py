@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from changeover.postgres.snapshot.archive import Entry
 from changeover.postgres.snapshot.board import Hands, Task
-from changeover.postgres.snapshot.contents import Contents
+from changeover.postgres.snapshot.contents import Contents, Table
 from changeover.postgres.snapshot.ledger import Ledger
 from changeover.postgres.snapshot.pieces import Piece
 from changeover.postgres.snapshot.schema import naming
@@ -25,7 +25,10 @@ class Load:
                  telling: Telling, *, late: frozenset[int]) -> None:  # fmt: skip
         self.contents, self.ledger, self.telling, self.late = contents, ledger, telling, late
         self.pieces = [piece for piece in pieces if not ledger.has("rows", piece.name)]
-        self.left = Counter(piece.table.oid for piece in self.pieces)
+        self.trees = {
+            oid: tree for table in contents.tables if (tree := table.tree) for oid in (tree.root, *tree.leaves)
+        }
+        self.left = Counter(self._filled_with(piece.table.oid) for piece in self.pieces)
         self.builds: dict[int, list[Entry]] = defaultdict(list)
         for entry in entries:
             belonging = contents.belongs.get(entry.catalog)
@@ -41,7 +44,7 @@ class Load:
     def tasks(self) -> list[Task]:
         """Pieces, largest table first; then builds of what has no rows of its own, or has them already."""
         pieces = [self._copy(piece) for piece in self.pieces if piece.table.oid not in self.late]
-        ready = [task for oid in self.builds if not self.left[oid] for task in self._builds(oid)]
+        ready = [task for oid in self.builds if not self.left[self._filled_with(oid)] for task in self._builds(oid)]
         return ready + pieces
 
     def late_tasks(self) -> list[Task]:
@@ -52,6 +55,8 @@ class Load:
         return len(self.pieces) + sum(len(entries) for entries in self.builds.values())
 
     def _copy(self, piece: Piece) -> Task:
+        filled = self._filled_with(piece.table.oid)
+
         async def run(hands: Hands) -> None:
             self.telling.says = piece.name
             streamed = _Streamed(self.telling, piece)
@@ -63,12 +68,21 @@ class Load:
                 raise
             streamed.settle()
             self.telling.things_done += 1
-            self.left[piece.table.oid] -= 1
+            self.left[filled] -= 1
 
         def then() -> Sequence[Task]:
-            return () if self.left[piece.table.oid] else self._builds(piece.table.oid)
+            if self.left[filled]:
+                return ()
+            return [task for oid in self._filled_by(piece.table) for task in self._builds(oid)]
 
         return Task(piece.name, run, then=then)
+
+    def _filled_with(self, oid: int) -> int:
+        """All tables that this is the same for are complete only together: a root's rows arrive in any of its partitions."""
+        return self.trees[oid].root if oid in self.trees else oid
+
+    def _filled_by(self, table: Table) -> Iterable[int]:
+        return (table.tree.root, *sorted(table.tree.leaves)) if table.tree else (table.oid,)
 
     def _builds(self, oid: int) -> list[Task]:
         """Keys one after the other, for each locks the table; then its indexes, side by side."""

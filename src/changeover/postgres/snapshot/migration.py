@@ -11,7 +11,7 @@ from changeover.postgres.connect import Connection
 from changeover.postgres.excluding import choose
 from changeover.postgres.snapshot.cleaning import drop_what_was_made
 from changeover.postgres.snapshot.contents import read_contents
-from changeover.postgres.snapshot.course import Course, encodings_of
+from changeover.postgres.snapshot.course import Course, encoding_of, encodings_of
 from changeover.postgres.snapshot.elsewhere import read_elsewhere
 from changeover.postgres.snapshot.holder import Moment
 from changeover.postgres.snapshot.ledger import Ledger, open_ledger
@@ -35,7 +35,10 @@ class Migration(Place):
                 return report
             async with self.holder.busy:
                 excluded = await choose(self.holder.connection, self.job.filters, self.job.skip_schemas)
-                contents = await read_contents(self.holder.connection, self.job.skip_schemas, self.job.skip_extensions)
+                contents = await read_contents(
+                    self.holder.connection, self.job.skip_schemas, self.job.skip_extensions,
+                    target_encoding=await encoding_of(target),
+                )  # fmt: skip
                 elsewhere = await read_elsewhere(self.holder.connection, self.job.skip_schemas)
             contents, elsewhere = contents.without(excluded), elsewhere.without(excluded)
             with naming("A table that may not be read"):

@@ -93,11 +93,7 @@ def writing(piece: Piece) -> sql.Composed:
         options += ", FREEZE"
     names = sql.SQL(", ").join(map(sql.Identifier, table.columns))
     columns = sql.SQL(" ({})").format(names) if table.columns else sql.SQL("")
-    return sql.SQL("COPY {}{} FROM STDIN WITH ({})").format(
-        sql.Identifier(table.schema, table.name),
-        columns,
-        sql.SQL(options),
-    )
+    return sql.SQL("COPY {}{} FROM STDIN WITH ({})").format(table.target, columns, sql.SQL(options))
 
 
 def emptying(piece: Piece) -> sql.Composed | None:
@@ -112,4 +108,5 @@ def emptying(piece: Piece) -> sql.Composed | None:
 def is_frozen(piece: Piece) -> bool:
     """The table holds these rows and no others; and there are so many that it pays to make it anew for them."""
     table = piece.table
-    return piece.of == 1 and table.condition is None and table.extension is None and table.bytes >= FROZEN_FROM
+    is_ordinary = table.condition is None and table.extension is None and table.tree is None
+    return piece.of == 1 and is_ordinary and table.bytes >= FROZEN_FROM
