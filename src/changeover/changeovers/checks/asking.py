@@ -14,6 +14,7 @@ from changeover.changeovers.checks import (  # noqa: F401 - each registers its c
     access,
     build,
     code,
+    compiled,
     conditions,
     contents,
     extension_places,
@@ -24,6 +25,7 @@ from changeover.changeovers.checks import (  # noqa: F401 - each registers its c
     server,
     settings,
     values,
+    versions,
     views,
 )  # fmt: skip
 from changeover.changeovers.checks.checked import Checked

@@ -42,26 +42,6 @@ _NAMES = """
 SELECT relname FROM mine WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
 UNION SELECT proname FROM pg_proc JOIN homes ON homes.oid = pronamespace
 UNION SELECT typname FROM pg_type JOIN homes ON homes.oid = typnamespace WHERE typtype IN ('d', 'e', 'c', 'r')"""
-_LOW_LEVEL = """
-SELECT says || ' ' || thing
-  FROM (SELECT p.tableoid, p.oid, pronamespace, 'function', p.oid::regprocedure::text
-          FROM pg_proc p JOIN pg_language l ON l.oid = prolang AND l.lanname IN ('c', 'internal')
-         WHERE p.oid NOT IN (SELECT aggfnoid FROM pg_aggregate)
-        UNION ALL SELECT tableoid, oid, typnamespace, 'type', typname FROM pg_type WHERE typtype = 'b' AND typelem = 0
-        UNION ALL SELECT tableoid, oid, prsnamespace, 'text search parser', prsname FROM pg_ts_parser
-        UNION ALL SELECT tableoid, oid, tmplnamespace, 'text search template', tmplname FROM pg_ts_template
-        UNION ALL SELECT tableoid, oid, opcnamespace, 'operator class', opcname FROM pg_opclass
-       ) made (class, oid, home, says, thing)
- WHERE home IN (SELECT oid FROM homes) AND (class, oid) NOT IN (SELECT classid, objid FROM brought)
-   AND (class, oid) NOT IN (SELECT classid, objid FROM pg_depend WHERE deptype = 'i')
- ORDER BY 1"""
-_OLD_AGGREGATES = """
-SELECT p.oid::regprocedure FROM pg_proc p JOIN homes ON homes.oid = p.pronamespace
-  JOIN pg_aggregate a ON a.aggfnoid = p.oid JOIN pg_proc f ON f.oid = a.aggtransfn
- WHERE (p.tableoid, p.oid) NOT IN (SELECT classid, objid FROM brought) AND f.proname = ANY (%(functions)s) ORDER BY 1"""
-_POSTFIX = """
-SELECT o.oprname FROM pg_operator o JOIN homes ON homes.oid = o.oprnamespace
- WHERE (o.tableoid, o.oid) NOT IN (SELECT classid, objid FROM brought) AND o.oprkind = 'r'"""
 _EVENT_TRIGGERS = """
 SELECT quote_ident(e.evtname), r.rolname FROM pg_event_trigger e JOIN pg_roles r ON r.oid = e.evtowner
  WHERE (e.tableoid, e.oid) NOT IN (SELECT classid, objid FROM brought) ORDER BY 1"""
@@ -74,8 +54,6 @@ SELECT l.lanname, format('CREATE %%sLANGUAGE %%I HANDLER %%s', CASE WHEN lanpltr
 _WRITTEN_IN = sql.SQL(
     "SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang WHERE lanname = {};"
 )
-_ON_ARRAYS = ["array_append", "array_prepend", "array_cat", "array_position", "array_positions", "array_remove",
-              "array_replace", "width_bucket"]  # fmt: skip
 
 
 @check("C10", "No publications, and no event triggers that could not be made")
@@ -147,32 +125,6 @@ async def languages(look: Look) -> Answers:
                 f"As a superuser of the target: {statement};",
                 _WRITTEN_IN.format(sql.Literal(name)).as_string(),
             )
-
-
-@check("C18", "Nothing needs a library of its own")
-async def libraries(look: Look) -> Answers:
-    found = await look.source.names(_LOW_LEVEL)
-    if not found:
-        return
-    why = "They need a superuser, and the library's file on the target's host."
-    fix = "Find the extension that they came with and install it on the target, or drop them if they are not used."
-    if look.target is not None and not look.target.identity.is_superuser:
-        yield failed(f"Made in C, or by a superuser: {named(found)}.", why, fix)
-    else:
-        yield warning(f"Made in C, or by a superuser: {named(found)}.", why, fix)
-
-
-@check("C19", "Nothing that newer versions have given up")
-async def given_up(look: Look) -> Answers:
-    if look.source.identity.major >= 14:
-        return
-    aggregates = await look.source.names(_OLD_AGGREGATES, functions=_ON_ARRAYS)
-    operators = await look.source.names(_POSTFIX)
-    if aggregates:
-        yield failed(f"Aggregates over anyarray: {named(aggregates)}.", "Since PostgreSQL 14 their functions take other types.",
-                     f"DROP AGGREGATE {aggregates[0]}; and make it on the target with anycompatible types.")  # fmt: skip
-    if operators:
-        yield failed(f"Postfix operators: {named(operators)}.", "PostgreSQL 14 has none.", "Replace them by functions.")
 
 
 @check("C23", "No ways to other servers")
