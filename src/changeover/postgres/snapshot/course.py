@@ -30,6 +30,7 @@ from changeover.postgres.snapshot.late import Late, attach, recompute, take_away
 from changeover.postgres.snapshot.ledger import Ledger, extensions_before
 from changeover.postgres.snapshot.load import Load, build
 from changeover.postgres.snapshot.owners import owned
+from changeover.postgres.snapshot.persistence import as_accepted
 from changeover.postgres.snapshot.pieces import Cuts, Piece, pieces_of, plan_cuts
 from changeover.postgres.snapshot.place import Place
 from changeover.postgres.snapshot.roles import Roles, bring_roles
@@ -133,6 +134,8 @@ class Course:
         async with self.place.holder.busy:
             brought = await without_triggers_of_constraints(self.place.holder.connection, brought)
             brought = await with_handlers(self.place.holder.connection, brought)
+            version = self.target.info.server_version
+            brought = await as_accepted(self.place.holder.connection, brought, target_version=version)
         brought = self._without_impossible(brought)
         for one in entries:
             if not one.is_brought and one.kind not in ABOUT:

@@ -28,7 +28,7 @@ HINTS: Final = {
     "42883": "A function finds its parts by search_path only: `ALTER FUNCTION … SET search_path = …` on the source.",
     "42P01": "A function finds its tables by search_path only: `ALTER FUNCTION … SET search_path = …` on the source.",
     "58P01": "Install the extension's package on the target's server.",
-    "0A000": "Install the extension's package on the target's server, or leave it out.",
+    "0A000": "The target's version or build lacks it: install what is missing there, or change the object on the source.",
     "22021": "Give the target the source's encoding, or mend these bytes on the source: they aren't text in the target's.",
     "22P05": "Give the target an encoding that knows these characters, such as UTF8.",
     "23505": "The source holds rows that break its own constraint (a broken index?): REINDEX there and mend the rows.",
