@@ -248,5 +248,5 @@ def verify(session: Session, *, source: str, target: str, is_quick: bool) -> Non
         click.get_current_context().exit(UNKNOWN)  # 1 would say that the databases differ
     session.tell(seen, lambda: show_verification(seen))
     report = seen["report"]
-    if report["differences"] or report["unknown"]:
+    if report["differences"] or report["unknown"]:  # what a migration's report names is in neither
         click.get_current_context().exit(1 if report["differences"] else UNKNOWN)

@@ -171,7 +171,9 @@ def show_migration(seen: Record) -> None:
             "Roles made": ", ".join(copied.get("roles_made") or []) or None,
             "Want a password": ", ".join(copied.get("roles_without_password") or []) or None,
             "Notes": [*(report.get("remarks") or []), *(copied.get("notes") or [])],
-            "Verified": _verified(report.get("verification"), seen) if is_done else None,
+            "Verified": [_verified(report.get("verification"), seen), *_remarks(report.get("verification"))]
+            if is_done
+            else None,
             "Next": _next(seen),
         }
     )
@@ -233,6 +235,8 @@ def _verified(found: Record | None, seen: Record) -> str:
     kind = "rows counted" if found["is_quick"] else "all content compared"
     if found["result"] == "equal":
         return f"{kind}: equal ({found['rows_compared']:,} rows in {found['seconds']:.1f} s)"
+    if found["result"] == "unknown":
+        return f"{kind}: not everything could be compared, and nothing that could differs"
     count, named = len(found["differences"]), found.get("differences_named", 0)
     if count and named == count:
         return (
@@ -240,6 +244,20 @@ def _verified(found: Record | None, seen: Record) -> str:
         )
     live = " (its writers went on)" if seen["wish"]["hold"] == "none" else ""
     return f"{kind}: {found['result']}{live}; {count} differences"
+
+
+def _remarks(found: Record | None) -> list[str]:
+    """What was not compared, and what is different in a way that is no fault."""
+    if not found:
+        return []
+    unknown = [f"not compared: {one['thing']}: {one['why']}" for one in found["unknown"][:MOST]]
+    return [*unknown, *_notes(found)]
+
+
+def _notes(found: Record) -> list[str]:
+    notes = [one_line(note) for part in found["parts"] for note in part["notes"]]
+    more = [f"and {len(notes) - MOST:,} more; --json lists them"] if len(notes) > MOST else []
+    return [*notes[:MOST], *more]
 
 
 def _next(seen: Record) -> str | None:
@@ -257,16 +275,25 @@ def _next(seen: Record) -> str | None:
 def show_verification(seen: Record) -> None:
     """Equal, or where it differs first; what could not be compared."""
     report = seen["report"]
-    style, mark = {"equal": MARKS["passed"], "differs": MARKS["failed"]}.get(report["result"], MARKS["unknown"])
-    says = {"equal": "Both hold the same.", "differs": "They differ.", "unknown": "Not everything could be compared."}
+    named, known = report.get("named") or [], f"what the report of migration {report.get('migration')} names"
+    style, mark = {"equal": MARKS["passed"], "named": MARKS["passed"], "differs": MARKS["failed"]}.get(
+        report["result"], MARKS["unknown"]
+    )
+    says = {"equal": "Both hold the same.", "differs": "They differ.", "unknown": "Not everything could be compared.",
+            "named": f"Both hold the same, except for {known}."}  # fmt: skip
     header(f"{seen['source']} beside {seen['target']}")
     say(f" {paint(style, mark)} {says[report['result']]}")
     for one in report["differences"][:MOST]:
         say(f" {paint('bad', '✘')} {one['text']}")
     for one in report["unknown"][:MOST]:
         say(f" {paint('caution', '?')} {one['thing']}: {one['why']}")
+    if named and report["result"] != "named":
+        say(f" {paint('caution', '▸')} Not counted is {known}:")
+    for one in named[:MOST]:
+        say(f" {paint('caution', '▸')} {one['text']}")
     say()
-    rows({part["name"].capitalize(): _part(part) for part in report["parts"]})
+    rows({part["name"].capitalize(): _part(part) for part in report["parts"]}
+         | {"Excluded": excluded(report.get("excluded")), "Notes": _notes(report)})  # fmt: skip
     say()
     kind = "Counted" if report["is_quick"] else "Compared"
     say(

@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 import pytest
 from tests.changeovers.migrating.test_migrate import ROWS, can_write, is_empty, migrate, rows_of, source, target
-from tests.fix_control_plane import Typed
+from tests.fix_control_plane import ControlPlane, Typed
 from tests.fix_provider import Elsewhere
 
 __all__ = ["migrate", "source", "target"]
 
 
 def test_a_part_is_moved_and_plan_report_and_verification_are_about_that_part(
-    migrate: Callable[..., Typed], target: Elsewhere
+    control_plane: ControlPlane, migrate: Callable[..., Typed], target: Elsewhere
 ) -> None:
     planned = migrate("--plan", "--exclude-table", "item?")
     done = migrate("--exclude-table", "item?", "--hold", "read-only")
@@ -25,6 +25,9 @@ def test_a_part_is_moved_and_plan_report_and_verification_are_about_that_part(
     assert target.ask("SELECT to_regclass('public.items')") == [(None,)]
     assert "public.items, public.items_id_seq" in done.stdout
     assert "all content compared: equal" in done.stdout
+    compared = control_plane.typed("verify", "env:OLD", "env:NEW")
+    assert compared.exit_code == 0, compared.everything
+    assert "Excluded:" in compared.stdout
     again, other = migrate("--exclude-table", "item?"), migrate("--exclude-table", "orders")
     assert again.exit_code == 0, again.everything
     assert other.exit_code == 1

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
 from changeover.errors import ChangeoverError, Reported
-from changeover.postgres.comparing.comparison import Comparison, Difference
+from changeover.postgres.comparing.comparison import Comparison
 from changeover.postgres.comparing.databases import compare
 from changeover.postgres.excluding import NOTHING, Excluded
 from changeover.postgres.location import Location
@@ -22,30 +22,11 @@ MOST_OF_ACCOUNT = 8
 """Comparisons that one account may have under way at once: each holds connections on both sides."""
 WAITS = Progress("compare", f"waits until fewer than {MOST_OF_ACCOUNT} of your comparisons are under way")
 LOOK_S, WAITS_S = 0.1, 5.0
-MISSING = "is missing on the target"
 
 
 def look_again_s(progress: Progress) -> float:
     """Hundreds may wait for their turn: each look is a connection to our state."""
     return WAITS_S if progress is WAITS else LOOK_S
-
-
-def unnamed(found: Comparison, not_brought: Collection[str]) -> list[Difference]:
-    """What differs although the copy did not report that it is not brought. All, where there is more than is shown."""
-    if any(part.differences_total > len(part.differences) for part in found.parts):
-        return found.differences
-    members = {f"has object {title} on the source and not on the target" for title in not_brought}
-    titles = {_plain(title) for title in not_brought}
-    return [
-        one
-        for one in found.differences
-        if not (_plain(one.thing) in titles and one.says == MISSING) and one.says not in members
-    ]
-
-
-def _plain(title: str) -> str:
-    """pg_dump of some versions quotes the name of what a comment is about, of others not."""
-    return title.replace('"', "")
 
 
 @contextmanager

@@ -5,11 +5,14 @@ from __future__ import annotations
 from psycopg.types.json import Jsonb
 
 from changeover.changeovers.migrating.comparing import Comparisons, finally_failed, look_again_s
+from changeover.changeovers.migrating.named import left_out_by, with_names
+from changeover.changeovers.migrating.wish import mark_of
 from changeover.platform.locations import kept_location
 from changeover.platform.scope import Parts
+from changeover.postgres.location import Location
 from changeover.runs.run import Advance, Outcome, Run, Step, Wait, Workflow
 from changeover.store import query
-from changeover.store.move_rows import VerificationRow
+from changeover.store.move_rows import MigrationRow, VerificationRow
 
 DAYS_S = 86400.0
 
@@ -33,16 +36,26 @@ class Verifying:
         if row.report is not None:  # the worker died before it could say so
             return Advance()
         source, target = (kept_location(self._parts, url) for url in (row.source_url, row.target_url))
+        former = await self._migration(run, source, target)
+        left_out = left_out_by(former) if former else {}
         with finally_failed():
-            progress, found = await self._comparisons.look(run, source, target, is_quick=row.is_quick)
+            progress, found = await self._comparisons.look(run, source, target, is_quick=row.is_quick, **left_out)
         if found is None:
             await query.execute(run.db, "verifications.tell", run_id=run.id, progress=Jsonb(progress.as_dict()))
             return Wait(
                 look_again_s(progress), f"{progress.phase}: {progress.says}".rstrip(": "), percent=progress.percent
             )
         async with run.transaction() as db:
-            await query.execute(db, "verifications.finish", run_id=run.id, report=Jsonb(found.as_dict()))
+            await query.execute(db, "verifications.finish", run_id=run.id, report=Jsonb(with_names(found, former)))
         return Advance("equal" if not found.differences else f"{len(found.differences)} differences")
+
+    async def _migration(self, run: Run, source: Location, target: Location) -> MigrationRow | None:
+        """The account's last between these two, if it was done: what it left out is known."""
+        account = run.row.account_id
+        if account is None:
+            return None
+        marks = [mark_of(source, target, account), mark_of(source, target)]
+        return await query.one(run.db, MigrationRow, "migrations.finished", marks=marks, account_id=account)
 
     async def stop(self, run: Run) -> None:
         self._comparisons.forget(run)
