@@ -80,3 +80,37 @@ async def test_checks_that_the_time_does_not_suffice_for_are_said(pair: Pair, mo
     (found,) = await asked("C33", pair.source)
 
     assert (found.result, "1 check constraint of 1" in found.what) == ("warning", True)
+
+
+IN_DOMAINS = {
+    "a column": ("CREATE TABLE parcels (id int, value weight)", "4711"),
+    "a domain over it": ("CREATE DOMAIN net AS weight; CREATE TABLE parcels (id int, value net)", "4711"),
+    "an array": ("CREATE TABLE parcels (id int, value weight[])", "'{1,4711}'"),
+}
+
+
+@pytest.mark.parametrize("how", IN_DOMAINS)
+async def test_values_that_a_domain_refuses_today_fail_the_check(pair: Pair, how: str) -> None:
+    table, value = IN_DOMAINS[how]
+    pair.here(SMALL, "CREATE DOMAIN weight AS int CONSTRAINT small CHECK (is_small(VALUE))", table,
+              f"INSERT INTO parcels VALUES (1, {value}), (2, NULL)")  # fmt: skip
+
+    assert results(await asked("C33", pair.source)) == ["passed"]
+    pair.here(STRICTER)
+    (found,) = await asked("C33", pair.source)
+
+    assert "small of the domain public.weight, in public.parcels.value" in found.what
+    assert [value for _, value in pair.here(found.query)] == [4711]
+    assert "4711" not in str(found)
+    pair.here(*found.fix[found.fix.index("ALTER DOMAIN") :].split(";"))
+    assert results(await asked("C33", pair.source)) == ["passed"]
+
+
+async def test_a_check_that_needs_a_search_path_fails_the_check(pair: Pair) -> None:
+    pair.here("CREATE TABLE sizes (a int)", "INSERT INTO sizes VALUES (1)",
+              "CREATE FUNCTION is_size(int) RETURNS bool STABLE LANGUAGE sql AS 'SELECT EXISTS (SELECT FROM sizes WHERE a = $1)'",
+              "CREATE TABLE shirts (a int CHECK (is_size(a)))", "INSERT INTO shirts VALUES (1)")  # fmt: skip
+
+    (found,) = await asked("C33", pair.source)
+
+    assert (found.result, 'relation "sizes" does not exist' in found.what) == ("failed", True), found

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import psycopg
 from psycopg import sql
 
+from changeover.changeovers.checks.domains import OF_DOMAINS, OfDomain
 from changeover.changeovers.checks.finding import Answer, Answers, check, counted, failed, named, passed, warning
 from changeover.changeovers.checks.look import Look
-from changeover.changeovers.checks.scanning import scan
+from changeover.changeovers.checks.scanning import scan, what_was_not_found
 
 WITHIN_S = 5.0
 """For all CHECKs of a database. Those of small tables come first."""
@@ -37,6 +39,23 @@ CHANGING = (
     r"|\m(CURRENT_\w+|LOCALTIME|LOCALTIMESTAMP|SESSION_USER|USER)\M|'(now|today|tomorrow|yesterday)'|COLLATE|::reg"
 )
 """What a CHECK of PostgreSQL's own functions must have to give another answer later. Other CHECKs hold what they promise."""
+
+
+class Examined(Protocol):
+    """A CHECK as this file looks at it."""
+
+    @property
+    def label(self) -> str: ...
+    @property
+    def query(self) -> sql.Composed: ...
+    @property
+    def probe(self) -> sql.Composed: ...
+    @property
+    def fix(self) -> str: ...
+    @property
+    def is_readable(self) -> bool: ...
+    @property
+    def is_trusted(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -85,7 +104,8 @@ class Condition:
 
 @check("C33", "No rows break a valid check constraint")
 async def conditions(look: Look) -> Answers:
-    every = [Condition(*row) for row in await look.source.rows(_CHECKS, changing=CHANGING)]
+    every: list[Examined] = [Condition(*row) for row in await look.source.rows(_CHECKS, changing=CHANGING)]
+    every += [OfDomain(*row) for row in await look.source.rows(OF_DOMAINS, changing=CHANGING)]
     found = await scan(look.source, [one for one in every if one.is_readable and one.is_trusted], within_s=WITHIN_S)
     for one in found.broken:
         yield failed(
@@ -104,8 +124,15 @@ async def conditions(look: Look) -> Answers:
         )
 
 
-def _not_evaluated(one: Condition, refused: psycopg.Error) -> Answer:
-    """Only the kind of error: its text may quote a row."""
+def _not_evaluated(one: Examined, refused: psycopg.Error) -> Answer:
+    """Only the kind of error, where its text may quote a row."""
+    if lacks := what_was_not_found(refused):
+        return failed(
+            f"On the source, the check constraint {one.label} can't be evaluated without a search path: {lacks}.",
+            "The target is built without one, and refuses the constraint.",
+            "Give its functions what they need: ALTER FUNCTION … SET search_path = public, pg_temp;",
+            f"SET search_path = pg_catalog; {one.query.as_string()};",
+        )  # fmt: skip
     return warning(
         f"On the source, the check constraint {one.label} could not be evaluated (SQLSTATE {refused.sqlstate or 'unknown'}).",
         "A function that it calls failed for a row, or needs a search_path. On the target it may fail as well.",
@@ -114,7 +141,7 @@ def _not_evaluated(one: Condition, refused: psycopg.Error) -> Answer:
     )
 
 
-def _not_examined(left: Sequence[Condition], total: int) -> Answer:
+def _not_examined(left: Sequence[Examined], total: int) -> Answer:
     return warning(
         f"Not examined for rows that break them: {counted(len(left), 'check constraint')} of {total}: "
         f"{named(one.label for one in left)}.",

@@ -18,6 +18,10 @@ TOGETHER, TOGETHER_S = 25, 1.0
 """How many rules one query probes at first, and for how long."""
 
 
+NOT_FOUND = frozenset({"3F000", "42703", "42704", "42883", "42P01"})
+"""A schema, column, type or operator class, function or operator, table."""
+
+
 class OutOfTime(Exception):
     """No query was made."""
 
@@ -67,6 +71,11 @@ async def scan(side: Side, rules: Sequence[AnyRule], *, within_s: float) -> Scan
             except OutOfTime:
                 found.not_examined += some
     return found
+
+
+def what_was_not_found(refused: psycopg.Error) -> str:
+    """In the server's words, which name an object and no row; empty when it refused for another reason."""
+    return (refused.diag.message_primary or "").strip() if refused.sqlstate in NOT_FOUND else ""
 
 
 async def _one_by_one(side: Side, rules: Sequence[AnyRule], found: Scan[AnyRule], ends_at: float) -> None:

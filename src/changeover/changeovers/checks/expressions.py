@@ -1,0 +1,95 @@
+"""What indexes and generated columns are computed by: a target is built without a search path, and some functions need one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from changeover.changeovers.checks.finding import Answer, Answers, check, counted, failed, named, passed, warning
+from changeover.changeovers.checks.look import Look
+from changeover.changeovers.checks.scanning import scan, what_was_not_found
+
+WITHIN_S = 3.0
+_EXPRESSIONS = """
+SELECT mine.nspname::text, mine.relname::text, built.label, built.expression, built.fix, used.functions, used.of_extension
+  FROM (SELECT i.indrelid AS relation, 'pg_class'::regclass AS classid, i.indexrelid AS objid, 'index ' || of_index.name AS label,
+               concat_ws(', ', pg_get_expr(i.indexprs, i.indrelid), pg_get_expr(i.indpred, i.indrelid)) AS expression,
+               'DROP INDEX ' || of_index.name AS fix
+          FROM pg_index i JOIN mine of_index ON of_index.oid = i.indexrelid
+         WHERE i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
+        UNION ALL
+        SELECT d.adrelid, 'pg_attrdef'::regclass, d.oid, 'generated column ' || mine.name || '.' || quote_ident(a.attname),
+               pg_get_expr(d.adbin, d.adrelid), format('ALTER TABLE %%s DROP COLUMN %%I', mine.name, a.attname)
+          FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum AND a.attgenerated <> ''
+          JOIN mine ON mine.oid = d.adrelid) built
+  JOIN mine ON mine.oid = built.relation AND mine.relkind IN ('r', 'm')
+ CROSS JOIN LATERAL (
+       SELECT array_agg(DISTINCT p.oid::regprocedure::text) AS functions,
+              bool_or((p.tableoid, p.oid) IN (SELECT classid, objid FROM brought)) AS of_extension,
+              bool_and(owner.rolsuper OR owner.rolname = current_user) AS is_trusted
+         FROM pg_depend d LEFT JOIN pg_operator o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid
+         JOIN pg_proc p ON p.oid = CASE WHEN d.refclassid = 'pg_proc'::regclass THEN d.refobjid ELSE o.oprcode END
+         JOIN pg_roles owner ON owner.oid = p.proowner
+        WHERE d.classid = built.classid AND d.objid = built.objid) used
+ WHERE used.is_trusted AND has_table_privilege(mine.oid, 'SELECT')
+ ORDER BY mine.relpages, 3"""
+
+
+@dataclass(frozen=True)
+class Expression:
+    """Of an index, its predicate included, or of a generated column. Its functions belong to superusers or to our login."""
+
+    schema: str
+    table: str
+    label: str
+    expression: str
+    removal: str
+    functions: list[str]
+    calls_extension: bool
+
+    @property
+    def value(self) -> sql.Composed:
+        """Of one row. A function in SQL is read even where there is none."""
+        return sql.SQL("SELECT ROW({}) AS value FROM ONLY {} LIMIT 1").format(
+            sql.SQL(self.expression),  # PostgreSQL's own text of it
+            sql.Identifier(self.schema, self.table),
+        )
+
+    @property
+    def probe(self) -> sql.Composed:
+        """Returns no row. What is only counted is computed nevertheless."""
+        return sql.SQL("SELECT 1 FROM ({}) one HAVING count(one.value) < 0").format(self.value)
+
+    @property
+    def fix(self) -> str:
+        if self.calls_extension:  # no dump has what was changed on a function of an extension
+            return f"On the source: {self.removal}; and make it on the target after the move."
+        settled = f"ALTER FUNCTION {self.functions[0]} SET search_path = public, pg_temp;"
+        return f"On the source: {settled} with the schemas that it needs."
+
+
+@check("C38", "Indexes and generated columns can be computed without a search path")
+async def expressions(look: Look) -> Answers:
+    """One row of each is computed, as the target will do it. Functions of other roles are not run: C15 reads their text."""
+    every = [Expression(*row) for row in await look.source.rows(_EXPRESSIONS)]
+    found = await scan(look.source, every, within_s=WITHIN_S)
+    lacking = [(one, lacks) for one, refused in found.refused if (lacks := what_was_not_found(refused))]
+    for one, lacks in lacking:
+        yield _fails(one, lacks)
+    if found.not_examined:
+        yield warning(
+            f"Not tried without a search path: {named(one.label for one in found.not_examined)}.",
+            f"The check computes one row of each, for {WITHIN_S:.0f} s in all.", "Run the query, which computes one.",
+            f"SET search_path = pg_catalog; {found.not_examined[0].value.as_string()};",
+        )  # fmt: skip
+    elif not lacking:
+        yield passed(f"{counted(len(every), 'expression')} that call functions can be computed.")
+
+
+def _fails(one: Expression, lacks: str) -> Answer:
+    return failed(
+        f"On the source, the {one.label} can't be computed without a search path: {lacks}.",
+        f"The target is built without one. It calls {named(one.functions)}, which needs one.",
+        one.fix, f"SET search_path = pg_catalog; {one.value.as_string()};",
+    )  # fmt: skip
