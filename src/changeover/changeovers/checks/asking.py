@@ -25,6 +25,7 @@ from changeover.changeovers.checks import (  # noqa: F401 - each registers its c
     partitions,
     server,
     settings,
+    superusers,
     values,
     versions,
     views,
