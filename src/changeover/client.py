@@ -130,7 +130,7 @@ class Client:
             response = connection.getresponse()
             answer = _answer(response, response.read())
         except (OSError, http.client.HTTPException) as error:
-            raise _silence(self.endpoint, "POST", error) from error
+            raise _silence(self._unanswered("POST", path), "POST", error) from error
         finally:
             connection.close()
         return self._judged(answer).body
@@ -156,11 +156,14 @@ class Client:
             except (OSError, http.client.HTTPException) as error:
                 self.close()
                 if attempt == attempts:
-                    raise _silence(self.endpoint, method, error) from error
+                    raise _silence(self._unanswered(method, path), method, error) from error
                 continue
             self._used_at = time.monotonic()
             return answer
         raise AssertionError("the loop returns or raises")
+
+    def _unanswered(self, method: str, path: str) -> str:
+        return f"The control plane at {self.endpoint.url} did not answer {method} {path.partition('?')[0]}."
 
     def _open(self) -> http.client.HTTPConnection:
         """A connection that is connected, so that from here on a failure means: perhaps it was heard."""
@@ -205,7 +208,7 @@ def streamed(url: str, *, headers: dict[str, str], timeout_s: float) -> Iterator
         response = connection.getresponse()
     except (OSError, http.client.HTTPException) as error:
         connection.close()
-        raise _silence(Endpoint(f"{parts.scheme}://{parts.netloc}", ""), "GET", error) from error
+        raise _silence(f"{parts.scheme}://{parts.netloc} did not answer.", "GET", error) from error
     try:
         yield response
     finally:
@@ -255,10 +258,11 @@ def _unreachable(endpoint: Endpoint, error: OSError) -> NotRunning:
     )
 
 
-def _silence(endpoint: Endpoint, method: str, error: Exception) -> NoAnswer:
+def _silence(what: str, method: str, error: Exception) -> NoAnswer:
+    """`what` never has the path of a stream or a download: that is its proof of access."""
     effect = "Nothing was changed." if method == "GET" else "Whether the request took effect is unknown."
     return NoAnswer(
-        f"The control plane at {endpoint.url} did not answer.",
+        what,
         why=f"{_reason(error)}. {effect}",
         fix="Look with the matching info command or `changeover runs`, then repeat the command if need be.",
     )

@@ -71,7 +71,7 @@ def test_a_read_that_was_dropped_is_repeated(client: Client, plane: Plane) -> No
 
 def test_a_write_that_was_dropped_is_never_repeated_and_its_effect_called_unknown(client: Client, plane: Plane) -> None:
     plane.answers["POST /a"] = Reply(drops=True)
-    with pytest.raises(NoAnswer, match="did not answer") as silence:
+    with pytest.raises(NoAnswer, match=f"{plane.url} did not answer POST /a.") as silence:
         client.post("/a", {})
 
     assert "unknown" in silence.value.why

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
+from urllib.parse import urlsplit
 
 import click
 
@@ -174,7 +175,10 @@ def _download(address: str, file: IO[bytes], told: Told) -> None:
             _take(address, file, told)
         except (OSError, http.client.HTTPException, NoAnswer) as lost:
             if attempt == ATTEMPTS:
-                raise NoAnswer("The download broke off.", why=str(lost), fix="Try again.") from lost
+                host = urlsplit(address).netloc
+                raise NoAnswer(
+                    f"The download from {host} broke off {ATTEMPTS} times.", why=str(lost), fix="Try again."
+                ) from lost
         else:
             return
 
