@@ -7,25 +7,28 @@ from dataclasses import replace
 from tests.platform.test_transfers import contents, entry
 
 from changeover.platform.transfers.archive import Present
-from changeover.platform.transfers.left_out import left_out, out_of_reach, rights_left_out
+from changeover.platform.transfers.left_out import left_out, members_left_out, out_of_reach, rights_left_out
 
 PROPERTIES = b"""ALTER DATABASE shop SET search_path TO 'app', 'public';
 ALTER DATABASE shop SET "app.key" TO 'secret
 ALTER DATABASE';
 ALTER ROLE "an app" IN DATABASE shop SET work_mem TO '7MB';
 ALTER ROLE "an app" IN DATABASE shop SET search_path TO 'app';
+ALTER DATABASE shop CONNECTION LIMIT = 17;
 """
 
 
 def test_settings_comments_event_triggers_and_subscriptions_are_named() -> None:
     listed = contents(
         entry(1, "DATABASE", "shop", ""), entry(2, "DATABASE PROPERTIES", "shop", "", PROPERTIES),
-        entry(3, "COMMENT", "DATABASE shop", ""), entry(4, "EVENT TRIGGER", "watch", ""),
+        entry(3, "COMMENT", "DATABASE shop", ""), entry(8, "ACL", "DATABASE shop", ""), entry(4, "EVENT TRIGGER", "watch", ""),
         entry(5, "SUBSCRIPTION", "from a", ""), entry(6, "SUBSCRIPTION", "from b", ""), entry(7, "TABLE", "t"),
     )  # fmt: skip
 
     assert left_out(listed, Present()) == [
+        "the connection limit of the database",
         "the comment of the database",
+        "the rights on the database",
         'settings of the database (search_path, "app.key")',
         'settings of roles in the database ("an app")',
         "1 event trigger (watch)",
@@ -54,6 +57,20 @@ def test_a_disabled_trigger_of_a_foreign_key_stays_enabled_and_is_named() -> Non
     assert left_out(listed, Present()) == ["1 disabled trigger of a foreign key (p1)"]
 
 
+def test_what_was_added_to_an_extension_by_hand_is_named() -> None:
+    theirs = {
+        ("hstore 1.8", "function f()"),
+        ("hstore 1.8", "table public.mine"),
+        ("cube 1.4", "type x"),
+        ("seg 1.4", "type y"),
+    }
+
+    assert members_left_out(
+        theirs, {("hstore 1.8", "function f()"), ("cube 1.5", "type z"), ("seg 1.4", "type y")}
+    ) == ["1 member of an extension, added by hand (table public.mine)"]
+    assert members_left_out(theirs, theirs) == []
+
+
 def test_of_many_names_the_first_are_named() -> None:
     listed = contents(*(entry(number, "EVENT TRIGGER", f"e{number}", "") for number in range(1, 8)))
 
@@ -63,6 +80,7 @@ def test_of_many_names_the_first_are_named() -> None:
 def test_rights_are_counted_by_object() -> None:
     assert rights_left_out(contents(entry(1, "TABLE", "t"), entry(2, "ACL", "SCHEMA _heroku", "_heroku"))) == ""
     assert rights_left_out(contents(entry(1, "ACL", "TABLE t"), entry(2, "ACL", "TABLE t"))) == "1 object"
+    assert rights_left_out(contents(entry(1, "ACL", "DATABASE shop", ""))) == ""
     assert (
         rights_left_out(contents(entry(1, "ACL", "TABLE t"), entry(2, "DEFAULT ACL", "DEFAULT PRIVILEGES FOR TABLES")))
         == "1 object and 1 default"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from changeover.postgres.emptying import RESERVED_SCHEMAS
+from changeover.postgres.extension_members import Member
 from changeover.postgres.toc import Head, TocEntry
 
 DISPENSABLE = frozenset({"plpgsql", "pg_stat_statements", "pg_buffercache", "pg_repack", "azure", "pgaadauth", "rds_tools",
@@ -133,6 +134,8 @@ class Restored:
     tables_done: int = 0
     ignored: int | None = None
     """How many errors it counted itself, once it has come to its end with some."""
+    members: frozenset[Member] = frozenset()
+    """Of the extensions that are there afterwards."""
     _settings: int = 0
     _kind: str = ""
     _last: list[str] | None = None

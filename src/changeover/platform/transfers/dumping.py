@@ -17,6 +17,7 @@ from changeover.platform.transfers.archive import Dumped
 from changeover.platform.transfers.bucket import READ_BYTES, Bucket
 from changeover.platform.transfers.children import Child, database_argument, in_a_thread
 from changeover.postgres.emptying import RESERVED_SCHEMAS
+from changeover.postgres.extension_members import Member, read_members
 from changeover.postgres.location import Location
 from changeover.postgres.reaching import reach
 
@@ -45,6 +46,8 @@ class SourceFacts:
     version_num: int
     bytes: int
     table_bytes: dict[str, int]
+    members: frozenset[Member] = frozenset()
+    """Of extensions."""
 
 
 async def look_at_source(location: Location) -> SourceFacts:
@@ -58,7 +61,8 @@ async def look_at_source(location: Location) -> SourceFacts:
             )  # fmt: skip
         row = await (await connection.execute("SELECT pg_database_size(current_database())")).fetchone()
         tables = await (await connection.execute(TABLE_BYTES)).fetchall()
-        return SourceFacts(connection.info.server_version, int(row[0]) if row else 0, dict(tables))
+        members = await read_members(connection)
+        return SourceFacts(connection.info.server_version, int(row[0]) if row else 0, dict(tables), members)
 
 
 def dump_arguments(program: Path, location: Location, transfer: UUID) -> Sequence[str | Path]:

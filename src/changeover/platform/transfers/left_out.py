@@ -9,20 +9,27 @@ from typing import Final
 
 from changeover.platform.transfers.archive import DISPENSABLE, HARMLESS, Contents, Present, changes_trigger_of_key
 from changeover.postgres.emptying import RESERVED_SCHEMAS
+from changeover.postgres.extension_members import Member, added_by_hand
 from changeover.postgres.toc import TocEntry
 
 NAME: Final = r'(?:"(?:[^"]|"")+"|[^\s";]+)'
 SETTING: Final = re.compile(
     rf"^ALTER (?:DATABASE|ROLE (?P<role>{NAME}) IN DATABASE) {NAME} SET (?P<setting>{NAME}) TO ", re.MULTILINE
 )
+LIMIT: Final = re.compile(rf"^ALTER DATABASE {NAME} CONNECTION LIMIT = ", re.MULTILINE)
 NEEDING_A_SUPERUSER: Final = {"EVENT TRIGGER": "event trigger", "SUBSCRIPTION": "subscription"}
 SUPERUSERS_ALONE: Final = {"ACCESS METHOD", "FOREIGN DATA WRAPPER", "OPERATOR CLASS", "OPERATOR FAMILY", "PROCEDURAL LANGUAGE",
                            "SHELL TYPE", "TEXT SEARCH PARSER", "TEXT SEARCH TEMPLATE"}  # fmt: skip
 MOST_NAMES: Final = 5
 
 
+def members_left_out(source: Collection[Member], target: Collection[Member]) -> list[str]:
+    """What no archive lists, so it takes both databases to see it."""
+    return _counted("member of an extension, added by hand", [member for _, member in added_by_hand(source, target)])
+
+
 def left_out(contents: Contents, present: Present) -> list[str]:
-    """What the database lacks afterwards that the archive lists, apart from owners and rights."""
+    """What the database lacks afterwards that the archive lists, apart from owners and rights of what is in it."""
     lines = [*_of_the_database(contents.entries)]
     for kind, words in NEEDING_A_SUPERUSER.items():
         lines += _counted(words, [one.name for one in contents.entries if one.kind == kind])
@@ -66,7 +73,9 @@ def _entries(entries: Iterable[TocEntry]) -> str:
 def rights_left_out(contents: Contents) -> str:
     """Of how many objects; empty when the archive grants nothing. Of what belongs to us nothing is said."""
     granted = {
-        (one.schema, one.name) for one in contents.entries if one.kind == "ACL" and one.schema not in RESERVED_SCHEMAS
+        (one.schema, one.name)
+        for one in contents.entries
+        if one.kind == "ACL" and one.schema not in RESERVED_SCHEMAS and not one.name.startswith("DATABASE ")
     }
     defaults = sum(one.kind == "DEFAULT ACL" for one in contents.entries)
     parts = [_number(len(granted), "object")] if granted else []
@@ -74,12 +83,16 @@ def rights_left_out(contents: Contents) -> str:
 
 
 def _of_the_database(entries: Iterable[TocEntry]) -> Iterable[str]:
-    """Settings of the database, those of roles in it, and its comment."""
+    """Settings of the database, those of roles in it, its rights, limit and comment."""
     settings, roles = dict[str, None](), dict[str, None]()
     for entry in entries:
         if entry.kind == "COMMENT" and entry.name.startswith("DATABASE "):
             yield "the comment of the database"
+        if entry.kind == "ACL" and entry.name.startswith("DATABASE "):
+            yield "the rights on the database"
         if entry.kind == "DATABASE PROPERTIES":
+            if LIMIT.search(entry.definition.decode(errors="replace")):
+                yield "the connection limit of the database"
             for found in SETTING.finditer(entry.definition.decode(errors="replace")):
                 if found["role"]:
                     roles[found["role"]] = None

@@ -24,6 +24,7 @@ from changeover.hosts.network import Reach
 from changeover.hosts.web import checked_url, open_url
 from changeover.platform.transfers.bucket import READ_BYTES, Bucket
 from changeover.platform.transfers.dumping import SourceFacts, dumping
+from changeover.postgres.extension_members import Member
 from changeover.postgres.location import Location
 
 SILENCE_S = 60.0
@@ -37,6 +38,8 @@ class Opened:
     bytes_total: int = 0
     database_bytes: int | None = None
     """Of the database that is being dumped."""
+    members: frozenset[Member] = frozenset()
+    """Of that database's extensions."""
     is_given_up: bool = field(default=False)
 
     def give_up(self) -> None:
@@ -139,7 +142,7 @@ class FromDatabase:
     @contextmanager
     def open(self) -> Iterator[Opened]:
         with dumping(self.program, self.location, self.transfer, self.facts) as dump:
-            opened = Opened(dump.chunks(), database_bytes=self.facts.bytes)
+            opened = Opened(dump.chunks(), database_bytes=self.facts.bytes, members=self.facts.members)
             opened.give_up = dump.give_up  # type: ignore[method-assign]
             yield opened
 

@@ -34,6 +34,7 @@ from changeover.platform.transfers.origins import Opened, Origin
 from changeover.postgres.clients import client_for, needs_tls
 from changeover.postgres.connect import Connection
 from changeover.postgres.emptying import empty
+from changeover.postgres.extension_members import read_members
 from changeover.postgres.installations import Installation
 from changeover.postgres.location import Location
 from changeover.postgres.reaching import reach
@@ -270,6 +271,7 @@ class Restore:
             self._wanted.unlink(missing_ok=True)
         async with reach(self._location, is_read_only=False, statement_timeout_s=0) as connection:
             require_nothing_missing(await missing(connection, self._entries), self._what)
+            self.heard.members = await read_members(connection)
             await self._analyze(connection)
         return self.heard
 

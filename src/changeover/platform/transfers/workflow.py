@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
@@ -20,11 +20,10 @@ from changeover.platform.locations import kept_location, location_of
 from changeover.platform.scope import Parts
 from changeover.platform.servers import server_of
 from changeover.platform.transfers import records
-from changeover.platform.transfers.archive import Contents, Present
 from changeover.platform.transfers.children import end_children
 from changeover.platform.transfers.dumping import Dump, dump_into, look_at_source
 from changeover.platform.transfers.keeping import after_backup
-from changeover.platform.transfers.left_out import left_out, rights_left_out
+from changeover.platform.transfers.left_out import left_out, members_left_out, rights_left_out
 from changeover.platform.transfers.origins import FromDatabase, Opened, Origin
 from changeover.platform.transfers.people import origin_of_restore
 from changeover.platform.transfers.restoring import (
@@ -174,7 +173,8 @@ class Transferring:
                     restore.bytes_done, opened.bytes_total,
                 )))  # fmt: skip
                 restored = await watched(run, row.name, restore.run(opened), lambda: _show(run, row, *look()))
-            warnings = [*restored.warnings, *_not_restored(archive.contents, present)]
+            lost = [*left_out(archive.contents, present), *members_left_out(opened.members, restored.members)]
+            warnings = [*restored.warnings, *_not_restored(lost)]
             async with run.transaction() as db:
                 if rights := rights_left_out(archive.contents):
                     await records.say(
@@ -283,8 +283,7 @@ async def watched(
         await asyncio.gather(doing, return_exceptions=True)
 
 
-def _not_restored(contents: Contents, present: Present) -> list[str]:
-    lost = left_out(contents, present)
+def _not_restored(lost: Sequence[str]) -> list[str]:
     reason = "A restore brings what is in a database, not what is set for it or needs a superuser."
     return [f"Not restored: {'; '.join(lost)}. {reason}"] if lost else []
 
