@@ -95,8 +95,12 @@ def test_columns_in_another_order_and_what_was_added_to_an_extension_are_named(p
     pair.make("CREATE TABLE p (a int); CREATE TABLE c (b text) INHERITS (p); ALTER TABLE p ADD COLUMN z text;"
               "CREATE TABLE same (b text) INHERITS (p); CREATE EXTENSION hstore;"
               "CREATE FUNCTION mine() RETURNS int LANGUAGE sql AS 'SELECT 1';"
-              "ALTER EXTENSION hstore ADD FUNCTION mine()")  # fmt: skip
+              "CREATE TYPE mine_too AS ENUM ('a'); CREATE TABLE ours (a int);"
+              "ALTER EXTENSION hstore ADD FUNCTION mine(); ALTER EXTENSION hstore ADD TYPE mine_too;"
+              "ALTER EXTENSION hstore ADD TABLE ours")  # fmt: skip
     pair.move()
     assert sum("columns of public.c are in another order: a, b, z" in note for note in pair.notes) == 1
     assert sum("columns of" in note for note in pair.notes) == 1
-    assert [note for note in pair.notes if "columns of" not in note and "function public.mine()" not in note] == []
+    members = [note.split(" ", 2)[2].split(".")[1] for note in pair.notes if "by hand" in note]
+    assert members == ["mine()", "ours", "mine_too"]
+    assert len(pair.notes) == 4
