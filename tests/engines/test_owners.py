@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from functools import partial
 
 import psycopg
 import pytest
@@ -259,6 +260,28 @@ async def test_extensions_that_need_more_are_made_by_us_for_their_owner(host: Ho
     said = try_all(mine, "SELECT geo.earth()", "CREATE TABLE geo.mine ()", "DROP EXTENSION earthdistance")
     assert said[:2] == ["", ""]
     assert "must be owner of extension" in said[2]
+
+
+EXTENSIONS = (
+    "SELECT extname::text FROM pg_extension WHERE extname IN ('cube', 'earthdistance', 'moddatetime') ORDER BY 1"
+)
+
+
+async def test_extensions_that_a_later_content_does_not_want_are_dropped_unless_something_needs_them(
+    host: Host, mine: Database
+) -> None:
+    make = partial(host.engine.make_extensions, mine.server, mine.name, mine.owner.user)
+    assert await make({"earthdistance": "geo", "cube": "geo", "moddatetime": "public"}) == [
+        "earthdistance",
+        "moddatetime",
+    ]
+    assert await make({"earthdistance": "public", "cube": "public"}) == ["earthdistance"]
+    assert try_all(mine, "CREATE TABLE places (at public.cube)") == [""]
+    assert await make({}) == []
+    assert await ask(mine.server, EXTENSIONS, database=mine.name) == [("cube",)]
+    assert try_all(mine, "DROP TABLE places") == [""]
+    assert await make({}) == []
+    assert await ask(mine.server, EXTENSIONS, database=mine.name) == []
 
 
 HIDDEN_IN_AN_EXTENSION = (

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
+import psycopg
 from psycopg import sql
 
 from changeover.errors import ServerInHand
@@ -33,6 +34,16 @@ SELECT name FROM pg_available_extensions JOIN pg_available_extension_versions AS
  WHERE name = ANY(%s) AND installed_version IS NULL AND version.version = default_version
    AND superuser AND NOT trusted ORDER BY name
 """
+NOT_WANTED = """
+SELECT e.extname::text FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+ WHERE e.extowner = 10 AND e.extname NOT IN ('plpgsql', 'pg_stat_statements')
+   AND (e.extname = ANY(%(for_owners)s) OR EXISTS (SELECT FROM pg_available_extension_versions AS version
+         WHERE version.name = e.extname AND version.version = e.extversion AND version.trusted))
+   AND NOT EXISTS (SELECT FROM unnest(%(names)s::text[], %(schemas)s::text[]) AS wanted (name, schema)
+                    WHERE wanted.name = e.extname AND wanted.schema = n.nspname)
+ ORDER BY e.oid DESC
+"""
+"""Those that we made for a former content, or that came along with one; each before what it needs. 10: our superuser."""
 WRITTEN_BY_OTHERS = """
 SELECT EXISTS (SELECT FROM pg_proc WHERE proowner <> 10) OR EXISTS (SELECT FROM pg_operator WHERE oprowner <> 10)
 """
@@ -52,21 +63,36 @@ SELECT former.value FROM pg_db_role_setting, LATERAL unnest(setconfig) AS settin
 async def make_for_owner(address: Address, database: str, owner: str, wanted: Mapping[str, str]) -> list[str]:
     """Extensions of the list that are wanted (with their schemas), available and missing; those that were made.
 
-    Ends all other sessions of the database where there is something to do. Makes nothing where functions of roles that
-    are no superusers lie in it. Raises ServerInHand, ServerUnreachable.
+    First drops those that are not wanted, or not in that schema, where nothing depends on them. Ends all other sessions of the
+    database where there is something to do. Makes nothing where functions of roles that are no superusers lie in it.
+    Raises ServerInHand, ServerUnreachable.
     """
-    named = sorted(FOR_OWNERS & wanted.keys())
     async with connect(address, database=database, timeout_s=300) as connection:
-        absent = [name for (name,) in await (await connection.execute(ABSENT, [named])).fetchall()]
-        if not absent:
+        not_wanted = await _not_wanted(connection, wanted)
+        if not not_wanted and not await _absent(connection, wanted):
             return []
         async with _alone(connection, database):
+            for name in not_wanted:
+                with suppress(psycopg.errors.DependentObjectsStillExist):
+                    await connection.execute(sql.SQL("DROP EXTENSION IF EXISTS {}").format(sql.Identifier(name)))
+            absent = await _absent(connection, wanted)
             (is_unsafe,) = await (await connection.execute(WRITTEN_BY_OTHERS)).fetchone() or (True,)
             if is_unsafe:
                 return []
             for name in absent:
                 await _make(connection, name, wanted[name], owner)
     return absent
+
+
+async def _absent(connection: Connection, wanted: Mapping[str, str]) -> list[str]:
+    found = await connection.execute(ABSENT, [sorted(FOR_OWNERS & wanted.keys())])
+    return [name for (name,) in await found.fetchall()]
+
+
+async def _not_wanted(connection: Connection, wanted: Mapping[str, str]) -> list[str]:
+    names, schemas = list(wanted), list(wanted.values())
+    found = await connection.execute(NOT_WANTED, {"for_owners": sorted(FOR_OWNERS), "names": names, "schemas": schemas})
+    return [name for (name,) in await found.fetchall()]
 
 
 async def _make(connection: Connection, name: str, schema: str, owner: str) -> None:
