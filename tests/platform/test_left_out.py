@@ -26,9 +26,7 @@ def test_settings_comments_event_triggers_and_subscriptions_are_named() -> None:
     )  # fmt: skip
 
     assert left_out(listed, Present()) == [
-        "the connection limit of the database",
         "the comment of the database",
-        "the rights on the database",
         'settings of the database (search_path, "app.key")',
         'settings of roles in the database ("an app")',
         "1 event trigger (watch)",
@@ -78,13 +76,14 @@ def test_of_many_names_the_first_are_named() -> None:
 
 
 def test_rights_are_counted_by_object() -> None:
-    assert rights_left_out(contents(entry(1, "TABLE", "t"), entry(2, "ACL", "SCHEMA _heroku", "_heroku"))) == ""
-    assert rights_left_out(contents(entry(1, "ACL", "TABLE t"), entry(2, "ACL", "TABLE t"))) == "1 object"
-    assert rights_left_out(contents(entry(1, "ACL", "DATABASE shop", ""))) == ""
-    assert (
-        rights_left_out(contents(entry(1, "ACL", "TABLE t"), entry(2, "DEFAULT ACL", "DEFAULT PRIVILEGES FOR TABLES")))
-        == "1 object and 1 default"
-    )
+    table, ours = entry(1, "ACL", "TABLE t"), entry(2, "ACL", "SCHEMA _heroku", "_heroku")
+    default = entry(3, "DEFAULT ACL", "DEFAULT PRIVILEGES FOR TABLES")
+    database = entry(4, "ACL", "DATABASE shop", ""), entry(5, "DATABASE PROPERTIES", "shop", "", PROPERTIES)
+
+    assert rights_left_out(contents(entry(1, "TABLE", "t"), ours)) == ""
+    assert rights_left_out(contents(table, table)) == "the rights of 1 object"
+    assert rights_left_out(contents(table, default)) == "the rights of 1 object, 1 default right"
+    assert rights_left_out(contents(*database)) == "the rights on the database, its connection limit"
 
 
 def test_what_needs_a_superuser_is_out_of_reach_only_where_a_table_or_function_needs_it() -> None:

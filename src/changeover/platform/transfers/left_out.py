@@ -71,28 +71,37 @@ def _entries(entries: Iterable[TocEntry]) -> str:
 
 
 def rights_left_out(contents: Contents) -> str:
-    """Of how many objects; empty when the archive grants nothing. Of what belongs to us nothing is said."""
+    """In words; empty when the archive grants nothing and limits nothing. Of what belongs to us nothing is said."""
     granted = {
         (one.schema, one.name)
         for one in contents.entries
-        if one.kind == "ACL" and one.schema not in RESERVED_SCHEMAS and not one.name.startswith("DATABASE ")
+        if one.kind == "ACL" and one.schema not in RESERVED_SCHEMAS and not _is_about_rights_on_database(one)
     }
     defaults = sum(one.kind == "DEFAULT ACL" for one in contents.entries)
-    parts = [_number(len(granted), "object")] if granted else []
-    return " and ".join([*parts, *([_number(defaults, "default")] if defaults else [])])
+    parts = [
+        f"the rights of {_number(len(granted), 'object')}" if granted else "",
+        _number(defaults, "default right") if defaults else "",
+        "the rights on the database" if any(map(_is_about_rights_on_database, contents.entries)) else "",
+        "its connection limit" if any(map(_limits_connections, contents.entries)) else "",
+    ]
+    return ", ".join(filter(None, parts))
+
+
+def _is_about_rights_on_database(entry: TocEntry) -> bool:
+    return entry.kind == "ACL" and entry.name.startswith("DATABASE ")
+
+
+def _limits_connections(entry: TocEntry) -> bool:
+    return entry.kind == "DATABASE PROPERTIES" and LIMIT.search(entry.definition.decode(errors="replace")) is not None
 
 
 def _of_the_database(entries: Iterable[TocEntry]) -> Iterable[str]:
-    """Settings of the database, those of roles in it, its rights, limit and comment."""
+    """Settings of the database, those of roles in it, and its comment."""
     settings, roles = dict[str, None](), dict[str, None]()
     for entry in entries:
         if entry.kind == "COMMENT" and entry.name.startswith("DATABASE "):
             yield "the comment of the database"
-        if entry.kind == "ACL" and entry.name.startswith("DATABASE "):
-            yield "the rights on the database"
         if entry.kind == "DATABASE PROPERTIES":
-            if LIMIT.search(entry.definition.decode(errors="replace")):
-                yield "the connection limit of the database"
             for found in SETTING.finditer(entry.definition.decode(errors="replace")):
                 if found["role"]:
                     roles[found["role"]] = None

@@ -177,9 +177,7 @@ class Transferring:
             warnings = [*restored.warnings, *_not_restored(lost)]
             async with run.transaction() as db:
                 if rights := rights_left_out(archive.contents):
-                    await records.say(
-                        db, row.id, f"All belongs to {location.user}. Not restored: the rights of {rights}"
-                    )
+                    await records.say(db, row.id, f"All belongs to {location.user}. Not restored: {rights}")
                 for warning in warnings:
                     await records.say(db, row.id, warning, "warning")
                 await records.say(db, row.id, f"Complete: {archive.contents.tables} tables restored")
