@@ -23,7 +23,7 @@ from changeover.platform.transfers import bucket as bucket_module
 from changeover.platform.transfers.archive import Contents, Dumped, Present, Restored
 from changeover.platform.transfers.bucket import Bucket
 from changeover.platform.transfers.origins import InBucket, OnHost, OnWeb, origin_of
-from changeover.platform.transfers.restoring import schemas_of
+from changeover.platform.transfers.restoring import another_way, schemas_of
 from changeover.platform.transfers.retention import keeping_of, surplus
 from changeover.platform.transfers.schedules import checked_hour, checked_zone, next_backup
 from changeover.postgres.toc import Head, TocEntry
@@ -105,6 +105,14 @@ def heard(*lines: str) -> Restored:
     for line in lines:
         restored.hear(line)
     return restored
+
+
+@pytest.mark.parametrize(
+    "failure", ['TABLE DATA: COPY failed for table "t"', "FK CONSTRAINT: insert or update on table"]
+)
+def test_rows_that_a_constraint_refuses_are_told_with_what_lists_them(failure: str) -> None:
+    assert "`changeover check SOURCE` has the query that lists them" in another_way(["TABLE: no", failure])
+    assert another_way(["TABLE: no"]) == ""
 
 
 def test_a_table_that_could_not_be_made_is_a_failure_and_a_comment_only_a_warning() -> None:

@@ -318,15 +318,21 @@ class Restore:
         if LOST.search(why):
             return ConnectionLost(what, why=why, fix="It is tried again from the beginning.")
         return RestoreFailed(
-            what, why=why, fix=f"Correct what pg_restore names, and restore again: it begins anew.{self._other_way}"
+            what,
+            why=why,
+            fix=f"Correct what pg_restore names, and restore again: it begins anew.{another_way(failures)}",
         )
 
-    @property
-    def _other_way(self) -> str:
-        """For rows that are refused because what a constraint reads comes later in the archive."""
-        if any(one.startswith("TABLE DATA: ") for one in self.heard.failures):
-            return " If a constraint refuses rows because it reads other tables, use `changeover migrate`: it adds it last."
+
+def another_way(failures: Iterable[str]) -> str:
+    """For rows that a constraint refuses: what it reads comes later in the archive, or they break it on the source too. Pure."""
+    if not any(one.startswith(("TABLE DATA: ", "FK CONSTRAINT: ")) for one in failures):
         return ""
+    return (
+        " If a constraint refuses rows because it reads other tables, use `changeover migrate`: it adds it last."
+        " If rows of the source break it, `changeover check SOURCE` has the query that lists them, and the statement that"
+        " makes it NOT VALID."
+    )
 
 
 def _write_for(user: str | None, path: Path, text: str) -> None:
