@@ -118,6 +118,24 @@ def test_a_backup_restored_is_the_database_as_it_was(api: httpx2.Client, shop: S
         database.execute("SELECT _heroku.pg_stat_statements_reset(), count(*) FROM pg_stat_statements")
 
 
+def test_rows_whose_partition_is_another_one_in_every_database_are_restored(api: httpx2.Client, shop: Shop) -> None:
+    """A type that is made anew has other numbers. pg_dump itself thinks of plain enums only."""
+    labels = ", ".join(f"'{number}'" for number in range(40))
+    shop.sql(f"""CREATE TYPE hue AS ENUM ({labels});
+    CREATE TABLE hues (hues hue[]) PARTITION BY HASH (hues);
+    CREATE TABLE hues_0 PARTITION OF hues FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+    CREATE TABLE hues_1 PARTITION OF hues FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+    INSERT INTO hues SELECT ARRAY[hue] FROM unnest(enum_range(NULL::hue)) hue""")
+
+    backup = complete(api, shop.app, begin(api, shop.database, "backups"))
+    complete(api, shop.app, begin(api, shop.database, "restores", backup_url=backup["to_url"]))
+
+    with connect(shop.url) as database:
+        rows = database.execute("SELECT count(*), count(DISTINCT tableoid) FROM hues").fetchone()
+        database.execute("DROP TABLE hues; DROP TYPE hue")
+    assert rows == (40, 2)
+
+
 def test_a_backup_is_downloaded_by_an_address_that_lasts_for_an_hour(api: httpx2.Client, shop: Shop) -> None:
     backup = complete(api, shop.app, begin(api, shop.database, "backups"))
     path = f"/client/v11/apps/{shop.app}/transfers/{backup['num']}"

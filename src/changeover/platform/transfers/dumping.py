@@ -16,9 +16,11 @@ from changeover.errors.transfers import BackupFailed
 from changeover.platform.transfers.archive import Dumped
 from changeover.platform.transfers.bucket import READ_BYTES, Bucket
 from changeover.platform.transfers.children import Child, database_argument, in_a_thread
+from changeover.postgres.connect import Connection
 from changeover.postgres.emptying import RESERVED_SCHEMAS
 from changeover.postgres.extension_members import Member, read_members
 from changeover.postgres.location import Location
+from changeover.postgres.partition_trees import TREES
 from changeover.postgres.reaching import reach
 
 LOCK_WAIT_MS = 60_000
@@ -48,6 +50,8 @@ class SourceFacts:
     table_bytes: dict[str, int]
     members: frozenset[Member] = frozenset()
     """Of extensions."""
+    loads_through_root: bool = False
+    """Rows of some partitions belong to others where they are restored; pg_dump itself knows that of enums only."""
 
 
 async def look_at_source(location: Location) -> SourceFacts:
@@ -62,10 +66,25 @@ async def look_at_source(location: Location) -> SourceFacts:
         row = await (await connection.execute("SELECT pg_database_size(current_database())")).fetchone()
         tables = await (await connection.execute(TABLE_BYTES)).fetchall()
         members = await read_members(connection)
-        return SourceFacts(connection.info.server_version, int(row[0]) if row else 0, dict(tables), members)
+        trees = await (await connection.execute(TREES, {"encodings_differ": not await _is_utf8(connection)})).fetchall()
+        return SourceFacts(
+            connection.info.server_version,
+            int(row[0]) if row else 0,
+            dict(tables),
+            members,
+            loads_through_root=bool(trees),
+        )
 
 
-def dump_arguments(program: Path, location: Location, transfer: UUID) -> Sequence[str | Path]:
+async def _is_utf8(connection: Connection) -> bool:
+    """As every database of ours is."""
+    row = await (await connection.execute("SELECT current_setting('server_encoding') = 'UTF8'")).fetchone()
+    return bool(row and row[0])
+
+
+def dump_arguments(
+    program: Path, location: Location, transfer: UUID, *, loads_through_root: bool = False
+) -> Sequence[str | Path]:
     """Runs nothing. What is ours in the database is left out; a lock that somebody keeps ends it instead of hanging."""
     return [
         program,
@@ -73,6 +92,7 @@ def dump_arguments(program: Path, location: Location, transfer: UUID) -> Sequenc
         "--verbose",
         "--no-password",
         "--no-subscriptions",
+        *(["--load-via-partition-root"] if loads_through_root else []),
         f"--lock-wait-timeout={LOCK_WAIT_MS}",
         *(f"--exclude-schema={name}" for name in RESERVED_SCHEMAS),
         database_argument(location, transfer),
@@ -86,7 +106,7 @@ class Dump:
         self.heard = Dumped(facts.table_bytes)
         self._location = location
         self._child = Child(
-            dump_arguments(program, location, transfer),
+            dump_arguments(program, location, transfer, loads_through_root=facts.loads_through_root),
             location=location,
             on_line=self.heard.hear,
             stdout=subprocess.PIPE,
