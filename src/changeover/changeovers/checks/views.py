@@ -11,7 +11,7 @@ from psycopg import sql
 from changeover.changeovers.checks.finding import Answers, check, failed, named, warning
 from changeover.changeovers.checks.look import Look
 from changeover.changeovers.checks.side import Side
-from changeover.postgres.snapshot.elsewhere import SELF_READING
+from changeover.postgres.self_reading import SELF_READING
 
 MOST_TRIED = 300
 """Views over catalogs that are made on the target for a moment."""

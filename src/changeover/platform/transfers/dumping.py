@@ -18,10 +18,13 @@ from changeover.platform.transfers.bucket import READ_BYTES, Bucket
 from changeover.platform.transfers.children import Child, database_argument, in_a_thread
 from changeover.postgres.connect import Connection
 from changeover.postgres.emptying import RESERVED_SCHEMAS
+from changeover.postgres.excluding import Name
 from changeover.postgres.extension_members import Member, read_members
 from changeover.postgres.location import Location
 from changeover.postgres.partition_trees import TREES
 from changeover.postgres.reaching import reach
+from changeover.postgres.running import exactly
+from changeover.postgres.self_reading import WITH_READERS
 
 LOCK_WAIT_MS = 60_000
 LOST = re.compile(
@@ -50,6 +53,8 @@ class SourceFacts:
     table_bytes: dict[str, int]
     members: frozenset[Member] = frozenset()
     """Of extensions."""
+    impossible_views: tuple[Name, ...] = ()
+    """Those that read themselves, and what reads them: no restore could make them."""
     loads_through_root: bool = False
     """Rows of some partitions belong to others where they are restored; pg_dump itself knows that of enums only."""
 
@@ -67,13 +72,11 @@ async def look_at_source(location: Location) -> SourceFacts:
         tables = await (await connection.execute(TABLE_BYTES)).fetchall()
         members = await read_members(connection)
         trees = await (await connection.execute(TREES, {"encodings_differ": not await _is_utf8(connection)})).fetchall()
+        views = await (await connection.execute(WITH_READERS)).fetchall()
         return SourceFacts(
-            connection.info.server_version,
-            int(row[0]) if row else 0,
-            dict(tables),
-            members,
-            loads_through_root=bool(trees),
-        )
+            connection.info.server_version, int(row[0]) if row else 0, dict(tables), members,
+            tuple((schema, name) for schema, name in views), loads_through_root=bool(trees),
+        )  # fmt: skip
 
 
 async def _is_utf8(connection: Connection) -> bool:
@@ -82,9 +85,7 @@ async def _is_utf8(connection: Connection) -> bool:
     return bool(row and row[0])
 
 
-def dump_arguments(
-    program: Path, location: Location, transfer: UUID, *, loads_through_root: bool = False
-) -> Sequence[str | Path]:
+def dump_arguments(program: Path, location: Location, transfer: UUID, facts: SourceFacts) -> Sequence[str | Path]:
     """Runs nothing. What is ours in the database is left out; a lock that somebody keeps ends it instead of hanging."""
     return [
         program,
@@ -92,7 +93,8 @@ def dump_arguments(
         "--verbose",
         "--no-password",
         "--no-subscriptions",
-        *(["--load-via-partition-root"] if loads_through_root else []),
+        *(["--load-via-partition-root"] if facts.loads_through_root else []),
+        *(f"--exclude-table={exactly(schema)}.{exactly(name)}" for schema, name in facts.impossible_views),
         f"--lock-wait-timeout={LOCK_WAIT_MS}",
         *(f"--exclude-schema={name}" for name in RESERVED_SCHEMAS),
         database_argument(location, transfer),
@@ -106,7 +108,7 @@ class Dump:
         self.heard = Dumped(facts.table_bytes)
         self._location = location
         self._child = Child(
-            dump_arguments(program, location, transfer, loads_through_root=facts.loads_through_root),
+            dump_arguments(program, location, transfer, facts),
             location=location,
             on_line=self.heard.hear,
             stdout=subprocess.PIPE,

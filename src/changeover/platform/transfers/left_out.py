@@ -28,6 +28,12 @@ def members_left_out(source: Collection[Member], target: Collection[Member]) -> 
     return _counted("member of an extension, added by hand", [member for _, member in added_by_hand(source, target)])
 
 
+def views_left_out(views: Collection[tuple[str, str]]) -> list[str]:
+    """What is not in a dump of ours, because it could not be restored."""
+    names = [".".join(name) for name in views]
+    return [f"{one}: reading itself, or a view that does" for one in _counted("view", names)]
+
+
 def left_out(contents: Contents, present: Present) -> list[str]:
     """What the database lacks afterwards that the archive lists, apart from owners and rights of what is in it."""
     lines = [*_of_the_database(contents.entries)]

@@ -40,6 +40,8 @@ class Opened:
     """Of the database that is being dumped."""
     members: frozenset[Member] = frozenset()
     """Of that database's extensions."""
+    impossible_views: tuple[tuple[str, str], ...] = ()
+    """Those of that database that are not in the dump."""
     is_given_up: bool = field(default=False)
 
     def give_up(self) -> None:
@@ -143,6 +145,7 @@ class FromDatabase:
     def open(self) -> Iterator[Opened]:
         with dumping(self.program, self.location, self.transfer, self.facts) as dump:
             opened = Opened(dump.chunks(), database_bytes=self.facts.bytes, members=self.facts.members)
+            opened.impossible_views = self.facts.impossible_views
             opened.give_up = dump.give_up  # type: ignore[method-assign]
             yield opened
 

@@ -23,7 +23,7 @@ from changeover.platform.transfers import records
 from changeover.platform.transfers.children import end_children
 from changeover.platform.transfers.dumping import Dump, dump_into, look_at_source
 from changeover.platform.transfers.keeping import after_backup
-from changeover.platform.transfers.left_out import left_out, members_left_out, rights_left_out
+from changeover.platform.transfers.left_out import left_out, members_left_out, rights_left_out, views_left_out
 from changeover.platform.transfers.origins import FromDatabase, Opened, Origin
 from changeover.platform.transfers.people import origin_of_restore
 from changeover.platform.transfers.restoring import (
@@ -128,7 +128,12 @@ class Transferring:
                 )  # fmt: skip
             async with run.transaction() as db:
                 await records.say(db, row.id, f"Complete: {dump.heard.written:,} bytes in {self._parts.bucket.url}")
-                await records.finish(db, row.id, is_succeeded=True, processed_bytes=dump.heard.written)
+                lost = views_left_out(facts.impossible_views)
+                for one in lost:
+                    await records.say(db, row.id, f"Not backed up: {one}. No SQL makes such a view.", "warning")
+                await records.finish(
+                    db, row.id, is_succeeded=True, warnings=len(lost), processed_bytes=dump.heard.written
+                )
         return Advance(f"{dump.heard.written:,} bytes")
 
     async def keep(self, run: Run) -> Outcome:
@@ -173,7 +178,10 @@ class Transferring:
                     restore.bytes_done, opened.bytes_total,
                 )))  # fmt: skip
                 restored = await watched(run, row.name, restore.run(opened), lambda: _show(run, row, *look()))
-            lost = [*left_out(archive.contents, present), *members_left_out(opened.members, restored.members)]
+            lost = [
+                *left_out(archive.contents, present), *members_left_out(opened.members, restored.members),
+                *views_left_out(opened.impossible_views),
+            ]  # fmt: skip
             warnings = [*restored.warnings, *_not_restored(lost)]
             async with run.transaction() as db:
                 if rights := rights_left_out(archive.contents):

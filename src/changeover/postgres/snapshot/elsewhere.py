@@ -13,6 +13,7 @@ from psycopg import sql
 
 from changeover.postgres.connect import Connection
 from changeover.postgres.excluding import Excluded
+from changeover.postgres.self_reading import SELF_READING
 
 CALLING: Final = """
 SELECT d.classid::bigint, d.objid::bigint FROM pg_catalog.pg_depend d LEFT JOIN pg_catalog.pg_type t
@@ -74,14 +75,6 @@ WITH RECURSIVE calling (classid, objid) AS (SELECT * FROM unnest(%(classes)s::oi
 SELECT partrelid::bigint FROM pg_catalog.pg_partitioned_table
  WHERE partexprs IS NOT NULL AND ('pg_catalog.pg_class'::regclass, partrelid) IN (SELECT classid, objid FROM calling)
 """
-
-SELF_READING: Final = """
-SELECT r.ev_class::bigint FROM pg_catalog.pg_rewrite r
- WHERE r.rulename = '_RETURN' AND r.ev_class >= 16384
-   AND (SELECT count(*) FROM regexp_matches(r.ev_action::text, ':relid ' || r.ev_class || ' ', 'g'))
-       > CASE WHEN current_setting('server_version_num')::int < 160000 THEN 2 ELSE 0 END
-"""
-"""Before version 16 every view's rule names the view twice, as OLD and NEW."""
 
 
 @dataclass(frozen=True)
