@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ from changeover.postgres.snapshot.schema import make, make_in_rounds, make_lenie
 from changeover.postgres.snapshot.sequences import bring_sequences
 from changeover.postgres.snapshot.sessions import open_reader, writing
 from changeover.postgres.snapshot.settings import bring_settings, read_settings
+from changeover.postgres.snapshot.shaping import apply_shaping
 from changeover.postgres.snapshot.telling import Telling, replace_json
 from changeover.postgres.snapshot.triggers import bring_trigger_states, without_triggers_of_constraints
 from changeover.postgres.snapshot.unlike import name_what_is_unlike
@@ -63,6 +64,8 @@ class Course:
     contents: Contents
     elsewhere: Elsewhere
     encodings: Encodings
+    shaping: dict[str, str]
+    """Settings of all sessions that build something on the target."""
     excluded: Excluded = field(default_factory=Excluded)
     roles: Roles = field(default_factory=Roles)
     gifts: list[Entry] = field(default_factory=list)
@@ -78,6 +81,7 @@ class Course:
 
     async def run(self) -> dict[str, Any]:
         self.roles = await self._roles()
+        await apply_shaping(self.target, self.shaping)
         self.telling.enter("schema", "pg_dump")
         archive = await self._dump()
         before = await self._entries(archive, "pre-data")
@@ -175,7 +179,13 @@ class Course:
     def _raw(self) -> Any:
         """A session on the target that takes the dump's bytes as they are."""
         encoding = self.encodings.writer if self.encodings.dump == "SQL_ASCII" else self.encodings.dump
-        return writing(self.place.target, self.place.name, encoding=encoding)
+        return self._session(encoding)
+
+    @asynccontextmanager
+    async def _session(self, encoding: str) -> AsyncIterator[Connection]:
+        async with writing(self.place.target, self.place.name, encoding=encoding) as session:
+            await apply_shaping(session, self.shaping)
+            yield session
 
     async def _load(self, entries: Sequence[Entry]) -> set[int]:
         """All rows, and what is built on a table's own; the numbers of that."""
@@ -313,7 +323,7 @@ class Course:
             return await open_reader(place.source, place.name, place.holder.snapshot, encoding=encodings.reader)
 
         async def target(kept: AsyncExitStack) -> Connection:
-            return await kept.enter_async_context(writing(place.target, place.name, encoding=encodings.writer))
+            return await kept.enter_async_context(self._session(encodings.writer))
 
         board = Board(tasks, lambda: self.target.execute("SELECT 1"))
         await board.work_off([Hands(reader, target) for _ in range(self.job.connections)])

@@ -18,6 +18,7 @@ from changeover.postgres.snapshot.ledger import Ledger, open_ledger
 from changeover.postgres.snapshot.place import Place, end_leftovers
 from changeover.postgres.snapshot.schema import naming
 from changeover.postgres.snapshot.sessions import writing
+from changeover.postgres.snapshot.shaping import read_shaping
 
 LOCK: Final = "changeover snapshot"
 
@@ -40,11 +41,12 @@ class Migration(Place):
                     target_encoding=await encoding_of(target),
                 )  # fmt: skip
                 elsewhere = await read_elsewhere(self.holder.connection, self.job.skip_schemas)
+                shaping = await read_shaping(self.holder.connection, target)
             contents, elsewhere = contents.without(excluded), elsewhere.without(excluded)
             with naming("A table that may not be read"):
                 await self.holder.lock([(table.schema, table.name) for table in contents.tables])
             encodings = await encodings_of(target, contents)
-            course = Course(self, target, ledger, contents, elsewhere, encodings, excluded)
+            course = Course(self, target, ledger, contents, elsewhere, encodings, shaping, excluded)
             return await course.run()
 
     async def _lock(self, target: Connection) -> None:
