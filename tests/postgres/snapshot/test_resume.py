@@ -122,3 +122,18 @@ def test_idle_timeouts_of_the_source_do_not_end_the_snapshot(copy: Copy) -> None
 async def _restart(server: Server) -> None:
     await server.cluster.kill()
     await server.cluster.start()
+
+
+def test_what_an_attempt_left_out_is_named_by_the_one_that_ends(copy: Copy, source_server: Server) -> None:
+    run_sql(source_server.location(), 'ALTER ROLE "reader" SUPERUSER')
+    run_sql(
+        copy.source, "INSERT INTO pg_seclabel VALUES ('orders'::regclass, 'pg_class'::regclass, 0, 'nobody', 'secret')"
+    )
+    copy.harm("phase statistics")
+    try:
+        assert copy.run() is None
+        notes = str(copy.report()["notes"])
+    finally:
+        run_sql(source_server.location(), 'ALTER ROLE "reader" NOSUPERUSER')
+    assert 'provider "nobody" is not loaded' in notes
+    assert "Role reader is a superuser on the source" in notes

@@ -104,3 +104,23 @@ def test_columns_in_another_order_and_what_was_added_to_an_extension_are_named(p
     members = [note.split(" ", 2)[2].split(".")[1] for note in pair.notes if "by hand" in note]
     assert members == ["mine()", "ours", "mine_too"]
     assert len(pair.notes) == 4
+
+
+def test_a_label_whose_provider_is_not_loaded_is_named(pair: Pair) -> None:
+    pair.make("CREATE TABLE t (i int); COMMENT ON TABLE t IS 'kept'")
+    run_sql(pair.source, "INSERT INTO pg_seclabel VALUES ('t'::regclass, 'pg_class'::regclass, 0, 'nobody', 'secret')")
+    pair.move()
+    (note,) = pair.notes
+    assert note.startswith("SECURITY LABEL public.TABLE")
+    assert 'provider "nobody" is not loaded' in note
+    assert run_sql(pair.target, "SELECT obj_description('t'::regclass)") == [("kept",)]
+
+
+def test_a_right_that_a_missing_role_granted_is_granted_by_the_owner(pair: Pair) -> None:
+    pair.make("CREATE ROLE pair_grantor; CREATE ROLE pair_reader; CREATE TABLE t (i int);"
+              "GRANT SELECT ON t TO pair_grantor WITH GRANT OPTION; SET ROLE pair_grantor;"
+              "GRANT SELECT ON t TO pair_reader")  # fmt: skip
+    pair.move(skip_roles=("pair_grantor",))
+    assert run_sql(pair.target, "SELECT has_table_privilege('pair_reader', 't', 'SELECT')") == [(True,)]
+    assert all('"pair_grantor" does not exist' in note for note in pair.notes)
+    assert pair.notes

@@ -169,12 +169,16 @@ class Course:
         self.telling.enter("schema", f"{len(entries)} objects", things=len(entries))
         async with self._raw() as target:
             remarks = [
-                one for one in entries if one.kind == "COMMENT" and one.name.startswith(("EXTENSION ", "SCHEMA "))
+                one
+                for one in entries
+                if one.kind == "SECURITY LABEL"
+                or (one.kind == "COMMENT" and one.name.startswith(("EXTENSION ", "SCHEMA ")))
             ]
             await make_in_rounds(target, self.ledger, [one for one in entries if one not in remarks], "schema")
             theirs = await extensions_before(self.target, self.ledger)
             ours = [one for one in remarks if not one.is_of_extension(theirs)]
-            await make_leniently(target, self.ledger, ours, "remarks")
+            for left_out in await make_leniently(target, self.ledger, ours, "remarks"):
+                self.telling.note(left_out)
 
     def _raw(self) -> Any:
         """A session on the target that takes the dump's bytes as they are."""
@@ -224,7 +228,9 @@ class Course:
             await late.make(self.target, raw, is_last=True)
             waiting = late.waiting
             await make(raw, self.ledger, [one for one in waiting if one.kind not in ABOUT], "after views")
-            await make_leniently(raw, self.ledger, [one for one in waiting if one.kind in ABOUT], "remarks after views")
+            remarks = [one for one in waiting if one.kind in ABOUT]
+            for left_out in await make_leniently(raw, self.ledger, remarks, "remarks after views"):
+                self.telling.note(left_out)
 
     def _pieces(self, cuts: Cuts) -> list[Piece]:
         return pieces_of(self.contents.tables, cuts)

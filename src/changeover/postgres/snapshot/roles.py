@@ -113,6 +113,8 @@ async def bring_roles(
             came.notes.append(
                 f"Role {role.name} was on the target before and stays as it is there: {'; '.join(words)}."
             )
+    for facts in ledger.of("role").values():
+        came.notes += facts.get("notes", ())
     made = set(ledger.of("role"))
     came.made = sorted(made)
     came.without_password = sorted(
@@ -142,21 +144,25 @@ async def _verifiers(source: Connection, roles: list[Role]) -> dict[str, str | N
 
 async def _make(target: Connection, ledger: Ledger, role: Role, verifiers: dict[str, str | None], came: Roles) -> bool:
     """With all that it may; with less where the target's role may not give that; False when not at all."""
+    notes = (
+        [f"Role {role.name} is a superuser on the source and was made an ordinary role."] if role.is_superuser else []
+    )
+    refusals: list[str] = []
     for is_full in (True, False):
+        said = [*refusals, *notes]
         try:
             async with target.transaction():
                 await target.execute(_create(role, verifiers.get(role.name), is_full=is_full))
                 await _describe(target, role)
-                await ledger.note(target, "role", role.name)
+                await ledger.note(target, "role", role.name, notes=said)
         except psycopg.Error as refused:
             if is_lost(refused):
                 raise
-            came.notes.append(f"Role {role.name}: {one_line(refused)}")
+            refusals.append(f"Role {role.name}: {one_line(refused)}")
             continue
-        ledger.confirm("role", role.name)
-        if role.is_superuser:
-            came.notes.append(f"Role {role.name} is a superuser on the source and was made an ordinary role.")
+        ledger.confirm("role", role.name, notes=said)
         return True
+    came.notes += refusals
     return False
 
 

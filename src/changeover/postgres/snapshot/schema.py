@@ -23,6 +23,10 @@ STATEMENTS: Final = re.compile(rb"(?:'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|[^;'\"])
 """Of rights and comments, which have no dollar quotes."""
 MISSING: Final = ("42P01", "42883", "42704", "42703", "3F000")
 """A table, function, type or other object, column, schema that is not there."""
+CAN_BE_LEFT_OUT: Final = (
+    psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedObject, psycopg.errors.InvalidParameterValue,
+)  # fmt: skip
+"""The last one: SET SESSION AUTHORIZATION to a grantor that isn't there, and a label whose provider isn't loaded."""
 HINTS: Final = {
     "42501": "Give the target's role that right, or move with a role that has it.",
     "42883": "A function finds its parts by search_path only: `ALTER FUNCTION … SET search_path = …` on the source.",
@@ -129,24 +133,24 @@ async def _try(connection: Connection, ledger: Ledger, entry: Entry, kind: str) 
 
 
 async def make_leniently(connection: Connection, ledger: Ledger, entries: Sequence[Entry], kind: str) -> list[str]:
-    """Rights, comments and labels: a statement that the target's role may not run, or whose role isn't there, is left out.
+    """Rights, comments and labels: left out is a statement that the target's role may not run, or whose role or provider of
+    labels isn't there.
 
-    Returns what was left out, a line for each. Tries all at once first.
+    Returns what was left out, a line for each, also by an attempt before this one. Tries all at once first.
     """
     left_out: list[str] = []
     for start in range(0, len(entries), BATCH):
         batch = entries[start : start + BATCH]
         name = f"{batch[0].number}-{batch[-1].number}"
-        if ledger.has(kind, name):
-            continue
-        try:
-            await _make_batch(connection, ledger, batch, kind, name)
-        except TransferFailed:
-            async with connection.transaction():
-                for entry in batch:
-                    left_out += await _make_what_can_be(connection, entry)
-                await ledger.note(connection, kind, name)
-            ledger.confirm(kind, name)
+        if not ledger.has(kind, name):
+            try:
+                await _make_batch(connection, ledger, batch, kind, name)
+            except TransferFailed:
+                async with connection.transaction():
+                    lost = [line for entry in batch for line in await _make_what_can_be(connection, entry)]
+                    await ledger.note(connection, kind, name, left_out=lost)
+                ledger.confirm(kind, name, left_out=lost)
+        left_out += ledger.of(kind)[name].get("left_out", ())
     return left_out
 
 
@@ -156,7 +160,7 @@ async def _make_what_can_be(connection: Connection, entry: Entry) -> list[str]:
         try:
             async with connection.transaction():
                 await connection.execute(statement)
-        except (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedObject) as refused:
+        except CAN_BE_LEFT_OUT as refused:
             left_out.append(f"{entry.label}: {one_line(refused)}")
         except psycopg.Error as refused:
             if is_lost(refused):
