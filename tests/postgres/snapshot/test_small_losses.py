@@ -124,3 +124,13 @@ def test_a_right_that_a_missing_role_granted_is_granted_by_the_owner(pair: Pair)
     assert run_sql(pair.target, "SELECT has_table_privilege('pair_reader', 't', 'SELECT')") == [(True,)]
     assert all('"pair_grantor" does not exist' in note for note in pair.notes)
     assert pair.notes
+
+
+def test_rights_on_a_large_object_that_were_given_in_another_order_are_the_same(pair: Pair) -> None:
+    pair.make("CREATE ROLE pair_owner; CREATE ROLE pair_reader; SELECT lo_create(70001);"
+              "ALTER LARGE OBJECT 70001 OWNER TO pair_owner; REVOKE ALL ON LARGE OBJECT 70001 FROM pair_owner;"
+              "GRANT SELECT ON LARGE OBJECT 70001 TO pair_reader; GRANT SELECT ON LARGE OBJECT 70001 TO pair_owner")  # fmt: skip
+    pair.move()
+    acl = "SELECT lomacl::text FROM pg_largeobject_metadata"
+    assert run_sql(pair.source, acl) != run_sql(pair.target, acl)
+    assert asyncio.run(compare(pair.source, pair.target, compares_owners=True)).differences == []

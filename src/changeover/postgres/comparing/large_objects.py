@@ -20,9 +20,10 @@ DIGESTS = """
 SELECT oid::bigint, octet_length(piece), encode(sha256(piece), 'hex'), coalesce(obj_description(oid, 'pg_largeobject'), ''),
        CASE WHEN %(with_owners)s THEN pg_get_userbyid(lomowner)::text ELSE '' END,
        CASE WHEN %(with_owners)s THEN (
-         SELECT coalesce(string_agg(concat_ws(' ', CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee) END,
-                                    a.privilege_type, a.is_grantable), ', ' ORDER BY 1), '')
-           FROM aclexplode(coalesce(lomacl, acldefault('L', lomowner))) a) ELSE '' END
+         SELECT coalesce(string_agg(given.one, ', ' ORDER BY given.one COLLATE "C"), '')
+           FROM aclexplode(coalesce(lomacl, acldefault('L', lomowner))) a, LATERAL (
+                SELECT concat_ws(' ', CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee) END,
+                                 a.privilege_type, a.is_grantable)) AS given (one)) ELSE '' END
   FROM (SELECT oid, lomowner, lomacl, lo_get(oid, 0, %(slice)s) AS piece FROM pg_largeobject_metadata
          WHERE oid > %(after)s::bigint::oid AND oid <= %(to)s::bigint::oid OFFSET 0) AS o
 """
