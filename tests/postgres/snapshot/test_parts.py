@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,7 @@ from changeover.errors import NoInstallation
 from changeover.postgres.clients import client_for, clients_for
 from changeover.postgres.installations import Installation
 from changeover.postgres.snapshot.contents import Table
+from changeover.postgres.snapshot.holder import Holder, Moment
 from changeover.postgres.snapshot.pieces import pieces_of, plan_cuts, reading, writing
 
 GB = 1 << 30
@@ -79,3 +82,17 @@ def test_without_a_fitting_one_the_error_says_which_to_install() -> None:
     with pytest.raises(NoInstallation, match="pg_dump here for a PostgreSQL 17") as missing:
         client_for(170002, "pg_dump", [installed(15), installed(18, has_tls=False)], needs_tls=True)
     assert "postgresql-17" in missing.value.fix
+
+
+def test_a_snapshot_of_the_same_name_after_a_restart_of_the_server_is_another_one() -> None:
+    no_session: Any = None
+
+    def held(transactions: str, *, is_durable: bool = True) -> Holder:
+        moment = Moment("7713", "00000001", transactions, is_quiet=True, is_durable=is_durable)
+        return Holder(no_session, "00000003-00000002-1", moment, asyncio.Lock())
+
+    noted = {"snapshot": held("728:728:").moment.as_facts(), "holder": {"snapshot": "00000003-00000002-1"}}
+    assert held("728:728:", is_durable=False).is_noted(noted)
+    assert not held("731:731:").is_noted(noted)
+    assert not held("728:728:").is_noted(noted | {"holder": {"snapshot": "00000003-00000009-1"}})
+    assert not held("728:728:").is_noted({})

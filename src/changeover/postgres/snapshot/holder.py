@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
@@ -62,6 +62,12 @@ class Holder:
     snapshot: str
     moment: Moment
     busy: asyncio.Lock
+
+    def is_noted(self, noted: Mapping[str, Mapping[str, Any]]) -> bool:
+        """Whether a ledger's moment is this one. The name alone proves nothing: names begin anew when a server restarts."""
+        if not noted or noted["holder"] != {"snapshot": self.snapshot}:
+            return False
+        return Moment(**noted["snapshot"]) == replace(self.moment, is_durable=noted["snapshot"]["is_durable"])
 
     async def lock(self, tables: Sequence[tuple[str, str]]) -> None:
         """Keep the tables (schema, name) from being dropped or changed until the end. Raises TransferFailed."""

@@ -69,7 +69,7 @@ class Migration(Place):
             return ledger
         noted = ledger.of("moment")
         before = Moment(**noted["snapshot"]) if noted else None
-        if before and noted["holder"] == {"snapshot": self.holder.snapshot}:
+        if self.holder.is_noted(noted):
             return ledger
         moment = self.holder.moment
         if before and moment.is_still(before):
