@@ -9,6 +9,7 @@ from changeover.postgres.connect import Connection
 
 Member = tuple[str, str]
 """`hstore 1.8`, and `function public.mine()`."""
+RELATIONS: Final = ("table ", "view ", "materialized view ", "foreign table ", "sequence ")
 MEMBERS: Final[LiteralString] = """
 SELECT e.extname::text || ' ' || e.extversion, i.type || ' ' || replace(i.identity, 'pg_catalog.', '')
   FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid,
@@ -30,3 +31,22 @@ def added_by_hand(source: Collection[Member], target: Collection[Member]) -> lis
     """What the source's extensions have and the same ones of the target, of the same version, have not. Pure."""
     extensions = {extension for extension, _ in target}
     return sorted(one for one in set(source) - set(target) if one[0] in extensions)
+
+
+def of_another_version(source: Collection[Member], target: Collection[Member]) -> list[Member]:
+    """Relations of the source's extensions that are not there, where the target has another version. Functions come and go
+    between versions; relations hardly ever do, and they can have rows. Pure."""
+    made = {(_name(extension), member) for extension, member in target}
+    names, versions = {name for name, _ in made}, {extension for extension, _ in target}
+    return sorted(
+        (extension, member)
+        for extension, member in source
+        if extension not in versions
+        and _name(extension) in names
+        and (_name(extension), member) not in made
+        and member.startswith(RELATIONS)
+    )
+
+
+def _name(extension: str) -> str:
+    return extension.rpartition(" ")[0]

@@ -134,3 +134,24 @@ def test_rights_on_a_large_object_that_were_given_in_another_order_are_the_same(
     acl = "SELECT lomacl::text FROM pg_largeobject_metadata"
     assert run_sql(pair.source, acl) != run_sql(pair.target, acl)
     assert asyncio.run(compare(pair.source, pair.target, compares_owners=True)).differences == []
+
+
+def test_a_table_that_was_added_to_another_version_of_an_extension_is_named(pair: Pair) -> None:
+    pair.make("CREATE EXTENSION hstore VERSION '1.7'; CREATE TABLE kept (i int); INSERT INTO kept VALUES (1);"
+              "ALTER EXTENSION hstore ADD TABLE kept")  # fmt: skip
+    pair.move()
+    (note,) = pair.notes
+    assert note.startswith("Not brought: table public.kept. It belongs to the extension hstore 1.7")
+
+
+def test_what_is_among_the_systems_own_objects_is_named(pair: Pair) -> None:
+    pair.make("CREATE TABLE information_schema.kept AS SELECT 1 AS i; CREATE DOMAIN information_schema.small AS int;"
+              "CREATE FUNCTION pg_catalog.mine(text) RETURNS int LANGUAGE sql AS 'SELECT 1'")  # fmt: skip
+    pair.move()
+    named = (
+        "table information_schema.kept",
+        "type information_schema.small",
+        "function pg_catalog.mine(pg_catalog.text)",
+    )
+    assert [name for name in named if not any(f"Not brought: {name}" in note for note in pair.notes)] == []
+    assert len(pair.notes) == len(named)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from changeover.postgres.connect import Connection
-from changeover.postgres.extension_members import added_by_hand, read_members
+from changeover.postgres.extension_members import added_by_hand, of_another_version, read_members
 from changeover.postgres.snapshot.telling import Telling
 
 CHILDREN: Final = """
@@ -14,10 +14,26 @@ SELECT c.oid::regclass::text, array_agg(a.attname::text ORDER BY a.attnum)
  WHERE c.relkind IN ('r', 'f') AND NOT c.relispartition AND c.oid IN (SELECT inhrelid FROM pg_catalog.pg_inherits)
  GROUP BY c.oid
 """
+AMONG_THE_SYSTEMS: Final = """
+WITH homes AS (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname IN ('pg_catalog', 'information_schema')), strange AS (
+    SELECT c.tableoid, c.oid FROM pg_catalog.pg_class c JOIN homes ON homes.oid = c.relnamespace
+     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+    UNION ALL SELECT p.tableoid, p.oid FROM pg_catalog.pg_proc p JOIN homes ON homes.oid = p.pronamespace
+    UNION ALL SELECT o.tableoid, o.oid FROM pg_catalog.pg_operator o JOIN homes ON homes.oid = o.oprnamespace
+    UNION ALL SELECT t.tableoid, t.oid FROM pg_catalog.pg_type t JOIN homes ON homes.oid = t.typnamespace
+     WHERE t.typtype IN ('d', 'e', 'r')
+)
+SELECT i.type, i.identity FROM strange s, pg_catalog.pg_identify_object(s.tableoid, s.oid, 0) i
+ WHERE s.oid >= 16384
+   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+                    WHERE d.classid = s.tableoid AND d.objid = s.oid AND d.deptype IN ('e', 'i'))
+ ORDER BY 1, 2
+"""
+"""What was not there when the server was made."""
 
 
 async def name_what_is_unlike(source: Connection, target: Connection, telling: Telling) -> None:
-    """Columns of inheritance children in another order; what was added to an extension by hand."""
+    """Columns of inheritance children in another order; what was added by hand to an extension or to PostgreSQL's own schemas."""
     there: dict[str, list[str]] = dict(await (await source.execute(CHILDREN)).fetchall())
     here: dict[str, list[str]] = dict(await (await target.execute(CHILDREN)).fetchall())
     for table, columns in there.items():
@@ -26,5 +42,12 @@ async def name_what_is_unlike(source: Connection, target: Connection, telling: T
                 f"The columns of {table} are in another order: {', '.join(columns)} on the source, {', '.join(here[table])} here."
                 " Name the columns in INSERT and COPY."
             )
-    for extension, member in added_by_hand(await read_members(source), await read_members(target)):
+    members, made = await read_members(source), await read_members(target)
+    for extension, member in added_by_hand(members, made):
         telling.leave(member, member, f"It was added to the extension {extension} by hand, so no dump has it.")
+    for extension, member in of_another_version(members, made):
+        telling.leave(
+            member, member, f"It belongs to the extension {extension}, and the other version here does not make it."
+        )
+    for kind, name in await (await source.execute(AMONG_THE_SYSTEMS)).fetchall():
+        telling.leave(f"{kind} {name}", f"{kind} {name}", "It is in a schema of PostgreSQL's own, which no dump has.")
