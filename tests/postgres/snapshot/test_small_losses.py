@@ -155,3 +155,19 @@ def test_what_is_among_the_systems_own_objects_is_named(pair: Pair) -> None:
     )
     assert [name for name in named if not any(f"Not brought: {name}" in note for note in pair.notes)] == []
     assert len(pair.notes) == len(named)
+
+
+def test_rights_of_owner_and_mover_arrive_where_the_mover_is_no_superuser(pair: Pair) -> None:
+    pair.make("CREATE ROLE pair_owner; CREATE ROLE pair_mover LOGIN; CREATE TABLE t (i int); ALTER TABLE t OWNER TO pair_owner;"
+              "GRANT CREATE ON SCHEMA public TO pair_owner; GRANT SELECT ON t TO pair_mover;"
+              "REVOKE DELETE ON t FROM pair_owner")  # fmt: skip
+    pair.on_target("CREATE ROLE pair_owner; CREATE ROLE pair_mover LOGIN CREATEROLE PASSWORD 'x';"
+                   "GRANT pair_owner TO pair_mover; ALTER DATABASE THIS OWNER TO pair_mover")  # fmt: skip
+    there, pair.target = pair.target, pair.target.with_(user="pair_mover", password="x")
+    pair.move()
+    pair.target = there
+    rights = (
+        "SELECT relowner::regrole::text, grantee::regrole::text, privilege_type FROM pg_class, aclexplode(relacl)"
+        " WHERE relname = 't' AND privilege_type <> 'MAINTAIN' ORDER BY 2, 3"
+    )
+    assert run_sql(pair.target, rights) == run_sql(pair.source, rights)

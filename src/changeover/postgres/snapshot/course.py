@@ -29,7 +29,7 @@ from changeover.postgres.snapshot.large_objects import bring_large_objects, coun
 from changeover.postgres.snapshot.late import Late, attach, recompute, take_away_checks
 from changeover.postgres.snapshot.ledger import Ledger, extensions_before
 from changeover.postgres.snapshot.load import Load, build
-from changeover.postgres.snapshot.owners import owned
+from changeover.postgres.snapshot.owners import owned, rights_after_gifts
 from changeover.postgres.snapshot.persistence import as_accepted
 from changeover.postgres.snapshot.pieces import Cuts, Piece, pieces_of, plan_cuts
 from changeover.postgres.snapshot.place import Place
@@ -274,7 +274,12 @@ class Course:
                     self.place.holder.connection, self.target, self.excluded, self.job.skip_schemas, self.telling.note
                 )
             remarks = [*rest.remarks, *rights, *rest.rights, *self.gifts]
-            for left_out in await make_leniently(target, self.ledger, remarks, "rights"):
+            (me,) = await fetch_row(self.target, "SELECT current_user::text")
+            again = rights_after_gifts(rights, self.gifts, me)
+            for left_out in [
+                *await make_leniently(target, self.ledger, remarks, "rights"),
+                *await make_leniently(target, self.ledger, again, "rights after gifts"),
+            ]:
                 self.telling.note(left_out)
 
     async def _fill_views(self, rest: Rest, late: Late) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from psycopg import sql
+
 from changeover.postgres.snapshot.archive import Entry
 
 
@@ -28,3 +30,15 @@ def owned(entries: Sequence[Entry], ownerless: Mapping[int, Entry], known: set[s
         if is_given and not is_superuser and gift and gift != entry.text:
             gifts.append(replace(entry, text=gift))
     return Owned(makes, gifts)
+
+
+def rights_after_gifts(rights: Sequence[Entry], gifts: Sequence[Entry], me: str) -> list[Entry]:
+    """Those to be granted once more when things are given away: what an owner lacks of its own rights, and what is granted to the
+    role that had made them. While this one owned them neither made a difference."""
+    owners = {gift.owner for gift in gifts}
+    to_me = b" TO " + sql.Identifier(me).as_bytes()
+    return [
+        one
+        for one in rights
+        if one.owner in owners and (to_me in one.text or b" FROM " + sql.Identifier(one.owner).as_bytes() in one.text)
+    ]
