@@ -52,6 +52,14 @@ async def test_a_machine_without_a_pg_dump_as_new_as_the_source_fails_the_check(
     assert found == [["passed"], ["passed"], ["failed"], ["failed"]]
 
 
+async def test_a_machine_without_a_pg_dump_as_new_as_the_target_is_told_that_it_compares_no_schemas(
+    plain: Ground, pair: Pair, newer_pair: Pair
+) -> None:
+    (found,) = await asked("N7", pair.source, newer_pair.target, offered=[plain.installation])
+
+    assert (found.result, "The schemas can't be compared" in found.what) == ("warning", True), found
+
+
 @pytest.mark.parametrize(
     ("line_bytes_per_s", "seconds"), [(None, 1000), (10 * LOADS_PER_S, 1000), (LOADS_PER_S / 4, 4000)]
 )

@@ -127,6 +127,15 @@ async def programs(look: Look) -> Answers:
         clients = clients_for(source, target, look.offered, needs_tls=speaks_tls)
     except NoInstallation as lacking:
         yield failed(lacking.what, lacking.why, lacking.fix)
+        return
+    newest = max(source, target)
+    try:
+        clients_for(newest, newest, look.offered, needs_tls=speaks_tls)
+    except NoInstallation as lacking:
+        yield warning(
+            f"The schemas can't be compared after the move. {lacking.what}",
+            "The comparison reads both sides with one pg_dump, as new as the newer side.", lacking.fix,
+        )  # fmt: skip
     else:
         yield passed(f"pg_dump and pg_restore of PostgreSQL {clients.major} are here.")
 
