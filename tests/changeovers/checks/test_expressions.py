@@ -37,9 +37,9 @@ async def test_an_extension_s_function_is_named_with_the_index_to_drop(pair: Pai
     )
     pair.here("CREATE EXTENSION cube", "CREATE TABLE places (x float8, y float8)")
     if offered:
-        pair.here(
-            "CREATE EXTENSION earthdistance VERSION '1.1'", "CREATE INDEX near ON places USING gist (ll_to_earth(x, y))"
-        )
+        pair.here("CREATE EXTENSION earthdistance VERSION '1.1'", "CREATE INDEX near ON places USING gist (ll_to_earth(x, y))",
+                  "CREATE FUNCTION half(float8) RETURNS float8 LANGUAGE sql IMMUTABLE AS 'SELECT $1 / 2'",
+                  "CREATE INDEX innocent ON places (half(x))", "INSERT INTO places VALUES (1, 2)")  # fmt: skip
 
     found = await asked("C38", pair.source)
     pair.here("DROP EXTENSION cube CASCADE")

@@ -129,7 +129,7 @@ def _not_evaluated(one: Examined, refused: psycopg.Error) -> Answer:
     if lacks := what_was_not_found(refused):
         return failed(
             f"On the source, the check constraint {one.label} can't be evaluated without a search path: {lacks}.",
-            "The target is built without one, and refuses the constraint.",
+            "The target is built without one, and would refuse the constraint, or an index of its table.",
             "Give its functions what they need: ALTER FUNCTION … SET search_path = public, pg_temp;",
             f"SET search_path = pg_catalog; {one.query.as_string()};",
         )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from psycopg import sql
@@ -12,7 +13,11 @@ from changeover.changeovers.checks.scanning import scan, what_was_not_found
 
 WITHIN_S = 3.0
 _EXPRESSIONS = """
-SELECT mine.nspname::text, mine.relname::text, built.label, built.expression, built.fix, used.functions, used.of_extension
+SELECT mine.nspname::text, mine.relname::text, built.label, built.expression, built.fix, used.functions, used.of_extension,
+       ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = mine.oid AND a.attnum > 0 AND NOT a.attisdropped
+              ORDER BY a.attnum),
+       ARRAY(SELECT format_type(a.atttypid, a.atttypmod) FROM pg_attribute a
+              WHERE a.attrelid = mine.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum)
   FROM (SELECT i.indrelid AS relation, 'pg_class'::regclass AS classid, i.indexrelid AS objid, 'index ' || of_index.name AS label,
                concat_ws(', ', pg_get_expr(i.indexprs, i.indrelid), pg_get_expr(i.indpred, i.indrelid)) AS expression,
                'DROP INDEX ' || of_index.name AS fix
@@ -36,7 +41,7 @@ SELECT mine.nspname::text, mine.relname::text, built.label, built.expression, bu
  ORDER BY mine.relpages, 3"""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Expression:
     """Of an index, its predicate included, or of a generated column. Its functions belong to superusers or to our login."""
 
@@ -47,6 +52,9 @@ class Expression:
     removal: str
     functions: list[str]
     calls_extension: bool
+    columns: list[str]
+    types: list[str]
+    """Of the columns, as CAST wants them."""
 
     @property
     def value(self) -> sql.Composed:
@@ -62,11 +70,37 @@ class Expression:
         return sql.SQL("SELECT 1 FROM ({}) one HAVING count(one.value) < 0").format(self.value)
 
     @property
+    def alone(self) -> Alone:
+        return Alone(self)
+
+    @property
     def fix(self) -> str:
         if self.calls_extension:  # no dump has what was changed on a function of an extension
             return f"On the source: {self.removal}; and make it on the target after the move."
         settled = f"ALTER FUNCTION {self.functions[0]} SET search_path = public, pg_temp;"
         return f"On the source: {settled} with the schemas that it needs."
+
+
+@dataclass(frozen=True)
+class Alone:
+    """An expression without its table: whoever reads a table makes the server read the expressions of all its indexes."""
+
+    expression: Expression
+
+    @property
+    def label(self) -> str:
+        return self.expression.label
+
+    @property
+    def probe(self) -> sql.Composed:
+        """Of a row of NULLs that the planner doesn't know for NULLs, so that functions in SQL are read."""
+        columns = sql.SQL(", ").join(
+            sql.SQL("NULL::{} AS {}").format(sql.SQL(kind), sql.Identifier(name))  # format_type's own
+            for name, kind in zip(self.expression.columns, self.expression.types, strict=True)
+        )
+        return sql.SQL(
+            "SELECT 1 FROM (SELECT ROW({}) AS value FROM (SELECT {} OFFSET 0) t) one HAVING count(one.value) < 0"
+        ).format(sql.SQL(self.expression.expression), columns)
 
 
 @check("C38", "Indexes and generated columns can be computed without a search path")
@@ -75,7 +109,9 @@ async def expressions(look: Look) -> Answers:
     every = [Expression(*row) for row in await look.source.rows(_EXPRESSIONS)]
     found = await scan(look.source, every, within_s=WITHIN_S)
     lacking = [(one, lacks) for one, refused in found.refused if (lacks := what_was_not_found(refused))]
-    for one, lacks in lacking:
+    alone = await scan(look.source, [one.alone for one, _ in lacking], within_s=WITHIN_S)
+    by_itself = {one.expression for one, refused in alone.refused if what_was_not_found(refused)}
+    for one, lacks in causes(lacking, by_itself):
         yield _fails(one, lacks)
     if found.not_examined:
         yield warning(
@@ -85,6 +121,16 @@ async def expressions(look: Look) -> Answers:
         )  # fmt: skip
     elif not lacking:
         yield passed(f"{counted(len(every), 'expression')} that call functions can be computed.")
+
+
+def causes(
+    lacking: Sequence[tuple[Expression, str]], by_itself: Collection[Expression]
+) -> list[tuple[Expression, str]]:
+    """Pure: of the expressions of one table that lack the same, only those that do `by_itself`, where there are such."""
+    explained = {(one.schema, one.table, lacks) for one, lacks in lacking if one in by_itself}
+    return [
+        (one, lacks) for one, lacks in lacking if one in by_itself or (one.schema, one.table, lacks) not in explained
+    ]
 
 
 def _fails(one: Expression, lacks: str) -> Answer:
