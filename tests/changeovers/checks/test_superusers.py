@@ -83,3 +83,20 @@ async def test_rights_that_a_superuser_of_the_target_can_give_are_named_with_the
     pair.there(*(one.fix.removeprefix("As a superuser of the target: ") for one in found[:2]))
     assert len(await asked("T23", pair.source, target)) == 1
     assert results(await asked("T23", pair.source, pair.target)) == ["passed"]
+
+
+async def test_base_types_and_shells_of_types_are_named(pair: Pair) -> None:
+    pair.here(
+        "CREATE TYPE later",
+        "CREATE TYPE pieces",
+        "CREATE FUNCTION pieces_in(cstring) RETURNS pieces LANGUAGE internal IMMUTABLE STRICT AS 'int2in'",
+        "CREATE FUNCTION pieces_out(pieces) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'int2out'",
+        'CREATE TYPE pieces (INPUT = pieces_in, OUTPUT = pieces_out, LIKE = name, ELEMENT = "char")',
+        "CREATE TYPE plain AS ENUM ('a')",
+        "CREATE TABLE rows (all_of_them plain[])",
+    )
+
+    (found,) = await asked("C18", pair.source, pair.as_owner(pair.target))
+
+    assert found.result == "failed"
+    assert found.what.endswith("type public.later, type public.pieces.")

@@ -15,7 +15,8 @@ SELECT says || ' ' || thing
   FROM (SELECT p.tableoid, p.oid, pronamespace, 'function', p.oid::regprocedure::text
           FROM pg_proc p JOIN pg_language l ON l.oid = prolang AND l.lanname IN ('c', 'internal')
          WHERE p.oid NOT IN (SELECT aggfnoid FROM pg_aggregate)
-        UNION ALL SELECT tableoid, oid, typnamespace, 'type', typname FROM pg_type WHERE typtype = 'b' AND typelem = 0
+        UNION ALL SELECT tableoid, oid, typnamespace, 'type', oid::regtype::text FROM pg_type
+         WHERE typtype IN ('b', 'p') AND oid NOT IN (SELECT typarray FROM pg_type)
         UNION ALL SELECT tableoid, oid, prsnamespace, 'text search parser', prsname FROM pg_ts_parser
         UNION ALL SELECT tableoid, oid, tmplnamespace, 'text search template', tmplname FROM pg_ts_template
         UNION ALL SELECT tableoid, oid, opcnamespace, 'operator class', opcname FROM pg_opclass
