@@ -145,9 +145,24 @@ async def test_missing_roles_are_made_where_that_is_allowed(newer_pair: Pair, pa
     assert traits_of(checked)[3] is False
 
 
+async def test_owners_whom_the_targets_login_can_give_nothing_are_named_with_the_grant(pair: Pair) -> None:
+    other = f"{pair.owner}_other"
+    pair.here(f"CREATE ROLE {other}", "CREATE TABLE a (a int)", "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+              f"ALTER TABLE a OWNER TO {pair.owner}", f"ALTER FUNCTION f() OWNER TO {other}")  # fmt: skip
+    target = pair.as_owner(pair.target)
+
+    (found,) = await asked("T6", pair.source, target)
+    pair.there(found.fix.split("of the target: ")[1])
+
+    assert (found.result, found.what.split("source: ")[1]) == ("warning", f"{other}.")
+    assert results(await asked("T6", pair.source, target)) == ["passed"]
+    assert results(await asked("T6", pair.source, pair.target)) == ["passed"]
+
+
 async def test_a_role_that_a_policy_names_must_be_there(newer_pair: Pair, pair: Pair) -> None:
     there = newer_pair
-    pair.here("CREATE TABLE a (a int)", f"CREATE POLICY p ON a TO {pair.owner} USING (true)")
+    pair.here("CREATE TABLE a (a int)", f"ALTER TABLE a OWNER TO {pair.owner}",
+              f"CREATE POLICY p ON a TO {pair.owner} USING (true)")  # fmt: skip
 
     assert results(await asked("T6", pair.source, there.as_owner(there.target))) == ["failed"]
 

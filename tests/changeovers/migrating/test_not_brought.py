@@ -61,16 +61,19 @@ def test_only_what_the_copy_named_is_passed_over() -> None:
     part = Part("schema")
     for thing, says in (
         ("view public.circle", MISSING), ("view public.other", MISSING), ("view public.circle", "is missing on the source"),
+        ("acl public.TABLE t", "is made differently: x"), ("table public.t", "is made differently: x"),
         ("extension hstore", "has object function ext.mine() on the source and not on the target"),
     ):  # fmt: skip
         part.differs(Difference(thing, says))
     found = Comparison((part,), is_quick=False, bytes_compared=0, rows_compared=0, rows_seconds=0, seconds=0)
 
-    left = unnamed(found, ["view public.circle", "function ext.mine()"])
+    named = ["view public.circle", "function ext.mine()", 'acl public.TABLE "t"', "table public.t"]
+    left = unnamed(found, named)
 
     assert [str(one) for one in left] == [
         "view public.other is missing on the target",
         "view public.circle is missing on the source",
+        "table public.t is made differently: x",
     ]
     part.differences_total += 1
     assert unnamed(found, ["view public.circle", "view public.other", "function ext.mine()"]) == found.differences

@@ -117,12 +117,39 @@ async def readable(look: Look) -> Answers:
         )
 
 
+HAS_SET_SINCE = 16
+_USABLE = {
+    False: "SELECT rolname::text FROM pg_roles WHERE pg_has_role(oid, 'MEMBER')",
+    True: "SELECT rolname::text FROM pg_roles WHERE pg_has_role(oid, 'SET')",
+}
+_OWNERS = """
+SELECT pg_get_userbyid(c.relowner)::text FROM mine JOIN pg_class c ON c.oid = mine.oid
+UNION SELECT pg_get_userbyid(p.proowner) FROM pg_proc p JOIN homes ON homes.oid = p.pronamespace
+ WHERE (p.tableoid, p.oid) NOT IN (SELECT classid, objid FROM pg_depend WHERE deptype IN ('e', 'i'))
+UNION SELECT pg_get_userbyid(t.typowner) FROM pg_type t JOIN homes ON homes.oid = t.typnamespace
+ WHERE (t.tableoid, t.oid) NOT IN (SELECT classid, objid FROM brought) ORDER BY 1"""
+
+
 @check("T6", "The roles exist on the target, or can be made there", "target")
 async def roles_there(look: Look) -> Answers:
     target = look.there
     known = {role.name for role in target.roles}
     missing = [role.name for role in look.source.moved_roles if role.name not in known]
     create = " ".join(f"CREATE ROLE {quoted(name)};" for name in missing[:5])
+    if not target.identity.is_superuser:
+        usable = set(await target.names(_USABLE[target.identity.major >= HAS_SET_SINCE]))
+        foreign = [name for name in await look.source.names(_OWNERS) if name in known - usable]
+        if foreign:
+            login = target.identity.login
+            mighty = {role.name for role in target.roles if role.is_superuser}
+            grant = f"GRANT {', '.join(quoted(name) for name in foreign if name not in mighty)} TO {quoted(login)};"
+            yield warning(
+                f"On the target, {login} is no member of roles that own things on the source: {named(foreign)}.",
+                f"What they own will belong to {login} there, and owners and rights are not compared.",
+                "If that isn't fine, give them to ordinary roles on the source: ALTER TABLE … OWNER TO …;"
+                if mighty.issuperset(foreign)
+                else f"If that isn't fine, as a superuser of the target: {grant}",
+            )
     if not missing:
         return
     if may_make_roles(target):

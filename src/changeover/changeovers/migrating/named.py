@@ -10,6 +10,8 @@ from changeover.postgres.excluding import Excluded
 from changeover.store.move_rows import MigrationRow
 
 MISSING: Final = "is missing on the target"
+ABOUT: Final = ("acl ", "default acl ", "comment ")
+"""Made by several statements, of which the target may have refused one."""
 
 
 def unnamed(found: Comparison, not_brought: Collection[str]) -> list[Difference]:
@@ -21,7 +23,8 @@ def unnamed(found: Comparison, not_brought: Collection[str]) -> list[Difference]
     return [
         one
         for one in found.differences
-        if not (_plain(one.thing) in titles and one.says == MISSING) and one.says not in members
+        if not (_plain(one.thing) in titles and (one.says == MISSING or one.thing.startswith(ABOUT)))
+        and one.says not in members
     ]
 
 
@@ -34,6 +37,7 @@ def left_out_by(migration: MigrationRow) -> dict[str, Any]:
     """What a comparison after it leaves out as well: keyword arguments of `Comparisons.look`."""
     skips, copied = migration.report.get("skips") or {}, migration.report.get("copy") or {}
     return {
+        "compares_owners": False if copied.get("owners_lost") else None,
         "skip_schemas": tuple(skips.get("skip_schemas") or ()),
         "skip_extensions": tuple(skips.get("skip_extensions") or ()),
         "excluded": Excluded.of(copied.get("excluded") or {}),

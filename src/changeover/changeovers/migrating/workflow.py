@@ -122,7 +122,7 @@ class Migrating:
                 skip_schemas=tuple(row.report["skips"]["skip_schemas"]),
                 skip_extensions=tuple(row.report["skips"]["skip_extensions"]),
                 excluded=Excluded.of(row.report["copy"].get("excluded", {})),
-                compares_owners=row.wish["keeps_owners"] and row.report["skips"]["keeps_owners"], properties_decide=False,
+                compares_owners=_came_with_owners(row), properties_decide=False,
             )  # fmt: skip
         except ChangeoverError as error:
             return await self._stop(run, error)
@@ -225,6 +225,12 @@ class Migrating:
             await query.execute(db, "migrations.stop", run_id=run.id, stopped=Jsonb(error.as_dict()))
         await run.note("stopped", error.message)
         return Wait(STOPPED_S, f"stopped: {error.what}")
+
+
+def _came_with_owners(row: MigrationRow) -> bool:
+    """Whether owners and rights can be compared: the copy could give everything to whom it belongs on the source."""
+    is_asked = row.wish["keeps_owners"] and row.report["skips"]["keeps_owners"]
+    return bool(is_asked) and not row.report["copy"].get("owners_lost")
 
 
 def _stopped(row: MigrationRow) -> Wait:

@@ -34,7 +34,7 @@ from changeover.postgres.snapshot.persistence import as_accepted
 from changeover.postgres.snapshot.pieces import Cuts, Piece, pieces_of, plan_cuts
 from changeover.postgres.snapshot.place import Place
 from changeover.postgres.snapshot.roles import Roles, bring_roles
-from changeover.postgres.snapshot.schema import make, make_in_rounds, make_leniently, naming
+from changeover.postgres.snapshot.schema import LeftOut, make, make_in_rounds, make_leniently, naming
 from changeover.postgres.snapshot.sequences import bring_sequences
 from changeover.postgres.snapshot.sessions import open_reader, writing
 from changeover.postgres.snapshot.settings import bring_settings, read_settings
@@ -70,6 +70,8 @@ class Course:
     roles: Roles = field(default_factory=Roles)
     gifts: list[Entry] = field(default_factory=list)
     """What gives things to their owners in the end, where the target's role is no superuser."""
+    owners_lost: set[str] = field(default_factory=set)
+    """Owners on the source to whom the target's role can't give things."""
 
     @property
     def job(self) -> Job:
@@ -147,8 +149,13 @@ class Course:
         missing = sorted({one.owner for one in brought if one.owner and one.owner not in self.roles.known})
         if not self.job.keeps_owners or (self.roles.is_superuser and not missing):
             return brought
-        if missing:
-            self.telling.note(f"What belongs to {', '.join(missing)} on the source belongs to the target's own role.")
+        about = {*ABOUT, "DEFAULT ACL"}
+        lost = {one.owner for one in brought if one.owner in missing and one.kind not in about}
+        for owner in sorted(lost - self.owners_lost):
+            self.telling.note(
+                f"What belongs to {owner} on the source belongs to the target's own role: owners and rights are not compared."
+            )
+        self.owners_lost |= lost
         ownerless = {one.number: one for one in await archive.entries(section, with_owners=False)}
         found = owned(brought, ownerless, self.roles.known, is_superuser=self.roles.is_superuser)
         self.gifts += found.gifts
@@ -177,8 +184,7 @@ class Course:
             await make_in_rounds(target, self.ledger, [one for one in entries if one not in remarks], "schema")
             theirs = await extensions_before(self.target, self.ledger)
             ours = [one for one in remarks if not one.is_of_extension(theirs)]
-            for left_out in await make_leniently(target, self.ledger, ours, "remarks"):
-                self.telling.note(left_out)
+            self._tell_left_out(await make_leniently(target, self.ledger, ours, "remarks"))
 
     def _raw(self) -> Any:
         """A session on the target that takes the dump's bytes as they are."""
@@ -228,9 +234,8 @@ class Course:
             await late.make(self.target, raw, is_last=True)
             waiting = late.waiting
             await make(raw, self.ledger, [one for one in waiting if one.kind not in ABOUT], "after views")
-            remarks = [one for one in waiting if one.kind in ABOUT]
-            for left_out in await make_leniently(raw, self.ledger, remarks, "remarks after views"):
-                self.telling.note(left_out)
+            about = [one for one in waiting if one.kind in ABOUT]
+            self._tell_left_out(await make_leniently(raw, self.ledger, about, "remarks after views"))
 
     def _pieces(self, cuts: Cuts) -> list[Piece]:
         return pieces_of(self.contents.tables, cuts)
@@ -276,11 +281,13 @@ class Course:
             remarks = [*rest.remarks, *rights, *rest.rights, *self.gifts]
             (me,) = await fetch_row(self.target, "SELECT current_user::text")
             again = rights_after_gifts(rights, self.gifts, me)
-            for left_out in [
-                *await make_leniently(target, self.ledger, remarks, "rights"),
-                *await make_leniently(target, self.ledger, again, "rights after gifts"),
-            ]:
-                self.telling.note(left_out)
+            self._tell_left_out(await make_leniently(target, self.ledger, remarks, "rights"))
+            self._tell_left_out(await make_leniently(target, self.ledger, again, "rights after gifts"))
+
+    def _tell_left_out(self, statements: Sequence[LeftOut]) -> None:
+        for one in statements:
+            self.telling.note(one.says)
+            self.telling.not_brought.append(one.title)
 
     async def _fill_views(self, rest: Rest, late: Late) -> None:
         await self._sequences()
@@ -295,8 +302,7 @@ class Course:
         self.telling.enter("statistics", things=len(tasks))
         await self._work_off(tasks)
         async with self._raw() as target:
-            for left_out in await make_leniently(target, self.ledger, rest.event_triggers, "event triggers"):
-                self.telling.note(left_out)
+            self._tell_left_out(await make_leniently(target, self.ledger, rest.event_triggers, "event triggers"))
         await self._bring_database()
 
     async def _bring_database(self) -> None:
@@ -352,6 +358,7 @@ class Course:
             "roles_without_password": self.roles.without_password,
             "notes": self.telling.notes,
             "not_brought": self.telling.not_brought,
+            "owners_lost": sorted(self.owners_lost),
             "seconds": {phase: round(seconds, 3) for phase, seconds in self.telling.seconds.items()},
             "moment": self.place.holder.moment.as_facts(),
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, NamedTuple
 
 import asyncpg
 import psycopg
@@ -38,6 +38,14 @@ HINTS: Final = {
     "23505": "The source holds rows that break its own constraint (a broken index?): REINDEX there and mend the rows.",
     "53200": "Raise max_locks_per_transaction or the memory of the target, then run the same again.",
 }
+
+
+class LeftOut(NamedTuple):
+    """A statement that the target refused. The ledger keeps it as a list."""
+
+    title: str
+    """Of the entry, as a comparison calls it."""
+    says: str
 
 
 async def make(connection: Connection, ledger: Ledger, entries: Sequence[Entry], kind: str) -> None:
@@ -132,13 +140,13 @@ async def _try(connection: Connection, ledger: Ledger, entry: Entry, kind: str) 
     return None
 
 
-async def make_leniently(connection: Connection, ledger: Ledger, entries: Sequence[Entry], kind: str) -> list[str]:
+async def make_leniently(connection: Connection, ledger: Ledger, entries: Sequence[Entry], kind: str) -> list[LeftOut]:
     """Rights, comments and labels: left out is a statement that the target's role may not run, or whose role or provider of
     labels isn't there.
 
-    Returns what was left out, a line for each, also by an attempt before this one. Tries all at once first.
+    Returns what was left out, also by an attempt before this one. Tries all at once first.
     """
-    left_out: list[str] = []
+    left_out: list[LeftOut] = []
     for start in range(0, len(entries), BATCH):
         batch = entries[start : start + BATCH]
         name = f"{batch[0].number}-{batch[-1].number}"
@@ -147,21 +155,21 @@ async def make_leniently(connection: Connection, ledger: Ledger, entries: Sequen
                 await _make_batch(connection, ledger, batch, kind, name)
             except TransferFailed:
                 async with connection.transaction():
-                    lost = [line for entry in batch for line in await _make_what_can_be(connection, entry)]
+                    lost = [one for entry in batch for one in await _make_what_can_be(connection, entry)]
                     await ledger.note(connection, kind, name, left_out=lost)
                 ledger.confirm(kind, name, left_out=lost)
-        left_out += ledger.of(kind)[name].get("left_out", ())
+        left_out += [LeftOut(*one) for one in ledger.of(kind)[name].get("left_out", ())]
     return left_out
 
 
-async def _make_what_can_be(connection: Connection, entry: Entry) -> list[str]:
+async def _make_what_can_be(connection: Connection, entry: Entry) -> list[LeftOut]:
     left_out = []
     for statement in STATEMENTS.findall(entry.text):
         try:
             async with connection.transaction():
                 await connection.execute(statement)
         except CAN_BE_LEFT_OUT as refused:
-            left_out.append(f"{entry.label}: {one_line(refused)}")
+            left_out.append(LeftOut(entry.title, f"{entry.label}: {one_line(refused)}"))
         except psycopg.Error as refused:
             if is_lost(refused):
                 raise
