@@ -17,6 +17,7 @@ from changeover.changeovers.checks import (  # noqa: F401 - each registers its c
     compiled,
     conditions,
     contents,
+    default_privileges,
     expressions,
     extension_places,
     foreign_data,
