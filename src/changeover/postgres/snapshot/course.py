@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,9 @@ from changeover.postgres.snapshot.languages import with_handlers
 from changeover.postgres.snapshot.large_objects import bring_large_objects, count_large_objects
 from changeover.postgres.snapshot.late import Late, attach, recompute, take_away_checks
 from changeover.postgres.snapshot.ledger import Ledger, extensions_before
+from changeover.postgres.snapshot.lending import with_right_to_grant, with_right_to_own
 from changeover.postgres.snapshot.load import Load, build
-from changeover.postgres.snapshot.owners import owned, rights_after_gifts
+from changeover.postgres.snapshot.owners import of_schemas, owned, rights_after_gifts
 from changeover.postgres.snapshot.persistence import as_accepted
 from changeover.postgres.snapshot.pieces import Cuts, Piece, pieces_of, plan_cuts
 from changeover.postgres.snapshot.place import Place
@@ -278,16 +280,33 @@ class Course:
                 await bring_trigger_states(
                     self.place.holder.connection, self.target, self.excluded, self.job.skip_schemas, self.telling.note
                 )
-            remarks = [*rest.remarks, *rights, *rest.rights, *self.gifts]
-            (me,) = await fetch_row(self.target, "SELECT current_user::text")
-            again = rights_after_gifts(rights, self.gifts, me)
-            self._tell_left_out(await make_leniently(target, self.ledger, remarks, "rights"))
-            self._tell_left_out(await make_leniently(target, self.ledger, again, "rights after gifts"))
+            self._tell_left_out(await self._make_rights(target, rest.remarks, [*rights, *rest.rights]))
 
     def _tell_left_out(self, statements: Sequence[LeftOut]) -> None:
         for one in statements:
             self.telling.note(one.says)
             self.telling.not_brought.append(one.title)
+
+    async def _make_rights(
+        self, target: Connection, remarks: Sequence[Entry], rights: Sequence[Entry]
+    ) -> list[LeftOut]:
+        """And whose things are. Schemas have their rights first, which others need or borrow, and their owners last."""
+        schemas = [one for one in self.gifts if one.kind == "SCHEMA"]
+        others = [one for one in self.gifts if one.kind != "SCHEMA"]
+        (me,) = await fetch_row(self.target, "SELECT current_user::text")
+        again = rights_after_gifts(rights, self.gifts, me)
+        bring = partial(make_leniently, target, self.ledger)
+        return [
+            *await bring([*remarks, *of_schemas(rights)], "rights"),
+            *await bring(await self._grants(rights), "grants"),
+            *await bring(await with_right_to_own(self.target, others), "gifts"),
+            *await bring(await self._grants(again), "grants after gifts"),
+            *await bring([*schemas, *of_schemas(again)], "gifts of schemas"),
+        ]
+
+    async def _grants(self, rights: Sequence[Entry]) -> list[Entry]:
+        others = [one for one in rights if one.kind != "ACL" or one.toc.schema]
+        return await with_right_to_grant(self.target, others, is_superuser=self.roles.is_superuser)
 
     async def _fill_views(self, rest: Rest, late: Late) -> None:
         await self._sequences()

@@ -41,8 +41,7 @@ async def bring_large_objects(reader: Any, target: Connection, ledger: Ledger, o
         last = int(batch[-1][0])
         async with target.transaction():
             await _bring(reader, target, [int(row[0]) for row in batch])
-            if owners is not None:
-                await _describe(target, batch, owners)
+            await _describe(target, batch, owners)
             await ledger.note(target, "large objects", str(last))
         ledger.confirm("large objects", str(last))
 
@@ -67,13 +66,16 @@ async def _bring_rest(reader: Any, target: Connection, oid: int) -> None:
         at += len(part)
 
 
-async def _describe(target: Connection, batch: Sequence[Any], owners: set[str]) -> None:
+async def _describe(target: Connection, batch: Sequence[Any], owners: set[str] | None) -> None:
+    """Comments in any case; owners and rights where roles are brought."""
     statements: list[sql.Composable] = []
     (me,) = await fetch_row(target, "SELECT current_user::text")
     for oid, owner, comment, rights, revoked in ((int(row[0]), *row[1:]) for row in batch):
         which = sql.Literal(oid)
         if comment is not None:
             statements.append(sql.SQL("COMMENT ON LARGE OBJECT {} IS {}").format(which, sql.Literal(comment)))
+        if owners is None:
+            continue
         statements += _grants(which, rights, owners)
         if owner != me and owner in owners:
             statements.append(sql.SQL("ALTER LARGE OBJECT {} OWNER TO {}").format(which, sql.Identifier(owner)))

@@ -26,10 +26,21 @@ def owned(entries: Sequence[Entry], ownerless: Mapping[int, Entry], known: set[s
         plain = ownerless.get(entry.number, entry)
         is_given = bool(entry.owner) and entry.owner in known
         makes.append(entry if is_given and is_superuser else plain)
-        gift = entry.text.removeprefix(plain.text).strip()
+        gift = _without_definition(entry, plain)
         if is_given and not is_superuser and gift and gift != entry.text:
             gifts.append(replace(entry, text=gift))
     return Owned(makes, gifts)
+
+
+def _without_definition(entry: Entry, plain: Entry) -> bytes:
+    """What pg_restore wrote after it. With --no-owner it writes a schema anew, and quotes the name only if it must."""
+    made = plain.text if entry.text.startswith(plain.text) else entry.toc.definition.strip()
+    return entry.text.removeprefix(made).strip()
+
+
+def of_schemas(rights: Sequence[Entry]) -> list[Entry]:
+    """Those on schemas, which grants and owners of what is in them need."""
+    return [one for one in rights if one.kind == "ACL" and not one.toc.schema]
 
 
 def rights_after_gifts(rights: Sequence[Entry], gifts: Sequence[Entry], me: str) -> list[Entry]:

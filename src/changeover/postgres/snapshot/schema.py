@@ -24,9 +24,11 @@ STATEMENTS: Final = re.compile(rb"(?:'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|[^;'\"])
 MISSING: Final = ("42P01", "42883", "42704", "42703", "3F000")
 """A table, function, type or other object, column, schema that is not there."""
 CAN_BE_LEFT_OUT: Final = (
-    psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedObject, psycopg.errors.InvalidParameterValue,
+    psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedObject, psycopg.errors.FeatureNotSupported,
+    psycopg.errors.InvalidParameterValue,
 )  # fmt: skip
-"""The last one: SET SESSION AUTHORIZATION to a grantor that isn't there, and a label whose provider isn't loaded."""
+"""The last two: a sequence stays with its table, whose owner could not be changed; SET SESSION AUTHORIZATION to a grantor that
+isn't there, and a label whose provider isn't loaded."""
 HINTS: Final = {
     "42501": "Give the target's role that right, or move with a role that has it.",
     "42883": "A function finds its parts by search_path only: `ALTER FUNCTION … SET search_path = …` on the source.",
