@@ -27,6 +27,27 @@ def test_what_was_made_goes_and_what_was_there_stays(copy: Copy, point: str) -> 
     assert copy.clean() == []
 
 
+BUILT_IN = (
+    "REVOKE EXECUTE ON FUNCTION pg_catalog.pg_sleep(float8) FROM PUBLIC", "REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC",
+    "GRANT SELECT ON pg_catalog.pg_authid TO reader WITH GRANT OPTION", "GRANT SELECT (relname) ON pg_catalog.pg_class TO reader",
+    "REVOKE SELECT ON pg_catalog.pg_roles FROM PUBLIC", "REVOKE USAGE ON TYPE pg_catalog.money FROM PUBLIC",
+    "REVOKE EXECUTE ON FUNCTION hstore(text, text) FROM PUBLIC", "REVOKE USAGE ON SCHEMA information_schema FROM PUBLIC",
+)  # fmt: skip
+
+
+def test_rights_on_what_every_database_has_are_as_before(copy: Copy) -> None:
+    run_sql(copy.source, "CREATE EXTENSION IF NOT EXISTS hstore SCHEMA public", *BUILT_IN)
+    run_sql(copy.target, "CREATE EXTENSION hstore", "REVOKE EXECUTE ON FUNCTION pg_catalog.pg_sleep(float8) FROM PUBLIC",
+            "GRANT EXECUTE ON FUNCTION pg_catalog.pg_sleep(float8) TO pg_monitor",
+            "DROP SCHEMA public CASCADE", "CREATE SCHEMA public", "CREATE EXTENSION hstore")  # fmt: skip
+    before = dump(copy.target)
+    copy.harm("phase done")
+    assert copy.run() is None
+    assert dump(copy.target) != before
+    assert copy.clean() == []
+    assert dump(copy.target) == before
+
+
 def test_the_abort_of_another_migration_into_the_same_target_removes_nothing(copy: Copy) -> None:
     copy.harm('rows "public"."orders"')
     assert copy.run() is None

@@ -13,6 +13,7 @@ from changeover.errors.elsewhere import CheckFailed, TransferFailed
 from changeover.postgres import ending
 from changeover.postgres.connect import Connection
 from changeover.postgres.location import handed_over
+from changeover.postgres.snapshot.built_in import put_back, put_back_rights_of_built_in
 from changeover.postgres.snapshot.database import put_back_database
 from changeover.postgres.snapshot.job import Job
 from changeover.postgres.snapshot.ledger import WAS_THERE, Ledger, read_ledger
@@ -79,7 +80,7 @@ async def _end_ours(connection: Connection, job: Job) -> None:
 
 
 async def drop_what_was_made(target: Connection, ledger: Ledger, *, keeps_ledger: bool) -> list[str]:
-    """Objects and large objects; without `keeps_ledger` also roles, settings, rights on public, and the ledger itself.
+    """Objects and large objects; without `keeps_ledger` also roles, settings, rights on what was there, and the ledger itself.
 
     Raises TransferFailed when objects stay for another reason than a lost connection.
     """
@@ -99,6 +100,8 @@ async def drop_what_was_made(target: Connection, ledger: Ledger, *, keeps_ledger
             await ledger.forget(target, *({kind for kind, _ in ledger.rows} - kept))
         return remaining
     await _put_back_public(target, ledger.of("before").get("public", {}))
+    if "rights" in ledger.of("before"):  # a ledger of an earlier version has none
+        await put_back_rights_of_built_in(target, ledger.of("before")["rights"]["rights"])
     await reset_settings(target, ledger)
     await put_back_database(target, ledger.of("before").get("database", {}).get("was", {}))
     await take_back_memberships(target, ledger)
@@ -151,22 +154,12 @@ async def _put_back_public(target: Connection, was: dict[str, Any]) -> None:
         return
     await target.execute(sql.SQL("ALTER SCHEMA public OWNER TO {}").format(sql.Identifier(was["owner"])))
     await target.execute(sql.SQL("COMMENT ON SCHEMA public IS {}").format(sql.Literal(was["comment"])))
-    now = await target.execute(
-        "SELECT DISTINCT CASE WHEN a.grantee = 0 THEN NULL ELSE pg_get_userbyid(a.grantee)::text END"
-        " FROM pg_catalog.pg_namespace n, aclexplode(n.nspacl) a WHERE n.nspname = 'public'"
+    found = await target.execute(
+        "SELECT coalesce(nspacl, acldefault('n', nspowner))::text[], acldefault('n', nspowner)::text[]"
+        " FROM pg_catalog.pg_namespace WHERE nspname = 'public'"
     )
-    for (grantee,) in await now.fetchall():
-        whom = sql.SQL("PUBLIC") if grantee is None else sql.Identifier(grantee)
-        await target.execute(sql.SQL("REVOKE ALL ON SCHEMA public FROM {}").format(whom))
-    then = await target.execute(
-        "SELECT CASE WHEN a.grantee = 0 THEN NULL ELSE pg_get_userbyid(a.grantee)::text END, a.privilege_type, a.is_grantable"
-        " FROM aclexplode(%s::text[]::aclitem[]) a",
-        [was["rights"]],
-    )
-    for grantee, privilege, is_grantable in await then.fetchall():
-        whom = sql.SQL("PUBLIC") if grantee is None else sql.Identifier(grantee)
-        statement = sql.SQL("GRANT {} ON SCHEMA public TO {}").format(sql.SQL(privilege), whom)
-        await target.execute(statement + sql.SQL(" WITH GRANT OPTION" if is_grantable else ""))
+    for now, usual in await found.fetchall():
+        await put_back(target, sql.SQL("SCHEMA public"), now, usual if was["rights"] is None else was["rights"])
 
 
 async def _drop_roles(target: Connection, ledger: Ledger) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from changeover.errors.elsewhere import CheckFailed
 from changeover.postgres.connect import Connection
+from changeover.postgres.snapshot.built_in import rights_of_built_in
 
 SCHEMA: Final = "_changeover"
 MAKE: Final = """
@@ -112,6 +113,7 @@ async def open_ledger(connection: Connection, mark: str, ignored_schemas: tuple[
         await connection.execute(MAKE)
         await ledger.note(connection, "before", "objects", objects=before)
         await ledger.note(connection, "before", "public", **await public_schema(connection))
+        await ledger.note(connection, "before", "rights", rights=await rights_of_built_in(connection))
     ledger.confirm("before", "objects", objects=before)
     return ledger
 
