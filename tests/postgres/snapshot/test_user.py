@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -42,3 +44,20 @@ def test_the_program_works_as_the_user_of_clients_and_reaches_no_control_socket(
     assert {path.owner() for path in (folder / "work").rglob("*") if path.name != "log"} == {user}
     assert outcome.error is not None
     assert "Permission denied" in outcome.error.why
+
+
+NO_FILE_IS_READ = """
+import codecs, sys
+from psycopg._encodings import py_codecs
+from changeover.postgres.snapshot.__main__ import import_encodings
+import_encodings()
+sys.path.clear(), sys.path_importer_cache.clear(), sys.meta_path.clear()
+for name in {"idna", *py_codecs.values()}:
+    codecs.lookup(name)
+print("all are there")
+"""
+
+
+def test_the_encodings_of_all_databases_are_read_before_the_program_becomes_a_user_who_may_not_read_them() -> None:
+    done = subprocess.run([sys.executable, "-P", "-c", NO_FILE_IS_READ], capture_output=True, text=True, check=False)
+    assert done.stdout == "all are there\n", done.stderr

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import encodings.idna  # noqa: F401 - names of hosts are looked up after `_become`
+import encodings
+import importlib
 import os
+import pkgutil
 import signal
 import sys
 import traceback
@@ -30,9 +32,17 @@ def main() -> int:
         return 2
     work = Path(sys.argv[2]).resolve()
     if sys.argv[4:]:
+        import_encodings()
         _become(sys.argv[4])
     job = Job.from_json(sys.stdin.read())
     return uvloop.run(_run(job, work))
+
+
+def import_encodings() -> None:
+    """Names of hosts, and sessions of databases that are not UTF-8, need some after `_become`."""
+    for found in pkgutil.iter_modules(encodings.__path__):
+        with contextlib.suppress(ImportError):  # those of other systems
+            importlib.import_module(f"encodings.{found.name}")
 
 
 def _become(user: str) -> None:
