@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from changeover.changeovers.migrating.holds import Ends
+from changeover.errors import InternalError
 from changeover.errors.elsewhere import TransferFailed
 from changeover.hosts.users import run_as_for_clients
 from changeover.platform.scope import Parts
@@ -15,9 +17,11 @@ from changeover.postgres.filters import Filters
 from changeover.postgres.progress import Progress
 from changeover.postgres.snapshot.cleaning import clean, forget_ledger
 from changeover.postgres.snapshot.job import Job
-from changeover.postgres.snapshot.starting import Outcome, last_said, look, processes, start, stop
+from changeover.postgres.snapshot.starting import Outcome, last_said, log_of, look, processes, start, stop
 from changeover.runs.run import Run
 from changeover.store.move_rows import MigrationRow
+
+log = logging.getLogger(__name__)
 
 MOST_DEATHS = 5
 MOST_OF_ACCOUNT = 8
@@ -46,6 +50,8 @@ class Copies:
         if isinstance(found, Outcome):
             self._under_way.pop(run.id, None)
             if found.error is not None:
+                if found.error.id == InternalError.id:
+                    log.error("the copy of run %d failed:\n%s", run.id, log_of(work))
                 shutil.rmtree(work)
                 raise found.error
             return Progress("done", things_done=1, things_total=1), found.report

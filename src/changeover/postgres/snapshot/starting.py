@@ -101,6 +101,14 @@ async def stop(work: Path) -> None:
     await end_all(lambda: processes(work), gently=signal.SIGTERM)
 
 
+def log_of(work: Path) -> str:
+    """The last 20,000 characters: what a failure of ours says of itself, with where it was."""
+    try:
+        return read_within(work, "log").decode(errors="replace")[-20_000:]
+    except FileNotFoundError:
+        return ""
+
+
 def last_said(work: Path) -> str:
     """The end of its log."""
     try:
