@@ -20,7 +20,7 @@ from changeover.cli.migration_views import (
 from changeover.cli.private import a_plane, was_any
 from changeover.cli.resolve import Record
 from changeover.cli.session import Session, ask_to_begin, command, may_take_app
-from changeover.cli.terminal import mention, paint, say
+from changeover.cli.terminal import mention, paint, say, want_json_lines
 from changeover.cli.waiting import wait_for_addon
 from changeover.cli.watching import watched
 from changeover.client import Client, segment
@@ -69,6 +69,7 @@ def migrate(
 
     The same command again goes on with it, and shows its report once it has ended.
     """
+    want_json_lines(not only_plans)
     if target.startswith(PLANS):
         _require_existing(target, only_plans)
         target = _created(session, app, target)

@@ -47,6 +47,7 @@ def test_options_given_with_the_repeated_command_take_effect(
     assert done.exit_code == 0, done.everything
     last = json.loads(done.stdout.splitlines()[-1])
     assert last["wish"]["verify"] == "none"
+    assert [json.loads(line)["id"] for line in migrate("--json").stdout.splitlines()] == [last["id"]]
     assert rows_of(target, "items") == ROWS
 
 
