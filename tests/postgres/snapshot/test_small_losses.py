@@ -171,3 +171,31 @@ def test_rights_of_owner_and_mover_arrive_where_the_mover_is_no_superuser(pair: 
         " WHERE relname = 't' AND privilege_type <> 'MAINTAIN' ORDER BY 2, 3"
     )
     assert run_sql(pair.target, rights) == run_sql(pair.source, rights)
+
+
+LO_RIGHTS = """
+SELECT l.oid::bigint, lomowner::regrole::text, grantee::regrole::text, privilege_type, is_grantable
+  FROM pg_largeobject_metadata l, aclexplode(lomacl) ORDER BY 1, 3, 4
+"""
+
+
+def test_the_role_that_copies_keeps_its_rights_on_the_large_objects_of_others(pair: Pair) -> None:
+    pair.make("CREATE ROLE pair_owner; SELECT lo_create(70001), lo_create(70002);"
+              "GRANT SELECT ON LARGE OBJECT 70002 TO pair_owner;"
+              "ALTER LARGE OBJECT 70001 OWNER TO pair_owner; GRANT SELECT ON LARGE OBJECT 70001 TO PUBLIC, changeover;"
+              "GRANT UPDATE ON LARGE OBJECT 70001 TO changeover WITH GRANT OPTION")  # fmt: skip
+    pair.move()
+    assert len(run_sql(pair.source, LO_RIGHTS)) == 8
+    assert run_sql(pair.target, LO_RIGHTS) == run_sql(pair.source, LO_RIGHTS)
+
+
+def test_it_keeps_them_also_as_a_member_without_the_rights_of_the_owner(pair: Pair) -> None:
+    pair.make("CREATE ROLE pair_owner; CREATE ROLE pair_mover LOGIN; SELECT lo_create(70001);"
+              "ALTER LARGE OBJECT 70001 OWNER TO pair_owner; GRANT SELECT ON LARGE OBJECT 70001 TO pair_mover;"
+              "REVOKE UPDATE ON LARGE OBJECT 70001 FROM pair_owner")  # fmt: skip
+    pair.on_target("CREATE ROLE pair_owner; CREATE ROLE pair_mover LOGIN PASSWORD 'x'; ALTER DATABASE THIS OWNER TO pair_mover;"
+                   "GRANT pair_owner TO pair_mover WITH INHERIT FALSE, SET TRUE")  # fmt: skip
+    there, pair.target = pair.target, pair.target.with_(user="pair_mover", password="x")
+    pair.move()
+    pair.target = there
+    assert run_sql(pair.target, LO_RIGHTS) == run_sql(pair.source, LO_RIGHTS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, Final
 
 from psycopg import sql
@@ -76,22 +77,34 @@ async def _describe(target: Connection, batch: Sequence[Any], owners: set[str] |
             statements.append(sql.SQL("COMMENT ON LARGE OBJECT {} IS {}").format(which, sql.Literal(comment)))
         if owners is None:
             continue
-        statements += _grants(which, rights, owners)
-        if owner != me and owner in owners:
+        is_given_away = owner != me and owner in owners
+        grants = _grants(which, rights, owners)
+        late = grants.pop(me, []) if is_given_away else []  # while we own it, a right of ours makes no difference
+        statements += chain.from_iterable(grants.values())
+        if is_given_away:
             statements.append(sql.SQL("ALTER LARGE OBJECT {} OWNER TO {}").format(which, sql.Identifier(owner)))
-        for right in revoked if revoked and (owner == me or owner in owners) else ():  # an owner can be without one
+        for right in revoked if revoked and (owner == me or is_given_away) else ():  # an owner can be without one
             statement = sql.SQL("REVOKE {} ON LARGE OBJECT {} FROM {}")
-            statements.append(statement.format(sql.SQL(right), which, sql.Identifier(owner)))
+            late.append(statement.format(sql.SQL(right), which, sql.Identifier(owner)))
+        statements += _as_role(owner, me, late) if is_given_away else late
     if statements:
         await target.execute(sql.SQL(";\n").join(statements))
 
 
-def _grants(which: sql.Composable, rights: str | None, owners: set[str]) -> list[sql.Composable]:
-    given: list[sql.Composable] = []
+def _as_role(owner: str, me: str, statements: list[sql.Composable]) -> list[sql.Composable]:
+    """We may be a member that does not inherit the owner's rights."""
+    become = sql.SQL("SET LOCAL ROLE {}")
+    return [become.format(sql.Identifier(owner)), *statements, become.format(sql.Identifier(me))] if statements else []
+
+
+def _grants(which: sql.Composable, rights: str | None, owners: set[str]) -> dict[str | None, list[sql.Composable]]:
+    """By grantee; None is PUBLIC."""
+    given: dict[str | None, list[sql.Composable]] = {}
     for grantee, privilege, is_grantable in json.loads(rights or "[]"):
         if grantee is not None and grantee not in owners:
             continue
         whom = sql.SQL("PUBLIC") if grantee is None else sql.Identifier(grantee)
         statement = sql.SQL("GRANT {} ON LARGE OBJECT {} TO {}").format(sql.SQL(privilege), which, whom)
-        given.append(statement + sql.SQL(" WITH GRANT OPTION" if is_grantable else ""))
+        option = sql.SQL(" WITH GRANT OPTION" if is_grantable else "")
+        given.setdefault(grantee, []).append(statement + option)
     return given
