@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
-from tests.changeovers.checks.fix_grounds import Pair
+from tests.changeovers.checks.fix_grounds import Pair, asked
 
 from changeover.changeovers.checks import Checked, check, traits_of
 from changeover.changeovers.checks.asking import opened
@@ -206,3 +206,17 @@ def test_a_host_of_amazon_is_herokus_only_with_a_database_as_heroku_names_them(d
 
 def test_each_provider_has_one_entry() -> None:
     assert len({traits.name for traits in TRAITS}) == len(TRAITS)
+
+
+async def test_a_policy_for_a_role_of_the_provider_needs_that_role_on_the_target(newer_pair: Pair, pair: Pair) -> None:
+    pair.ground.run("CREATE ROLE authenticated")
+    try:
+        pair.here("CREATE TABLE a (a int)", "CREATE POLICY p ON a TO authenticated USING (true)")
+        source = Named(pair.as_owner(pair.source).parameters, name="db.abc.supabase.co")
+        found = await asked("T6", source, newer_pair.target)
+    finally:
+        pair.here("DROP TABLE IF EXISTS a")
+        pair.ground.run("DROP ROLE authenticated")
+
+    assert [one.result for one in found] == ["failed"]
+    assert found[0].fix == 'CREATE ROLE "authenticated";'

@@ -167,6 +167,18 @@ async def test_a_role_that_a_policy_names_must_be_there(newer_pair: Pair, pair: 
     assert results(await asked("T6", pair.source, there.as_owner(there.target))) == ["failed"]
 
 
+async def test_a_role_that_a_user_mapping_names_must_be_there(newer_pair: Pair, pair: Pair) -> None:
+    there = newer_pair
+    pair.here("CREATE EXTENSION postgres_fdw", "CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw",
+              f"CREATE USER MAPPING FOR {pair.owner} SERVER far", "CREATE USER MAPPING FOR PUBLIC SERVER far")  # fmt: skip
+
+    assert results(await asked("T6", pair.source, there.target)) == ["passed"]
+    (found,) = await asked("T6", pair.source, there.as_owner(there.target))
+
+    assert found.result == "failed"
+    assert found.fix == f'CREATE ROLE "{pair.owner}";'
+
+
 async def test_encodings_and_collations_are_compared(plain: Ground, pair: Pair) -> None:
     latin = plain.pair(options="ENCODING 'LATIN1' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
     pair.here(

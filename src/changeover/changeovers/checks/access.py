@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import LiteralString
+
 from changeover.changeovers.checks.finding import (
     Answers,
     check,
@@ -15,6 +17,12 @@ from changeover.changeovers.checks.look import Look
 from changeover.changeovers.checks.server import hidden, hidden_sessions
 from changeover.changeovers.checks.side import Side
 
+ROLES_IN_DEFINITIONS: LiteralString = """
+SELECT rolname FROM pg_roles WHERE oid IN (
+       SELECT unnest(p.polroles) FROM mine JOIN pg_policy p ON p.polrelid = mine.oid
+        UNION ALL SELECT m.umuser FROM pg_user_mappings m WHERE NOT EXISTS (
+              SELECT FROM brought WHERE classid = 'pg_foreign_server'::regclass AND objid = m.srvid)) ORDER BY 1"""
+"""Those that CREATE POLICY and CREATE USER MAPPING name: everything else can do without its roles."""
 BOOTSTRAP = ("postgres", "changeover")
 """Who a server begins with; on another server that is somebody else."""
 
@@ -135,7 +143,6 @@ async def roles_there(look: Look) -> Answers:
     target = look.there
     known = {role.name for role in target.roles}
     missing = [role.name for role in look.source.moved_roles if role.name not in known]
-    create = " ".join(f"CREATE ROLE {quoted(name)};" for name in missing[:5])
     if not target.identity.is_superuser:
         usable = set(await target.names(_USABLE[target.identity.major >= HAS_SET_SINCE]))
         foreign = [name for name in await look.source.names(_OWNERS) if name in known - usable]
@@ -150,31 +157,33 @@ async def roles_there(look: Look) -> Answers:
                 if mighty.issuperset(foreign)
                 else f"If that isn't fine, as a superuser of the target: {grant}",
             )
-    if not missing:
-        return
-    if may_make_roles(target):
-        yield passed(f"{counted(len(missing), 'role')} will be made on the target: {named(missing)}.")
-        return
-    in_policies = await _roles_of_policies(look.source)
-    needed = [name for name in missing if name in in_policies]
+    needed = await _needed_and_not_made(look, known)
     if needed:
-        yield failed(f"Roles that policies name are missing on the target: {named(needed)}.",
-                     f"{target.identity.login} may not make roles there; without them the policies fail.", create)  # fmt: skip
-    else:
+        yield failed(
+            f"Roles that policies or user mappings name are missing on the target: {named(needed)}.",
+            "Policies and user mappings can't be made without them, and the move does not make them: the target's login may"
+            " not, or they are the provider's own or the first superuser.",
+            _created(needed),
+        )
+    elif missing and may_make_roles(target):
+        yield passed(f"{counted(len(missing), 'role')} will be made on the target: {named(missing)}.")
+    elif missing:
         yield warning(
             f"Roles are missing on the target: {named(missing)}.",
             f"{target.identity.login} may not make them there: all that is moved will belong to it, and grants are left out.",
-            create + f" as a superuser; and GRANT them TO {quoted(target.identity.login)};",
+            _created(missing) + f" as a superuser; and GRANT them TO {quoted(target.identity.login)};",
         )
 
 
-async def _roles_of_policies(side: Side) -> set[str]:
-    return set(
-        await side.names(
-            """SELECT r.rolname FROM mine JOIN pg_policy p ON p.polrelid = mine.oid
-                 JOIN pg_roles r ON r.oid = ANY (p.polroles)"""
-        )
-    )
+async def _needed_and_not_made(look: Look, known: set[str]) -> list[str]:
+    source = look.source
+    makes = may_make_roles(look.there) and source.provider.keeps_owners
+    made = {role.name for role in source.moved_roles} if makes else set[str]()
+    return [name for name in await source.names(ROLES_IN_DEFINITIONS) if name not in known | made]
+
+
+def _created(roles: list[str]) -> str:
+    return " ".join(f"CREATE ROLE {quoted(name)};" for name in roles[:5])
 
 
 def may_make_roles(side: Side) -> bool:
