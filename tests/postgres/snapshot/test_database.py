@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
-from tests.corpus.servers import run_sql
+from tests.corpus.servers import Server, programs_of, run_sql, running
 from tests.postgres.snapshot.conftest import Copy, Pair
 
+from changeover.postgres.comparing.databases import compare
 from changeover.postgres.location import Location
 
 PROPERTIES = """
@@ -80,8 +82,66 @@ def test_a_membership_between_roles_that_were_there_is_named_with_the_statement(
     pair.on_target(roles)
     pair.move()
     (note,) = pair.notes
-    assert 'GRANT "pair_the_group" TO "pair_member";' in note
+    assert 'GRANT "pair_the_group" TO "pair_member" WITH ADMIN FALSE, INHERIT TRUE, SET TRUE;' in note
     assert run_sql(pair.target, "SELECT pg_has_role('pair_member', 'pair_the_group', 'MEMBER')") == [(False,)]
+
+
+OPTIONS = """
+SELECT bool_or(admin_option), bool_or(inherit_option), bool_or(set_option) FROM pg_auth_members
+ WHERE member = 'pair_member'::regrole AND roleid = 'pair_group'::regrole
+"""
+
+
+def test_a_member_that_does_not_inherit_does_not_inherit_on_the_target_either(pair: Pair) -> None:
+    """Before version 16 that is a property of the member, then one of the membership."""
+    pair.make("CREATE ROLE pair_member NOINHERIT; CREATE ROLE pair_group; GRANT pair_group TO pair_member WITH ADMIN OPTION;"
+              "CREATE TABLE t (); GRANT SELECT ON t TO pair_group")  # fmt: skip
+    pair.on_target("CREATE ROLE pair_member INHERIT")
+    pair.move()
+    assert run_sql(pair.target, OPTIONS) == [(True, False, True)]
+
+
+GRANTED_TWICE = """
+CREATE ROLE pair_member; CREATE ROLE pair_group; CREATE ROLE pair_admin; GRANT pair_group TO pair_admin WITH ADMIN TRUE;
+GRANT pair_group TO pair_member WITH ADMIN TRUE, INHERIT FALSE, SET FALSE; SET ROLE pair_admin;
+GRANT pair_group TO pair_member WITH INHERIT TRUE, SET FALSE; RESET ROLE; CREATE TABLE t (); GRANT SELECT ON t TO pair_group
+"""
+
+
+@pytest.fixture
+def newer_pair(target_server: Server) -> Iterator[Pair]:
+    """On two servers of a version that has memberships with options."""
+    programs = programs_of(target_server.major)
+    assert programs is not None
+    with running(programs) as source:
+        yield Pair((source, target_server), source.database(), target_server.database())
+
+
+def test_a_membership_arrives_with_all_options_that_its_grants_give_together(newer_pair: Pair) -> None:
+    pair = newer_pair
+    pair.make(GRANTED_TWICE)
+    pair.move()
+    assert run_sql(pair.source, OPTIONS) == [(True, True, False)]
+    assert run_sql(pair.target, OPTIONS) == [(True, True, False)]
+    assert asyncio.run(compare(pair.source, pair.target, compares_owners=True)).differences == []
+    run_sql(pair.target, "GRANT pair_group TO pair_member WITH SET TRUE")
+    (found,) = asyncio.run(compare(pair.source, pair.target, compares_owners=True)).differences
+    assert "SET false on the source" in str(found)
+
+    there = Pair(pair.servers, pair.source, pair.servers[1].database())
+    run_sql(pair.target, "GRANT pair_group TO pair_member WITH INHERIT FALSE, ADMIN FALSE, SET TRUE")
+    there.move()
+    run_sql(pair.target, "GRANT pair_group TO pair_member WITH ADMIN TRUE, INHERIT TRUE")
+    there_too = Pair(pair.servers, pair.source, pair.servers[1].database())
+    there_too.move()
+    pair.servers[1].drop(pair.target, there.target, there_too.target)
+    run_sql(pair.servers[1].location(), "DROP ROLE pair_member, pair_group, pair_admin")
+    (lacking,) = there.notes
+    assert "is in pair_group with ADMIN TRUE, INHERIT TRUE, SET FALSE on the source" in lacking
+    assert 'GRANT "pair_group" TO "pair_member" WITH ADMIN TRUE, INHERIT TRUE;' in lacking
+    assert there_too.notes == [
+        "Role pair_member is in pair_group with SET FALSE on the source and SET TRUE on the target; it stays so."
+    ]
 
 
 def test_no_setting_keeps_people_out(pair: Pair) -> None:

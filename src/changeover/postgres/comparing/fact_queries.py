@@ -77,7 +77,9 @@ SELECT 'role ' || r.rolname, CASE d.setdatabase WHEN 0 THEN 'setting ' ELSE 'set
  WHERE d.setdatabase IN (0, this.oid) AND {NAME} <> '{HELD_BY}'
 """, is_secret=True),  # noqa: S608
     FactQuery(f"""WITH {ROLE}
-SELECT 'role ' || r.rolname, 'membership in ' || g.rolname, CASE WHEN bool_or(m.admin_option) THEN 'admin' ELSE 'plain' END
+SELECT 'role ' || r.rolname, 'membership in ' || g.rolname, concat('ADMIN ', bool_or(m.admin_option)::text,
+       ', INHERIT ', bool_or(coalesce((to_jsonb(m) ->> 'inherit_option')::boolean, r.rolinherit))::text,
+       ', SET ', bool_or(coalesce((to_jsonb(m) ->> 'set_option')::boolean, true))::text)
   FROM role r JOIN pg_auth_members m ON m.member = r.oid JOIN pg_roles g ON g.oid = m.roleid GROUP BY 1, 2
 """),  # noqa: S608
 )  # fmt: skip

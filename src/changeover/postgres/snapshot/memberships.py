@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import psycopg
@@ -12,42 +12,60 @@ from changeover.postgres.connect import Connection
 from changeover.postgres.snapshot.ledger import Ledger
 from changeover.postgres.snapshot.sessions import is_lost, one_line
 
+OPTIONS: Final = ("ADMIN", "INHERIT", "SET")
 MEMBERS: Final = """
-SELECT DISTINCT g.rolname::text, r.rolname::text, m.admin_option FROM pg_catalog.pg_auth_members m
-  JOIN pg_catalog.pg_roles g ON g.oid = m.roleid JOIN pg_catalog.pg_roles r ON r.oid = m.member WHERE r.rolname = ANY(%s)
- ORDER BY 1, 2
-"""
-MEMBERS_WITH_OPTIONS: Final = """
-SELECT DISTINCT g.rolname::text, r.rolname::text, m.admin_option, m.inherit_option, m.set_option
+SELECT g.rolname::text, r.rolname::text,
+       array[bool_or(m.admin_option), bool_or(coalesce((to_jsonb(m) ->> 'inherit_option')::boolean, r.rolinherit)),
+             bool_or(coalesce((to_jsonb(m) ->> 'set_option')::boolean, true))]
   FROM pg_catalog.pg_auth_members m
   JOIN pg_catalog.pg_roles g ON g.oid = m.roleid JOIN pg_catalog.pg_roles r ON r.oid = m.member WHERE r.rolname = ANY(%s)
- ORDER BY 1, 2
+ GROUP BY 1, 2 ORDER BY 1, 2
 """
+"""With the OPTIONS that all its grants give together: since version 16 several roles can grant the same membership."""
+LACKED: Final = (False, False, False)
 
 
 async def bring_memberships(
     source: Connection, target: Connection, ledger: Ledger, roles: Collection[str]
 ) -> list[str]:
-    """Of `roles`, in groups that the target has; a line for each that is not brought."""
-    has_options = source.info.server_version >= 160000
-    found = await source.execute(MEMBERS_WITH_OPTIONS if has_options else MEMBERS, [sorted(roles)])
+    """Of `roles`, in groups that the target has; a line for each that is not brought, or is there with other options."""
+    found = await source.execute(MEMBERS, [sorted(roles)])
     rows = await (await target.execute(MEMBERS, [sorted(roles)])).fetchall()
-    there = {(group, member) for group, member, _ in rows}
+    there = {(group, member): options for group, member, options in rows}
     made = ledger.of("role")
     left_out = []
-    for group, member, *options in await found.fetchall():
-        if (group, member) in there:
+    for group, member, options in await found.fetchall():
+        has = there.get((group, member))
+        missing = [wanted and not given for wanted, given in zip(options, has or LACKED, strict=True)]
+        if has is not None and not any(missing):
+            if has != options:
+                left_out.append(f"Role {member} {_differs(group, options, has)}; it stays so.")
             continue
-        grant = _grant(group, member, options, target.info.server_version)
+        grant = _grant(group, member, missing, has or LACKED, target.info.server_version)
         if group not in made and member not in made:
+            says = f"is in {group} on the source" if has is None else _differs(group, options, has)
             left_out.append(
-                f"Role {member} is in {group} on the source. Both were on the target before, where this would give it more"
-                f" than this database has: {grant.as_string()};"
+                f"Role {member} {says}. Both were on the target before, where this would give it more than this database has:"
+                f" {grant.as_string()};"
             )
             continue
         if why := await _try(target, ledger, grant, group, member):
-            left_out.append(f"Role {member} is not in {group}: {why}")
+            left_out.append(
+                f"Role {member} is not in {group}: {why}"
+                if has is None
+                else f"Role {member} {_differs(group, options, has)}: {why}"
+            )
     return left_out
+
+
+def _differs(group: str, source: Sequence[bool], target: Sequence[bool]) -> str:
+    here, there = (
+        ", ".join(
+            f"{name} {str(on).upper()}" for name, on, other in zip(OPTIONS, one, another, strict=True) if on != other
+        )
+        for one, another in ((source, target), (target, source))
+    )
+    return f"is in {group} with {here} on the source and {there} on the target"
 
 
 async def _try(target: Connection, ledger: Ledger, grant: sql.Composed, group: str, member: str) -> str | None:
@@ -65,14 +83,15 @@ async def _try(target: Connection, ledger: Ledger, grant: sql.Composed, group: s
     return None
 
 
-def _grant(group: str, member: str, options: list[bool], version: int) -> sql.Composed:
-    """`options`: ADMIN and, where the source knows them, INHERIT and SET."""
+def _grant(group: str, member: str, missing: Sequence[bool], has: Sequence[bool], version: int) -> sql.Composed:
+    """What it has already is not mentioned: nobody may grant ADMIN to the role that it has it from."""
     statement = sql.SQL("GRANT {} TO {}").format(sql.Identifier(group), sql.Identifier(member))
-    if version < 160000 or len(options) == 1:
-        return statement + sql.SQL(" WITH ADMIN OPTION" if options[0] else "")
+    if version < 160000:
+        return statement + sql.SQL(" WITH ADMIN OPTION" if missing[0] else "")
     words = [
-        sql.SQL(name) + sql.SQL(" TRUE" if on else " FALSE")
-        for name, on in zip(("ADMIN", "INHERIT", "SET"), options, strict=True)
+        sql.SQL(f"{name} {str(wanted).upper()}")
+        for name, wanted, given in zip(OPTIONS, missing, has, strict=True)
+        if not given
     ]
     return statement + sql.SQL(" WITH ") + sql.SQL(", ").join(words)
 
