@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from tests.corpus.servers import Server, run_sql
-from tests.postgres.snapshot.conftest import ROLES, Copy, dump, sessions, wait_until
+from tests.postgres.snapshot.conftest import ROLES, Copy, Pair, dump, sessions, wait_until
 
 POINTS = ('rows "public"."orders"', "phase done")
 MORE_POINTS = ("phase roles", "phase keys", "phase rights")
@@ -46,6 +47,55 @@ def test_rights_on_what_every_database_has_are_as_before(copy: Copy) -> None:
     assert dump(copy.target) != before
     assert copy.clean() == []
     assert dump(copy.target) == before
+
+
+GIVES = (
+    "ALTER DEFAULT PRIVILEGES FOR ROLE pair_a GRANT SELECT ON TABLES TO pair_b",
+    "ALTER DEFAULT PRIVILEGES FOR ROLE pair_a REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC",
+    "ALTER DEFAULT PRIVILEGES FOR ROLE pair_b IN SCHEMA public GRANT USAGE ON SEQUENCES TO pair_a WITH GRANT OPTION",
+    "REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC",
+    "GRANT USAGE ON LANGUAGE plpgsql TO pair_b",
+    "GRANT EXECUTE ON FUNCTION pg_catalog.pg_ls_dir(text) TO pair_b WITH GRANT OPTION",
+    "GRANT UPDATE ON pg_catalog.pg_class TO pair_b",
+    "GRANT SELECT (rolpassword) ON pg_catalog.pg_authid TO pair_a",
+    "REVOKE EXECUTE ON FUNCTION akeys(hstore) FROM PUBLIC",
+    "CREATE TRANSFORM FOR int LANGUAGE sql (FROM SQL WITH FUNCTION pg_catalog.prsd_lextype(internal))",
+    "CREATE EXTENSION pg_stat_statements",
+    "CREATE EVENT TRIGGER teller ON ddl_command_end EXECUTE FUNCTION _heroku.tells()",
+    "CREATE SEQUENCE numbers",
+)
+BOTH_HAVE = (
+    "CREATE ROLE pair_a",
+    "CREATE ROLE pair_b",
+    "CREATE EXTENSION hstore",
+    "CREATE SCHEMA _heroku",
+    "CREATE FUNCTION _heroku.tells() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'",
+)
+HAS = (
+    "GRANT EXECUTE ON FUNCTION pg_catalog.pg_ls_dir(text) TO pair_a",
+    "REVOKE SELECT ON pg_catalog.pg_class FROM PUBLIC",
+    "ALTER DEFAULT PRIVILEGES FOR ROLE pair_a GRANT DELETE ON TABLES TO pair_b WITH GRANT OPTION",
+    "ALTER DEFAULT PRIVILEGES FOR ROLE pair_b REVOKE USAGE ON TYPES FROM PUBLIC",
+)
+
+
+def test_default_privileges_rights_on_what_was_there_and_transforms_are_put_back(pair: Pair, tmp_path: Path) -> None:
+    for location in (pair.source, pair.target):
+        run_sql(location, *BOTH_HAVE)
+    run_sql(pair.target, *HAS)
+    run_sql(pair.source, *GIVES)
+    copy = Copy(pair.source, pair.target, tmp_path / "work")
+    copy.order(skip_schemas=("_heroku",))
+    before = dump(copy.target)
+    copy.harm("phase done")
+    assert copy.run() is None
+    assert {b"CREATE", b"REVOKE", b"ALTER"} <= {line.split()[0] for line in {*dump(copy.target)} - {*before}}
+
+    assert copy.clean() == []
+
+    after = dump(copy.target)
+    print(*sorted({*before} ^ {*after}), sep="\n")
+    assert after == before
 
 
 def test_the_abort_of_another_migration_into_the_same_target_removes_nothing(copy: Copy) -> None:

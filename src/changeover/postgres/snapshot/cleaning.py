@@ -13,15 +13,16 @@ from changeover.errors.elsewhere import CheckFailed, TransferFailed
 from changeover.postgres import ending
 from changeover.postgres.connect import Connection
 from changeover.postgres.location import handed_over
-from changeover.postgres.snapshot.built_in import put_back, put_back_rights_of_built_in
 from changeover.postgres.snapshot.database import put_back_database
 from changeover.postgres.snapshot.job import Job
 from changeover.postgres.snapshot.ledger import WAS_THERE, Ledger, read_ledger
 from changeover.postgres.snapshot.memberships import take_back_memberships
+from changeover.postgres.snapshot.rights_before import Rights, put_back_rights, rights_in
 from changeover.postgres.snapshot.sessions import is_lost, one_line, writing
 from changeover.postgres.snapshot.settings import reset_settings
 
 DROPPED: Final = {
+    "event trigger": "EVENT TRIGGER", "transform": "TRANSFORM",
     "extension": "EXTENSION", "schema": "SCHEMA", "language": "LANGUAGE", "cast": "CAST", "server": "SERVER",
     "foreign-data wrapper": "FOREIGN DATA WRAPPER", "access method": "ACCESS METHOD", "table": "TABLE", "view": "VIEW",
     "materialized view": "MATERIALIZED VIEW", "foreign table": "FOREIGN TABLE", "sequence": "SEQUENCE", "type": "TYPE",
@@ -31,11 +32,19 @@ DROPPED: Final = {
     "text search configuration": "TEXT SEARCH CONFIGURATION", "text search dictionary": "TEXT SEARCH DICTIONARY",
     "text search parser": "TEXT SEARCH PARSER", "text search template": "TEXT SEARCH TEMPLATE",
 }  # fmt: skip
-"""What pg_identify_object calls a thing, and how DROP calls it. In this order: extensions take their parts with them."""
+"""What pg_identify_object calls a thing, and how DROP calls it.
+
+In this order: event triggers would fire for the rest, and extensions take their parts with them.
+"""
+NEW_KINDS: Final = ("event trigger", "transform")
+"""The ledger of an older version doesn't know which of them were there before; it has no rights either."""
 AT_ONCE: Final = 500
 IDENTIFIED: Final = """
-SELECT i.type, i.identity, o.class, o.oid
-  FROM unnest(%s::bigint[], %s::bigint[]) o (class, oid), pg_catalog.pg_identify_object(o.class::oid, o.oid::oid, 0) i
+SELECT i.type, coalesce('FOR ' || pg_catalog.format_type(t.trftype, NULL) || ' LANGUAGE ' || quote_ident(l.lanname), i.identity)
+  FROM unnest(%s::bigint[], %s::bigint[]) o (class, oid)
+  JOIN LATERAL pg_catalog.pg_identify_object(o.class::oid, o.oid::oid, 0) i ON true
+  LEFT JOIN pg_catalog.pg_transform t ON i.type = 'transform' AND t.oid = o.oid
+  LEFT JOIN pg_catalog.pg_language l ON l.oid = t.trflang
  WHERE i.identity IS NOT NULL
 """
 
@@ -84,9 +93,10 @@ async def drop_what_was_made(target: Connection, ledger: Ledger, *, keeps_ledger
 
     Raises TransferFailed when objects stay for another reason than a lost connection.
     """
-    before = {tuple(one) for one in ledger.of("before")["objects"]["objects"]}
-    remaining: list[str] = []
-    while made := await _made_since(target, before):
+    noted = ledger.of("before")
+    before = {tuple(one) for one in noted["objects"]["objects"]}
+    kinds = [kind for kind in DROPPED if "rights and defaults" in noted or kind not in NEW_KINDS]
+    while made := await _made_since(target, before, kinds):
         if not await _drop_some(target, made):
             raise TransferFailed(
                 "What was made on the target can't be removed.",
@@ -94,16 +104,15 @@ async def drop_what_was_made(target: Connection, ledger: Ledger, *, keeps_ledger
                 fix="Drop what depends on it, or the database as a whole.",
             )
     await _unlink_large_objects(target)
+    remaining = await put_back_rights(target, noted.get("rights and defaults", {}))
     if keeps_ledger:
         async with target.transaction():
             kept = {"before", "role", "membership", "setting", "moment"}
             await ledger.forget(target, *({kind for kind, _ in ledger.rows} - kept))
         return remaining
-    await _put_back_public(target, ledger.of("before").get("public", {}))
-    if "rights" in ledger.of("before"):  # a ledger of an earlier version has none
-        await put_back_rights_of_built_in(target, ledger.of("before")["rights"]["rights"])
+    await _put_back_public(target, noted.get("public", {}))
     await reset_settings(target, ledger)
-    await put_back_database(target, ledger.of("before").get("database", {}).get("was", {}))
+    await put_back_database(target, noted.get("database", {}).get("was", {}))
     await take_back_memberships(target, ledger)
     remaining += await _drop_roles(target, ledger)
     if not remaining:
@@ -111,14 +120,13 @@ async def drop_what_was_made(target: Connection, ledger: Ledger, *, keeps_ledger
     return remaining
 
 
-async def _made_since(target: Connection, before: set[tuple[Any, ...]]) -> list[tuple[str, str]]:
-    """Kind and SQL identity of what is there now and wasn't then, in the order of DROPPED."""
+async def _made_since(target: Connection, before: set[tuple[Any, ...]], kinds: Sequence[str]) -> list[tuple[str, str]]:
+    """Kind and SQL identity of what is there now and wasn't then, in the order of `kinds`."""
     now = [tuple(row) for row in await (await target.execute(WAS_THERE)).fetchall()]
     new = [one for one in now if one not in before and one[1] >= 16384]
     found = await target.execute(IDENTIFIED, [[one[0] for one in new], [one[1] for one in new]])
-    order = list(DROPPED)
-    made = [(kind, identity) for kind, identity, _, _ in await found.fetchall() if kind in DROPPED]
-    return sorted(made, key=lambda one: order.index(one[0]))
+    made = [(kind, identity) for kind, identity in await found.fetchall() if kind in kinds]
+    return sorted(made, key=lambda one: kinds.index(one[0]))
 
 
 async def _drop_some(target: Connection, made: Sequence[tuple[str, str]]) -> bool:
@@ -159,7 +167,10 @@ async def _put_back_public(target: Connection, was: dict[str, Any]) -> None:
         " FROM pg_catalog.pg_namespace WHERE nspname = 'public'"
     )
     for now, usual in await found.fetchall():
-        await put_back(target, sql.SQL("SCHEMA public"), now, usual if was["rights"] is None else was["rights"])
+        then = usual if was["rights"] is None else was["rights"]
+        given, wanted = await rights_in(target, now), await rights_in(target, then)
+        for statement in Rights("", "SCHEMA public", None, given, wanted).statements(wanted):
+            await target.execute(statement)
 
 
 async def _drop_roles(target: Connection, ledger: Ledger) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from changeover.errors.elsewhere import CheckFailed
 from changeover.postgres.connect import Connection
-from changeover.postgres.snapshot.built_in import rights_of_built_in
+from changeover.postgres.snapshot.rights_before import as_facts, read_rights
 
 SCHEMA: Final = "_changeover"
 MAKE: Final = """
@@ -35,7 +35,8 @@ UNION ALL SELECT 'pg_cast'::regclass::oid::bigint, oid::bigint FROM pg_catalog.p
 UNION ALL SELECT 'pg_foreign_data_wrapper'::regclass::oid::bigint, oid::bigint FROM pg_catalog.pg_foreign_data_wrapper
 UNION ALL SELECT 'pg_foreign_server'::regclass::oid::bigint, oid::bigint FROM pg_catalog.pg_foreign_server
 UNION ALL SELECT 'pg_am'::regclass::oid::bigint, oid::bigint FROM pg_catalog.pg_am
-UNION ALL SELECT 'pg_default_acl'::regclass::oid::bigint, oid::bigint FROM pg_catalog.pg_default_acl
+UNION ALL SELECT 'pg_transform'::regclass::oid::bigint, oid::bigint FROM pg_catalog.pg_transform
+UNION ALL SELECT 'pg_event_trigger'::regclass::oid::bigint, oid::bigint FROM pg_catalog.pg_event_trigger
 UNION ALL
 SELECT d.classid::bigint, d.objid::bigint FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_namespace n ON n.oid = d.refobjid
  WHERE d.refclassid = 'pg_catalog.pg_namespace'::regclass
@@ -109,12 +110,14 @@ async def open_ledger(connection: Connection, mark: str, ignored_schemas: tuple[
         raise _not_empty(names)
     ledger = Ledger(mark)
     before = [list(row) for row in await (await connection.execute(WAS_THERE)).fetchall()]
+    rights = as_facts(await read_rights(connection))
     async with connection.transaction():
         await connection.execute(MAKE)
         await ledger.note(connection, "before", "objects", objects=before)
+        await ledger.note(connection, "before", "rights and defaults", **rights)
         await ledger.note(connection, "before", "public", **await public_schema(connection))
-        await ledger.note(connection, "before", "rights", rights=await rights_of_built_in(connection))
     ledger.confirm("before", "objects", objects=before)
+    ledger.confirm("before", "rights and defaults", **rights)
     return ledger
 
 
