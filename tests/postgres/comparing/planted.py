@@ -48,6 +48,8 @@ CREATE EVENT TRIGGER notes ON ddl_command_start EXECUTE FUNCTION s.note();
 ALTER DEFAULT PRIVILEGES IN SCHEMA s GRANT SELECT ON TABLES TO pl_app;
 GRANT SELECT, INSERT ON t TO pl_app; GRANT SELECT (x) ON kept TO pl_app; GRANT USAGE ON SCHEMA s TO pl_group;
 CREATE PUBLICATION tells_all FOR TABLE t, kept; CREATE PUBLICATION of_schema FOR TABLES IN SCHEMA s;
+CREATE SCHEMA bare; CREATE TABLE told (id int);
+CREATE PUBLICATION narrow FOR TABLE told (id); CREATE PUBLICATION partly FOR TABLE told WHERE (id > 0);
 CREATE SUBSCRIPTION hears CONNECTION 'password=hidden' PUBLICATION p WITH (connect = false, slot_name = NONE);
 SELECT lo_from_bytea(1001, 'one'), lo_from_bytea(1002, 'two'), lo_from_bytea(1003, 'three'), lo_from_bytea(1004, 'four');
 GRANT SELECT ON LARGE OBJECT 1002 TO pl_app;
@@ -125,8 +127,11 @@ PLANTED: Final = {
         "ALTER FUNCTION s.fire() COST 7": "function s.fire()",
     },
     "pg_publication": {"ALTER PUBLICATION tells_all SET (publish = 'insert')": "publication tells_all"},
-    "pg_publication_rel": {"ALTER PUBLICATION tells_all DROP TABLE kept": "publication tells_all"},
-    "pg_publication_namespace": {"CREATE PUBLICATION more FOR TABLES IN SCHEMA s": "publication more"},
+    "pg_publication_rel": {"ALTER PUBLICATION tells_all DROP TABLE kept": "publication tells_all",
+                           "ALTER PUBLICATION narrow SET TABLE told": "publication narrow",
+                           "ALTER PUBLICATION partly SET TABLE told WHERE (id > 1)": "publication partly"},
+    "pg_publication_namespace": {"CREATE PUBLICATION more FOR TABLES IN SCHEMA s": "publication more",
+                                 "ALTER PUBLICATION of_schema ADD TABLES IN SCHEMA bare": "publication of_schema"},
     "pg_range": {"DROP TYPE span": "type public.span"},
     "pg_rewrite": {"CREATE OR REPLACE RULE ruled AS ON UPDATE TO seen DO ALSO NOTHING": "rule public.seen ruled"},
     "pg_sequence": {"CREATE SEQUENCE another MAXVALUE 9": "sequence public.another"},

@@ -83,20 +83,26 @@ SELECT 'role ' || r.rolname, 'membership in ' || g.rolname, concat('ADMIN ', boo
   FROM role r JOIN pg_auth_members m ON m.member = r.oid JOIN pg_roles g ON g.oid = m.roleid GROUP BY 1, 2
 """),  # noqa: S608
 )  # fmt: skip
-REPLICATION: Final = (
+REPLICATION: Final = (  # options that only newer majors have: as if the older ones had them, at their defaults
     FactQuery("""
 SELECT 'publication ' || pubname, f.fact, f.value
-  FROM pg_publication p, LATERAL (VALUES ('all tables', puballtables::text), ('options', (to_jsonb(p)
-       - ARRAY['oid', 'pubname', 'pubowner', 'puballtables'])::text), ('comment', obj_description(p.oid, 'pg_publication')))
-       AS f (fact, value)
+  FROM pg_publication p, LATERAL (VALUES ('all tables', puballtables::text), ('options', ('{"pubviaroot": false,
+       "pubgencols": "n", "puballsequences": false}' || to_jsonb(p) - ARRAY['oid', 'pubname', 'pubowner', 'puballtables'])::text),
+       ('comment', obj_description(p.oid, 'pg_publication'))) AS f (fact, value)
 """),
     FactQuery("""
 SELECT 'publication ' || pubname, format('table %%I.%%I', schemaname, tablename), 'there' FROM pg_publication_tables
  WHERE schemaname <> ALL (%(skip_schemas)s)
-""", until=14),
+"""),
     FactQuery("""
-SELECT 'publication ' || pubname, format('table %%I.%%I', schemaname, tablename), concat_ws(' WHERE ', attnames, rowfilter)
-  FROM pg_publication_tables WHERE schemaname <> ALL (%(skip_schemas)s)
+SELECT 'publication ' || p.pubname, f.fact || format(' of %%I.%%I', n.nspname, c.relname), f.value
+  FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid JOIN pg_class c ON c.oid = r.prrelid
+  JOIN pg_namespace n ON n.oid = c.relnamespace, LATERAL (VALUES ('rows', pg_get_expr(r.prqual, r.prrelid)), ('columns', (
+       SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a
+        WHERE a.attrelid = c.oid AND a.attnum = ANY (r.prattrs::int2[])))) AS f (fact, value)
+ WHERE n.nspname <> ALL (%(skip_schemas)s)
+UNION ALL SELECT 'publication ' || p.pubname, format('schema %%I', n.nspname), 'there' FROM pg_publication_namespace r
+  JOIN pg_publication p ON p.oid = r.pnpubid JOIN pg_namespace n ON n.oid = r.pnnspid WHERE n.nspname <> ALL (%(skip_schemas)s)
 """, since=15),
     FactQuery("""
 SELECT 'subscription ' || s.subname, f.fact, f.value
