@@ -38,7 +38,7 @@ SELECT a.attrelid::bigint, a.attname::text,
        format_type(a.atttypid, a.atttypmod), a.attcollation <> 0
   FROM pg_attribute a JOIN base b ON b.type = a.atttypid
   JOIN pg_type t ON t.oid = b.root JOIN pg_namespace tn ON tn.oid = t.typnamespace
- WHERE a.attrelid = ANY (%s) AND a.attnum > 0 AND NOT a.attisdropped
+ WHERE a.attrelid = ANY (%s) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated <> 'v'
  ORDER BY a.attrelid, a.attnum
 """
 
@@ -57,7 +57,7 @@ HAVING bool_and(a.attname IS NOT NULL)
 
 @dataclass(frozen=True)
 class Column:
-    """One that holds or computes a value."""
+    """One that holds a value. Virtual ones hold none: each query computes them, and can fail."""
 
     name: str
     base: str
