@@ -11,7 +11,7 @@ from psycopg import sql
 from changeover.errors import ChangeoverError
 from changeover.errors.elsewhere import TransferFailed
 from changeover.postgres.connect import Connection
-from changeover.postgres.snapshot.archive import Entry, depending
+from changeover.postgres.snapshot.archive import ABOUT, Entry, depending
 from changeover.postgres.snapshot.contents import Contents
 from changeover.postgres.snapshot.elsewhere import Check, Elsewhere, Generated
 from changeover.postgres.snapshot.ledger import Ledger
@@ -60,7 +60,17 @@ class Late:
                 await self._one(raw, "late", entry.key, entry.text, entry, is_last=is_last)
         missing = {entry.number for entry in self.builds if not self.ledger.has("late", entry.key)}
         needed = depending(self._entries, missing)
+        if is_last:
+            self._leave([entry for entry in self.waiting if entry in needed])
         self.waiting = [entry for entry in self.waiting if entry not in needed] if is_last else needed
+
+    def _leave(self, entries: Sequence[Entry]) -> None:
+        """What needs a build that is left out. A remark goes without a word of its own, as its object does."""
+        for entry in entries:
+            if entry.kind in ABOUT:
+                self.telling.not_brought.append(entry.title)
+            else:
+                self.telling.leave(entry.label, entry.title, "It needs an index or a constraint that is not brought.")
 
     async def _one(
         self, target: Connection, kind: str, key: str, statement: bytes, what: Check | Entry, *, is_last: bool
