@@ -214,11 +214,16 @@ class Transferring:
             await self._say(run, row, f"Made {', '.join(made)}, which an owner may not make")
 
     async def _own_target(self, run: Run, row: TransferRow) -> Database | None:
-        """The database, where it is on a server of ours."""
-        if row.to_url is not None or row.addon_id is None:
+        """The database, where it is on a server of ours. A copy names also such a one by its address."""
+        if row.addon_id is None:
             return None
         database = await query.one(run.db, Database, "databases.find", addon_id=row.addon_id)
-        return None if database is None or database.is_external else database
+        if database is None or database.is_external:
+            return None
+        own = await location_of(run.db, self._parts, row.addon_id)
+        target = kept_location(self._parts, row.to_url) if row.to_url is not None else own
+        is_it = (target.host, target.port, target.database) == (own.host, own.port, own.database)
+        return database if is_it else None
 
     async def _target(self, run: Run, row: TransferRow) -> Location:
         if row.to_url is not None:
