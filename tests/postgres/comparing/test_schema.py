@@ -69,6 +69,8 @@ def test_a_name_of_not_null_counts_only_between_versions_that_have_it(
 
 LOST = "REVOKE DELETE,INSERT,REFERENCES,SELECT,TRIGGER,TRUNCATE,UPDATE ON TABLE t FROM app;"
 KEPT = "REVOKE ALL ON TABLE t FROM app;\nGRANT MAINTAIN ON TABLE t TO app;"
+ALIKE = '-- Owner: app\nGRANT INSERT ON TABLE "t\n" TO PUBLIC;'
+"""Of another table, whose name pg_dump prints like that of `t `: it stands before the other's rights."""
 
 
 @pytest.mark.parametrize(
@@ -82,6 +84,8 @@ KEPT = "REVOKE ALL ON TABLE t FROM app;\nGRANT MAINTAIN ON TABLE t TO app;"
             (15, 18),
             False,
         ),
+        (f"{ALIKE}\n-- Owner: app\n{LOST}", f"{ALIKE}\n-- Owner: app\n{KEPT}", (15, 17), False),
+        (f"{ALIKE}\n-- Owner: app\n{LOST}", f"-- Owner: app\n{KEPT}", (15, 17), True),
         (LOST, f"{KEPT}\nGRANT MAINTAIN ON TABLE t TO other;", (15, 17), True),
         (LOST, f"{KEPT}\nGRANT SELECT ON TABLE t TO app;", (15, 17), True),
         (LOST, KEPT, (17, 18), True),

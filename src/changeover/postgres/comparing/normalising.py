@@ -11,7 +11,7 @@ RANGES_HAVE_MULTIRANGES_SINCE, MAINTAIN_IS_A_RIGHT_SINCE, NOT_NULL_IS_NAMED_SINC
 RIGHTS_OF_A_TABLE = re.compile(
     r"(?P<verb>GRANT|REVOKE) (?P<rights>[A-Z,]+) (?P<rest>ON TABLES? .* (?:TO|FROM) (?P<role>.+);)", re.DOTALL
 )
-STATEMENT_ENDS = re.compile(r"(?<=;)\n(?=GRANT |REVOKE |SET |RESET |ALTER )")
+STATEMENT_ENDS = re.compile(r"(?<=;)\n(?=GRANT |REVOKE |SET |RESET |ALTER |-- Owner: )")
 PUBLIC_BELONGS_TO_OWNER_SINCE = 15
 
 
