@@ -102,6 +102,21 @@ def test_generated_columns_are_computed_until_they_rest(pair: Pair) -> None:
     )
 
 
+def test_a_generated_column_that_nothing_computes_again_is_named(pair: Pair) -> None:
+    made = "CREATE FUNCTION {0}() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT {1}'; CREATE TABLE {0}_t (id int, n int"
+    made += " GENERATED ALWAYS AS ({0}()) STORED); INSERT INTO {0}_t VALUES (1);"
+    pair.make(
+        "SET check_function_bodies = off;"
+        + made.format("counts", "count(*)::int FROM public.counts_t")
+        + made.format("same", "5")
+    )
+    run_sql(pair.source, "INSERT INTO counts_t VALUES (2)")
+    pair.move()
+    assert run_sql(pair.source, "SELECT n FROM counts_t ORDER BY id") == [(0,), (1,)]
+    (note,) = pair.notes
+    assert note.startswith('Generated column "public"."counts_t"."n" holds other values than its expression gives now.')
+
+
 VIEWS = (
     LOOK_UP
     + """

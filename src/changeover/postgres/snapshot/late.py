@@ -15,7 +15,7 @@ from changeover.postgres.snapshot.archive import ABOUT, Entry, depending
 from changeover.postgres.snapshot.contents import Contents
 from changeover.postgres.snapshot.elsewhere import Check, Elsewhere, Generated
 from changeover.postgres.snapshot.ledger import Ledger
-from changeover.postgres.snapshot.schema import failed_at, make
+from changeover.postgres.snapshot.schema import failed_at, make, naming
 from changeover.postgres.snapshot.sessions import is_lost, one_line
 from changeover.postgres.snapshot.telling import Telling
 from changeover.postgres.snapshot.views import NOT_FILLED
@@ -153,17 +153,38 @@ async def attach(target: Connection, ledger: Ledger, entries: Sequence[Entry]) -
 
 
 async def recompute(target: Connection, columns: Sequence[Generated], telling: Telling) -> None:
-    """Stored columns whose functions now return something else than when their row arrived, until none does."""
+    """Stored columns whose functions now return something else than when their row arrived, until none does.
+
+    PostgreSQL computes one again when a column that it is made from is updated. One that is made from none is only looked at.
+    """
+    await _recompute_until_they_rest(target, [one for one in columns if one.made_from is not None], telling)
+    for column in columns:
+        if column.made_from is None and await _is_outdated(target, column):
+            telling.note(
+                f"Generated column {column.label} holds other values than its expression gives now. It is made from no column"
+                f" that can be updated, so PostgreSQL does not compute it again: where that matters, drop it and add it anew."
+            )
+
+
+async def _recompute_until_they_rest(target: Connection, columns: Sequence[Generated], telling: Telling) -> None:
     for _ in range(len(columns) + 1):
         changed = 0
         for column in columns:
-            if column.made_from is None:
-                continue
             telling.says = column.label
             changed += await _recompute(target, column)
         if not changed:
             return
     telling.note("Generated columns did not come to rest: " + ", ".join(column.label for column in columns) + ".")
+
+
+async def _is_outdated(target: Connection, column: Generated) -> bool:
+    name = sql.Identifier(column.name)
+    query = sql.SQL("SELECT EXISTS (SELECT FROM ONLY {} WHERE {}::text IS DISTINCT FROM ({})::text)").format(
+        sql.Identifier(column.schema, column.table_name), name, sql.SQL(column.expression)
+    )
+    with naming(f"Generated column {column.label}"):
+        ((is_outdated,),) = await (await target.execute(query)).fetchall()
+    return bool(is_outdated)
 
 
 async def _recompute(target: Connection, column: Generated) -> int:
