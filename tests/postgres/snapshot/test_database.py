@@ -191,3 +191,16 @@ def test_an_abort_puts_the_database_back(copy: Copy) -> None:
 
 async def _clean(copy: Copy) -> list[str]:
     return await asyncio.to_thread(copy.clean)
+
+
+def test_the_role_that_a_database_gives_to_its_sessions_is_named_and_not_brought(pair: Pair) -> None:
+    pair.make("CREATE ROLE pair_app LOGIN; CREATE TABLE t (); GRANT CREATE ON DATABASE THIS TO pair_app;"
+              "ALTER ROLE pair_app IN DATABASE THIS SET role = 'pair_app'")  # fmt: skip
+    run_sql(pair.source, f"ALTER DATABASE {pair.source.database} SET role = 'changeover'")
+    pair.move()
+    named = [note for note in pair.notes if "setting role" in note]
+    assert len(named) == 1
+    assert f'ALTER DATABASE "{pair.target.database}" SET ROLE "changeover"' in named[0]
+    of_the_target = "WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    kept = run_sql(pair.target, f"SELECT setrole::regrole::text, setconfig FROM pg_db_role_setting {of_the_target}")
+    assert kept == [("pair_app", ["role=pair_app"])]

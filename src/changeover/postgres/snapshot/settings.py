@@ -76,10 +76,14 @@ async def bring_settings(
     roles = {
         name for (name,) in await (await target.execute("SELECT rolname::text FROM pg_catalog.pg_roles")).fetchall()
     }
+    (me,) = await fetch_row(target, "SELECT session_user::text")
     for setting in settings:
         if ledger.has("setting", setting.key):
             continue
-        if setting.name.lower() in HELD_BY:
+        if setting.name.lower() == "role" and setting.role in (None, me):
+            sets = sql.SQL("ALTER {} SET ROLE {}").format(setting.whom(here), sql.Identifier(setting.value)).as_string()
+            tell(f"{setting.says} is not brought: the migration itself would go on as that role. Afterwards: {sets}")
+        elif setting.name.lower() in HELD_BY:
             if setting.role or not is_held:
                 tell(f"{setting.says} is not brought: the target is to be written to.")
         elif setting.role is not None and setting.role not in roles:
