@@ -81,6 +81,11 @@ class Ledger:
     def confirm(self, kind: str, name: str, **facts: Any) -> None:
         self.rows[kind, name] = facts
 
+    async def forget_one(self, connection: Connection, kind: str, name: str) -> None:
+        """In the caller's transaction: it was undone."""
+        await connection.execute("DELETE FROM _changeover.done WHERE kind = %s AND name = %s", [kind, name])
+        self.rows.pop((kind, name), None)
+
     async def forget(self, connection: Connection, *kinds: str) -> None:
         """In the caller's transaction: these have to be done again."""
         await connection.execute("DELETE FROM _changeover.done WHERE kind = ANY(%s)", [list(kinds)])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 from psycopg import sql
@@ -205,16 +205,21 @@ async def _prove_entry(target: Connection, location: Location, ledger: Ledger, t
 
 
 async def reset_settings(target: Connection, ledger: Ledger) -> None:
-    """As they were before."""
+    """As they were before. The ledger forgets each, so an attempt that goes on from here tries or names it again."""
     (database,) = await fetch_row(target, "SELECT current_database()::text")
     here = sql.Identifier(database)
     for key, facts in ledger.of("setting").items():
-        role = facts.get("role")
-        if role and not (await target.execute("SELECT FROM pg_catalog.pg_roles WHERE rolname = %s", [role])).rowcount:
-            continue
-        setting = Setting(role, facts.get("setting", key), facts.get("before") or "")
-        if facts.get("before") is not None:
-            async with target.transaction():
-                await set_for(target, setting.whom(here), setting)
-        else:
-            await target.execute(sql.SQL("ALTER {} RESET {}").format(setting.whom(here), name_of(setting.name)))
+        async with target.transaction():
+            await _reset(target, here, key, facts)
+            await ledger.forget_one(target, "setting", key)
+
+
+async def _reset(target: Connection, here: sql.Identifier, key: str, facts: dict[str, Any]) -> None:
+    role = facts.get("role")
+    if role and not (await target.execute("SELECT FROM pg_catalog.pg_roles WHERE rolname = %s", [role])).rowcount:
+        return
+    setting = Setting(role, facts.get("setting", key), facts.get("before") or "")
+    if facts.get("before") is not None:
+        await set_for(target, setting.whom(here), setting)
+    else:
+        await target.execute(sql.SQL("ALTER {} RESET {}").format(setting.whom(here), name_of(setting.name)))
