@@ -71,6 +71,21 @@ async def test_lz4_needs_a_target_that_was_built_with_it(pair: Pair, newer_pair:
         assert results(await asked("T17", pair.source, newer_pair.target)) == ["passed"]
 
 
+async def test_xml_needs_a_target_that_was_built_with_it(pair: Pair, newer_pair: Pair) -> None:
+    lacks_xml = newer_pair.there("SELECT 1 FROM pg_config WHERE name = 'CONFIGURE' AND setting ~ 'with-libxml'") == []
+    pair.here("CREATE TABLE docs (id int, body xml, list xml[], other text)",
+              "CREATE VIEW made AS SELECT xmlelement(name a, id) AS one FROM docs",
+              "CREATE VIEW rows AS SELECT * FROM docs, XMLTABLE('/a' PASSING body COLUMNS b text)",
+              "CREATE VIEW plain AS SELECT other FROM docs")  # fmt: skip
+
+    (here,) = await asked("T25", pair.source, pair.target)
+    (there,) = await asked("T25", pair.source, newer_pair.target)
+
+    assert here.what.startswith("4 columns and views with XML")
+    assert (here.result, there.result) == ("passed", "failed" if lacks_xml else "passed")
+    assert not lacks_xml or "public.docs.body, public.docs.list, public.made, public.rows." in there.what
+
+
 async def test_collations_are_tried_on_the_target(pair: Pair, newer_pair: Pair) -> None:
     pair.here("CREATE COLLATION by_number (provider = icu, locale = 'en-u-kn-true', deterministic = false)",
               "CREATE COLLATION plain (lc_collate = 'C', lc_ctype = 'C')")  # fmt: skip

@@ -34,6 +34,11 @@ SELECT coalesce(r.rolname, ''), setdatabase <> 0, split_part(one, '=', 1), libra
         OR setdatabase = 0 AND r.rolname = ANY (%(roles)s))
    AND lower(split_part(one, '=', 1)) IN ('session_preload_libraries', 'local_preload_libraries') AND btrim(library, '" ') <> ''
  ORDER BY 1, 2, 3, 4"""
+_XML = """
+SELECT mine.name || '.' || quote_ident(attname) FROM mine JOIN pg_attribute a ON a.attrelid = mine.oid
+ WHERE attnum > 0 AND NOT attisdropped AND relkind IN ('r', 'p', 'm') AND atttypid IN ('xml'::regtype, 'xml[]'::regtype)
+UNION SELECT mine.name FROM mine JOIN pg_rewrite r ON r.ev_class = mine.oid
+ WHERE relkind IN ('v', 'm') AND r.ev_action::text ~ '[{]XMLEXPR|[{]TABLEFUNC (?!:functype 1)|:consttype 142 ' ORDER BY 1"""
 _PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
 
 
@@ -69,6 +74,26 @@ async def compression(look: Look) -> Answers:
         f"ALTER {of} {table} ALTER COLUMN {column} SET COMPRESSION pglz; or choose a target that was built with LZ4.",
         _LIST_LZ4,
     )
+
+
+@check("T25", "The target's build has the XML in use", "target")
+async def xml(look: Look) -> Answers:
+    """Without libxml the type is there, and refuses every value."""
+    used = await look.source.names(_XML)
+    if not used:
+        return
+    try:
+        await look.there.rows("SELECT pg_catalog.xmlcomment('')")
+    except psycopg.errors.FeatureNotSupported:
+        yield failed(
+            f"The target's PostgreSQL was built without libxml, and the source uses XML: {named(used)}.",
+            "The target refuses XML values, and views with XML functions.",
+            "Choose a target that was built with libxml; or, on the source, turn the columns into text and drop the views.",
+        )
+    else:
+        yield passed(
+            f"{counted(len(used), 'column or view', 'columns and views')} with XML, which the target can read."
+        )
 
 
 @check("T18", "The target can make the source's collations", "target")
