@@ -10,6 +10,7 @@ from tests.changeovers.checks.fix_grounds import Ground, Pair, asked, connected,
 
 from changeover.changeovers.checks import Checked, check
 from changeover.changeovers.checks.code import unqualified
+from changeover.errors.elsewhere import CheckFailed
 
 TROUBLES = (Path(__file__).parent / "troubles.sql").read_text()
 
@@ -146,6 +147,18 @@ async def test_bytes_of_an_sql_ascii_database_are_sampled(plain: Ground, value: 
 
     assert found.result == result
     assert ("public.texts.a" in found.what) == (result != "passed")
+
+
+async def test_a_name_that_is_no_text_is_what_the_failure_speaks_of(plain: Ground) -> None:
+    pair = plain.pair(options="ENCODING 'SQL_ASCII' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
+    pair.here("DO $$BEGIN EXECUTE format('CREATE TABLE %I (a int)', 'caf' || chr(233)); END$$")
+    with pytest.raises(CheckFailed) as refused:
+        await check(pair.source, pair.target, sample_s=0)
+    assert "UTF-8" in refused.value.what
+    query = refused.value.fix.partition("; ")[2].removesuffix(" lists what has other characters.")
+    with connected(pair.source, client_encoding="LATIN1") as session:
+        session.execute("SET client_encoding = 'SQL_ASCII'")
+        assert b"pg_class" in [row[0] for row in session.execute(query.encode()).fetchall()]
 
 
 async def test_a_partition_half_detached_is_told(pair: Pair) -> None:

@@ -74,6 +74,14 @@ async def check(
         offered = await asyncio.to_thread(find_installations, installations)
         async with opened(source, target, offered, mark) as look:
             return await _ask_all(look, sample_s, tell)
+    except psycopg.errors.CharacterNotInRepertoire as failure:
+        raise CheckFailed(
+            "A name, a comment or a definition in the database is no text in UTF-8.",
+            why=f"A database in SQL_ASCII takes any bytes. {failure.diag.message_primary}",
+            fix="Rename it on the source: SET client_encoding = 'SQL_ASCII'; SELECT classid::regclass, objid, objsubid"
+            r" FROM pg_depend WHERE "
+            r"(pg_identify_object(classid, objid, objsubid)).identity ~ '[\x80-\xff]' lists what has other characters.",
+        ) from failure
     except psycopg.Error as failure:
         raise CheckFailed(
             "The server could not be looked at.",
