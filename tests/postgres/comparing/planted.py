@@ -164,7 +164,7 @@ CONSEQUENCES: Final = frozenset({
 """Objects that the statements change besides."""
 NOT_COMPARED: Final = {
     "pg_init_privs": "what extensions grant at first: rights that differ from it are compared as rights",
-    "pg_parameter_acl": "rights on settings belong to the server",
+    "pg_parameter_acl": "rights on settings are the server's: a migration names them",
     "pg_replication_origin": "the progress of a subscription",
     "pg_seclabel": "labels need a provider on both servers",
     "pg_shseclabel": "labels need a provider on both servers",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
 from tests.corpus.servers import run_sql
 from tests.postgres.snapshot.conftest import Pair
 
@@ -39,3 +40,39 @@ def test_an_attempt_that_goes_on_brings_settings_that_the_last_one_took_back(pai
 
     before, brought = [(["work_mem=3MB"],)], [(["work_mem=5MB", 'search_path="$user", public'],)]
     assert seen == [before, brought, before]
+
+
+GIVEN = (
+    "CREATE ROLE pair_app",
+    "CREATE ROLE pair_stranger",
+    "GRANT SET ON PARAMETER log_statement, session_replication_role TO pair_app",
+    "GRANT ALTER SYSTEM ON PARAMETER log_statement TO pair_app WITH GRANT OPTION",
+    "GRANT SET ON PARAMETER app.level TO PUBLIC",
+    "GRANT SET ON PARAMETER log_duration TO pair_stranger",
+)
+
+
+def test_rights_on_settings_are_named_with_the_statement_that_gives_them(pair: Pair) -> None:
+    if pair.servers[0].major < 15:
+        pytest.skip("there is no PostgreSQL 15 here")
+    run_sql(pair.source, *GIVEN, "CREATE SCHEMA own AUTHORIZATION pair_app")
+    try:
+        pair.move()
+        says = [note.partition(" As a superuser of the target: ") for note in pair.notes]
+        assert [grant for _, _, grant in says] == [
+            'GRANT SET ON PARAMETER "app"."level" TO PUBLIC;',
+            'GRANT ALTER SYSTEM ON PARAMETER "log_statement" TO "pair_app" WITH GRANT OPTION;',
+            'GRANT SET ON PARAMETER "log_statement" TO "pair_app";',
+            'GRANT SET ON PARAMETER "session_replication_role" TO "pair_app";',
+        ]
+        assert says[0][0].startswith("Every role has the right SET on the setting app.level on the source.")
+        run_sql(pair.target, *(grant for _, _, grant in says))
+        again = Pair(pair.servers, pair.source, pair.servers[1].database())
+        again.move()
+        pair.servers[1].drop(again.target)
+        assert again.notes == []
+    finally:
+        for location in (pair.source, pair.target):
+            run_sql(location, "REVOKE ALL ON PARAMETER app.level FROM PUBLIC")
+            for role in ("pair_app", "pair_stranger"):
+                run_sql(location, f"DO $$BEGIN DROP OWNED BY {role}; EXCEPTION WHEN undefined_object THEN END$$")

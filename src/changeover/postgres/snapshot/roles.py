@@ -16,6 +16,7 @@ from changeover.postgres.connect import Connection, fetch_row
 from changeover.postgres.location import Location
 from changeover.postgres.snapshot.ledger import Ledger
 from changeover.postgres.snapshot.memberships import bring_memberships
+from changeover.postgres.snapshot.parameters import missing_rights_on_parameters
 from changeover.postgres.snapshot.sessions import is_lost, one_line
 from changeover.postgres.snapshot.settings import HELD_BY, Setting, try_setting
 
@@ -124,6 +125,7 @@ async def bring_roles(
         if role.name in made:
             await _set(target, location, role, came)
     came.notes += await bring_memberships(source, target, ledger, {role.name for role in roles})
+    came.notes += await missing_rights_on_parameters(source, target, {role.name for role in roles})
     (came.is_superuser,) = await fetch_row(
         target, "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user"
     )
