@@ -7,6 +7,7 @@ import asyncio
 from tests.corpus.servers import run_sql
 from tests.postgres.snapshot.conftest import SAME, Pair
 
+from changeover.changeovers.migrating.named import unnamed
 from changeover.postgres.comparing.databases import compare
 
 
@@ -104,6 +105,8 @@ def test_columns_in_another_order_and_what_was_added_to_an_extension_are_named(p
     members = [note.split(" ", 2)[2].split(".")[1] for note in pair.notes if "by hand" in note]
     assert members == ["mine()", "ours", "mine_too"]
     assert len(pair.notes) == 4
+    found = asyncio.run(compare(pair.source, pair.target))
+    assert {one.thing for one in unnamed(found, pair.report["not_brought"])} <= {"table public.c"}
 
 
 def test_a_label_whose_provider_is_not_loaded_is_named(pair: Pair) -> None:
@@ -142,6 +145,36 @@ def test_a_table_that_was_added_to_another_version_of_an_extension_is_named(pair
     pair.move()
     (note,) = pair.notes
     assert note.startswith("Not brought: table public.kept. It belongs to the extension hstore 1.7")
+
+
+IN_AN_EXTENSION = """
+CREATE EXTENSION hstore; CREATE EXTENSION citext; CREATE TABLE base (id int PRIMARY KEY); ALTER EXTENSION citext ADD TABLE base
+"""
+CHANGED_IN_IT = """
+COMMENT ON FUNCTION akeys(hstore) IS 'ours'; ALTER FUNCTION avals(hstore) SET search_path = public;
+ALTER TABLE base ADD added int CHECK (added > 0); CREATE INDEX by_added ON base (added);
+CREATE FUNCTION fires() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER fires BEFORE INSERT ON base FOR EACH ROW EXECUTE FUNCTION fires()
+"""
+
+
+def test_what_was_changed_in_an_extension_is_named(pair: Pair) -> None:
+    pair.make(IN_AN_EXTENSION + ";" + CHANGED_IN_IT)
+    pair.on_target("CREATE EXTENSION citext")
+    pair.on_target("CREATE TABLE base (id int PRIMARY KEY); ALTER EXTENSION citext ADD TABLE base")
+    pair.move()
+    assert sorted(pair.report["not_brought"]) == [
+        "comment of function public.akeys(public.hstore)",
+        "index public.by_added",
+        "settings of function public.avals(public.hstore)",
+        "table column public.base.added",
+        "table constraint base_added_check on public.base",
+        "trigger fires on public.base",
+    ]
+    assert len(pair.notes) == 6
+    found = asyncio.run(compare(pair.source, pair.target))
+    assert len(found.differences) == 6
+    assert unnamed(found, pair.report["not_brought"]) == []
 
 
 def test_what_is_among_the_systems_own_objects_is_named(pair: Pair) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from changeover.postgres.comparing.relations import SYSTEM
+from changeover.postgres.extension_members import CHANGES
 
 HELD_BY: Final = "default_transaction_read_only"
 """How a migration holds the writers of its source: no property of the database."""
@@ -141,5 +142,7 @@ SELECT 'extension ' || x.extname, 'object ' || o.type || ' ' || replace(o.identi
        SELECT FROM pg_type t WHERE t.typarray = d.objid
         UNION ALL SELECT FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid
                    WHERE t.oid = d.objid AND (t.typtype::text = 'm' OR c.relkind <> 'c')))
-"""),)  # fmt: skip
+"""), FactQuery(f"""
+SELECT 'extension ' || extension, 'object ' || title, 'there' FROM ({CHANGES}) c WHERE extension = ANY (%(extensions)s)
+"""))  # fmt: skip # noqa: S608
 """Without the types that PostgreSQL makes by itself beside another: newer versions count them as members."""

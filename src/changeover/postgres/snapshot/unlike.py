@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from changeover.postgres.connect import Connection
-from changeover.postgres.extension_members import added_by_hand, of_another_version, read_members
+from changeover.postgres.extension_members import (
+    added_by_hand,
+    changed_by_hand,
+    of_another_version,
+    read_changes,
+    read_members,
+)
 from changeover.postgres.snapshot.telling import Telling
 
 CHILDREN: Final = """
@@ -45,6 +51,12 @@ async def name_what_is_unlike(source: Connection, target: Connection, telling: T
     members, made = await read_members(source), await read_members(target)
     for extension, member in added_by_hand(members, made):
         telling.leave(member, member, f"It was added to the extension {extension} by hand, so no dump has it.")
+    for change in changed_by_hand(await read_changes(source), await read_changes(target), made):
+        if change.member in made:
+            why = f"It was added to the extension {change.member[0]} or changed by hand, so no dump has it."
+            telling.leave(change.title, change.title, why)
+        else:  # its member is named
+            telling.not_brought.append(change.title)
     for extension, member in of_another_version(members, made):
         telling.leave(
             member, member, f"It belongs to the extension {extension}, and the other version here does not make it."
