@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import subprocess
-import tarfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
+from backports import tarfile
 from tests.fix_control_plane import ControlPlane, Typed, make_home, remove_home
 from tests.fix_things import ESSENTIAL, Things
 
