@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ def is_dead(process: psutil.Process) -> bool:
         return True
 
 
-def wait_until(condition: Callable[[], Any], *, timeout_s: float = 30, what: str = "the condition") -> Any:
+def wait_until(condition: Callable[[], Any], *, timeout_s: float = 60, what: str = "the condition") -> Any:
     """What `condition` returned once it was true; fails the test when that takes too long."""
     deadline = time.monotonic() + timeout_s
     while True:
@@ -47,6 +47,16 @@ def wait_until(condition: Callable[[], Any], *, timeout_s: float = 30, what: str
         if time.monotonic() > deadline:
             pytest.fail(f"waited {timeout_s} s in vain for {what}")
         select.select([], [], [], 0.02)
+
+
+@contextmanager
+def suspended(process: psutil.Process) -> Iterator[None]:
+    """Alive, and does nothing."""
+    process.suspend()
+    try:
+        yield
+    finally:
+        process.resume()
 
 
 @dataclass

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import httpx2
 import pytest
-from tests.fix_control_plane import ControlPlane, wait_until
+from tests.fix_control_plane import ControlPlane, suspended, wait_until
 from tests.fix_things import ESSENTIAL, Things
 
 MANY = 40
@@ -126,6 +126,7 @@ def test_no_account_keeps_another_from_its_target(
 ) -> None:
     target, other = (silent_server.url.replace("/orders", f"/{name}") for name in ("target", "other"))
     with (
+        suspended(control_plane.child("worker")),  # no run ends by itself meanwhile
         control_plane.client(things.token_for("squatter@example.org")) as squatter,
         control_plane.client(things.token_for("owner@example.org")) as owner,
     ):
