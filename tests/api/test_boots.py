@@ -26,8 +26,8 @@ NEVER = {
 
 @pytest.fixture(scope="module")
 def control_plane() -> Iterator[ControlPlane]:
-    """Impatient: a web dyno must listen within 3 seconds."""
-    yield from running_plane(CHANGEOVER_BOOT_TIMEOUT="3")
+    """Impatient: a web dyno must listen within 8 seconds, which a good one does on a busy machine too."""
+    yield from running_plane(CHANGEOVER_BOOT_TIMEOUT="8")
 
 
 def ended(api: httpx2.Client, run: int) -> dict[str, Any]:
@@ -59,22 +59,23 @@ def statuses(api: httpx2.Client, app: str) -> dict[int, tuple[str, bool]]:
 
 
 def test_a_deploy_that_never_listens_fails_and_the_former_release_serves(api: httpx2.Client, things: Things) -> None:
-    app = serving(api, things, quantity=2)
-    for version, how in enumerate(NEVER, start=3):
-        run = deploy(api, app, NEVER[how] + "worker: sleep 2000\n").json()["run"]
-        answers = set()
-        while not api.get(f"/changeover/v1/runs/{run}").json()["finished_at"]:
-            answers.add(ask(api, app).status_code)
-        failed = ended(api, run)
+    """One app for each way not to listen, all at a time: each of them waits as long as a boot may take."""
+    apps = {serving(api, things, quantity=2): how for how in NEVER}
+    runs = {app: deploy(api, app, NEVER[how] + "worker: sleep 2000\n").json()["run"] for app, how in apps.items()}
+    answers = set()
+    while not all(api.get(f"/changeover/v1/runs/{run}").json()["finished_at"] for run in runs.values()):
+        answers |= {(app, ask(api, app).status_code) for app in apps}
 
-        assert (how, answers) == (how, {200})
-        assert (failed["status"], failed["error"]["id"]) == ("failed", "boot_failed")
+    assert answers == {(app, 200) for app in apps}
+    for app, run in runs.items():
+        failed = ended(api, run)
+        assert (apps[app], failed["status"], failed["error"]["id"]) == (apps[app], "failed", "boot_failed")
         assert "v2 keep serving" in failed["error"]["message"]
-        assert statuses(api, app)[version] == ("failed", False)
+        assert statuses(api, app)[3] == ("failed", False)
         assert statuses(api, app)[2] == ("succeeded", True)
         assert states(api, app) == {"web.1": "up", "web.2": "up"}
         assert {dyno["release"]["version"] for dyno in api.get(f"/apps/{app}/dynos").json()} == {2}
-        assert f"Release v{version} of" in logs(api, app)
+        assert "Release v3 of" in logs(api, app)
 
 
 def test_after_a_failed_deploy_a_good_one_works(api: httpx2.Client, things: Things) -> None:
