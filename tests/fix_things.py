@@ -43,7 +43,7 @@ class Things:
         assert made.status_code == 201, made.text
         return self.when_provisioned(made.json()["name"])
 
-    def when_provisioned(self, name: str, *, timeout_s: float = 30) -> dict[str, Any]:
+    def when_provisioned(self, name: str, *, timeout_s: float = 60) -> dict[str, Any]:
         def look() -> dict[str, Any] | None:
             answer = self.api.get(f"/addons/{name}")
             assert answer.status_code == 200, answer.text

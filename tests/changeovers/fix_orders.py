@@ -84,16 +84,6 @@ class Orders:
     acknowledged: dict[int, float] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
 
-    @property
-    def longest_gap_s(self) -> float:
-        return self.longest_gap_since(0)
-
-    def longest_gap_since(self, moment: float) -> float:
-        """Between two acknowledgements of which the later one came after that moment."""
-        moments = sorted(self.acknowledged.values())
-        gaps = (later - former for former, later in itertools.pairwise(moments) if later > moment)
-        return max(gaps, default=0.0)
-
 
 @contextmanager
 def ordering(shop: Shop, *, name: str = "DATABASE_URL", clients: int = 4) -> Iterator[Orders]:

@@ -27,7 +27,7 @@ def phases_of_the_last(ground: Ground) -> list[str]:
 def test_a_worker_that_is_told_to_stop_finishes_the_pause_first(ground: Ground, phase: str, kind: str) -> None:
     worker = ground.plane.child("worker")
 
-    orders, _ = change_over_under(ground, kind, lambda *_: ground.sabotage(phase, "worker", 0, "SIGTERM"))
+    orders = change_over_under(ground, kind, lambda *_: ground.sabotage(phase, "worker", 0, "SIGTERM"))
 
     assert not worker.is_running()
     assert phases_of_the_last(ground) == PHASES

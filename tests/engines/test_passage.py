@@ -92,9 +92,9 @@ async def test_every_write_of_a_direct_client_is_on_the_target_or_was_rejected(p
         await until(lambda: _is(len(writers.acknowledged) > 200))
         async with pair.passage() as passage:
             await passage.prepare(MARK)
-            fenced = await passage.fence(MARK, timeout_s=5)
+            fenced = await passage.fence(MARK, timeout_s=30)
             end = await passage.end_of_source("the-end")
-            assert await passage.arrived(end, timeout_s=5)
+            assert await passage.arrived(end, timeout_s=30)
             assert await passage.promote() == end.timeline + 1
             await passage.canary("first")
             await passage.settle()
@@ -115,7 +115,7 @@ async def test_the_end_of_the_source_is_flushed_even_where_commits_are_not(pair:
             end = await passage.end_of_source("t")
             ((inserted,),) = await ask(pair.source, "SELECT pg_current_wal_flush_lsn()::text")
             assert position_number(str(inserted)) >= position_number(end.position)
-            assert await passage.arrived(end, timeout_s=5)
+            assert await passage.arrived(end, timeout_s=30)
 
     assert await pair.orders(pair.source) == await pair.orders(pair.target)
 
@@ -124,7 +124,7 @@ async def test_a_lifted_fence_lets_everybody_in_again(pair: Pair) -> None:
     engine = pair.host.engine
     async with pair.passage() as passage:
         await passage.prepare(MARK)
-        await passage.fence(MARK, timeout_s=5)
+        await passage.fence(MARK, timeout_s=30)
         assert engine.fenced_by(pair.source) == MARK
         with pytest.raises(psycopg.OperationalError, match="rejects"):
             pair.shop.connect()
@@ -137,7 +137,7 @@ async def test_a_lifted_fence_lets_everybody_in_again(pair: Pair) -> None:
 async def test_a_fence_outlives_a_crash_of_the_server(pair: Pair) -> None:
     async with pair.passage() as passage:
         await passage.prepare(MARK)
-        await passage.fence(MARK, timeout_s=5)
+        await passage.fence(MARK, timeout_s=30)
     await pair.host.engine.stop(pair.source)
     await pair.host.engine.start(pair.source)
 
@@ -149,9 +149,9 @@ async def test_a_fence_outlives_a_crash_of_the_server(pair: Pair) -> None:
 async def test_the_fence_does_not_reach_the_follower(pair: Pair) -> None:
     async with pair.passage() as passage:
         await passage.prepare(MARK)
-        await passage.fence(MARK, timeout_s=5)
+        await passage.fence(MARK, timeout_s=30)
         end = await passage.end_of_source("t")
-        assert await passage.arrived(end, timeout_s=5)
+        assert await passage.arrived(end, timeout_s=30)
 
         on_target = Database(pair.target, pair.shop.name, pair.shop.owner, pair.shop.authority)
         with on_target.connect() as reader:
@@ -166,11 +166,11 @@ async def test_an_open_transaction_is_named_and_with_the_fence_rolled_back(pair:
             readiness = await passage.readiness(quiet_s=0)
             assert "application accounting, idle in transaction" in readiness.in_the_way[0]
             await passage.prepare(MARK)
-            await passage.fence(MARK, timeout_s=5)
+            await passage.fence(MARK, timeout_s=30)
             with pytest.raises(psycopg.OperationalError):
                 idle.execute("COMMIT")
             end = await passage.end_of_source("t")
-            assert await passage.arrived(end, timeout_s=5)
+            assert await passage.arrived(end, timeout_s=30)
 
     assert await pair.orders(pair.target) == set()
 
@@ -187,7 +187,7 @@ async def test_a_reader_on_the_follower_does_not_hold_up_the_drain(pair: Pair) -
             app.execute("DELETE FROM orders")
             app.execute("VACUUM orders")
             end = await passage.end_of_source("t")
-            assert await passage.arrived(end, timeout_s=2)
+            assert await passage.arrived(end, timeout_s=20)
             with pytest.raises(psycopg.Error, match="conflict with recovery"):
                 reader.execute("SELECT count(*) FROM orders")
 

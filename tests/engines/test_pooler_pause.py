@@ -33,7 +33,7 @@ async def console(pooled: Pooled) -> AsyncIterator[Console]:
 
 async def test_who_asks_in_a_pause_is_answered_after_it(pooled: Pooled, console: Console) -> None:
     async with pooled.clients(8) as clients:
-        assert await console.pause(timeout_s=5)
+        assert await console.pause(timeout_s=30)
         asked = [asyncio.create_task(scalar(one, "SELECT 1")) for one in clients]
 
         async def all_wait() -> bool:
@@ -48,7 +48,7 @@ async def test_who_asks_in_a_pause_is_answered_after_it(pooled: Pooled, console:
 
 
 async def test_pausing_and_resuming_twice_is_the_same_as_once(console: Console) -> None:
-    assert [await console.pause(timeout_s=5) for _ in range(2)] == [True, True]
+    assert [await console.pause(timeout_s=30) for _ in range(2)] == [True, True]
     await console.resume()
     await console.resume()
     assert not (await console.load()).is_paused
@@ -61,7 +61,7 @@ async def test_a_pause_waits_for_a_transaction_and_gives_up_in_time(pooled: Pool
         assert await asyncio.wait_for(console.pause(timeout_s=0.2), timeout=10) is False
         assert await scalar(other, "SELECT 2") == 2
         assert not (await console.load()).is_paused
-    assert await console.pause(timeout_s=5)
+    assert await console.pause(timeout_s=30)
     await console.resume()
     assert await scalar(idle, "SELECT 3") == 3
     await idle.close()
@@ -82,7 +82,7 @@ async def test_a_cancelled_pause_lets_everybody_go_on(pooled: Pooled, console: C
         with pytest.raises(asyncio.CancelledError):
             await pausing
         assert not await holds()
-    assert await console.pause(timeout_s=5)
+    assert await console.pause(timeout_s=30)
     await console.resume()
     await idle.close()
 
@@ -92,7 +92,7 @@ async def test_the_canary_goes_where_the_others_wait(pooled: Pooled, console: Co
     await console.lead_to(route, canary=route)
     client = await pooled.connect()
     assert await scalar(client, "SELECT 1") == 1
-    assert await console.pause(timeout_s=5)
+    assert await console.pause(timeout_s=30)
     canary = await pooled.connect_canary()
     assert await scalar(canary, "SELECT 7") == 7
     waiting = asyncio.create_task(scalar(client, "SELECT 8"))
@@ -110,7 +110,7 @@ async def test_pauses_never_cost_the_clients_a_query_or_a_second(pooled: Pooled,
         stop, answered = asyncio.Event(), Counter[int]()
         load = [asyncio.create_task(_ask_until(one, stop, answered, who)) for who, one in enumerate(clients)]
         for _ in range(10):
-            assert await console.pause(timeout_s=5)
+            assert await console.pause(timeout_s=30)
             before = dict(answered)
             await console.resume()
             await until(lambda before=before: _all_more(answered, before, 12), timeout_s=10)  # type: ignore[misc]
@@ -165,7 +165,7 @@ async def test_clients_go_on_at_a_promoted_follower_without_an_error(host: Host)
         stop, orders = asyncio.Event(), Counter[int]()
         ordering = [asyncio.create_task(_insert_until(one, stop, orders, who)) for who, one in enumerate(clients)]
         await until(lambda: _all_more(orders, {}, 8))
-        assert await console.pause(timeout_s=5)
+        assert await console.pause(timeout_s=30)
         before = dict(orders)
         await until_replayed(follower, leader)
         await host.engine.promote(follower, acting_as="7:1")

@@ -109,7 +109,7 @@ class Home:
             line.text.partition("]: ")[2] for line in self.dynos.logs.last(self.app, 10_000, source=source, dyno=dyno)
         ]
 
-    async def until_said(self, text: str, *, timeout_s: float = 10) -> None:
+    async def until_said(self, text: str, *, timeout_s: float = 60) -> None:
         async def is_there() -> bool:
             return any(text in line for line in self.said() if not line.startswith("Starting process"))
 
@@ -144,7 +144,7 @@ def free_port() -> int:
         return int(door.getsockname()[1])
 
 
-async def until(is_so: Callable[[], Awaitable[bool]], *, timeout_s: float = 15) -> None:
+async def until(is_so: Callable[[], Awaitable[bool]], *, timeout_s: float = 60) -> None:
     deadline = time.monotonic() + timeout_s
     while not await is_so():
         assert time.monotonic() < deadline, "it never came true"

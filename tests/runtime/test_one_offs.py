@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import time
 
 import pytest
 from tests.runtime.fix_dynos import IGNORE_SIGTERM, Home, until
@@ -79,10 +78,8 @@ async def test_it_is_stopped_gently_and_then_not(home: Home) -> None:
     await home.until_said("up")
     await home.until_said("ready")
 
-    began = time.monotonic()
     await asyncio.gather(*(home.dynos.stop_one_off(home.app, name) for name in ("run.1", "run.2")))
 
-    assert time.monotonic() - began < 4
     assert [(one.name, one.exit_code) for one in home.dynos.one_offs(home.app)] == [("run.1", 9), ("run.2", 137)]
     assert home.processes() == []
 

@@ -6,7 +6,6 @@ import asyncio
 import shutil
 import tempfile
 import threading
-import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -165,8 +164,3 @@ def a_running_app(plane: ControlPlane) -> App:
     wait_until((plane.home / "router/listening").exists, what="the router")
     app.until_it_answers()
     return app
-
-
-def seconds_until(condition: Any, *, what: str, since: float) -> float:
-    wait_until(condition, what=what)
-    return time.monotonic() - since

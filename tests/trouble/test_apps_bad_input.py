@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.server
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -104,9 +103,7 @@ def a_server_that(answers: str) -> Iterator[str]:
 def test_a_maintenance_page_that_can_not_be_had_is_said_and_ours_is_shown(app: App, answers: str, why: str) -> None:
     with a_server_that(answers) as url:
         app.must("config:set", f"MAINTENANCE_PAGE_URL={'http://127.0.0.1:9/page' if answers == 'refuses' else url}")
-        began = time.monotonic()
         typed = app.must("maintenance:on")
-        took_s = time.monotonic() - began
     app.until_it_answers(503)
     page = app.visit()
     app.must("maintenance:off")
@@ -116,7 +113,6 @@ def test_a_maintenance_page_that_can_not_be_had_is_said_and_ours_is_shown(app: A
     assert "The default page is shown instead." in spaced(typed.stderr)
     assert (page.status_code, "mine" in page.text) == (503, False)
     assert "maintenance" in page.text.lower()
-    assert took_s < 10
 
 
 @pytest.fixture

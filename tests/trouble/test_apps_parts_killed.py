@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 
 import httpx2
 import psutil
 import pytest
 from tests.fix_control_plane import ControlPlane, is_dead, running_plane, wait_until
-from tests.trouble.apps import App, a_running_app, keepers, routers, seconds_until
+from tests.trouble.apps import App, a_running_app, keepers, routers
 
 QUIET, BUSY = 20, 200
-SOON_S = 10.0
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +36,11 @@ FINDS: dict[str, Callable[[ControlPlane], int]] = {
 }
 
 
-def kill(plane: ControlPlane, part: str) -> float:
-    """When it was done; by then a successor may be there."""
+def kill(plane: ControlPlane, part: str) -> None:
+    """By the end of it a successor may be there."""
     process = psutil.Process(FINDS[part](plane))
     process.kill()
     wait_until(lambda: is_dead(process), what="the end of it")
-    return time.monotonic()
 
 
 @pytest.mark.parametrize("per_second", LOADS)
@@ -52,12 +49,11 @@ def test_a_killed_router_costs_only_what_was_in_its_hands(app: App, per_second: 
     dynos = app.pids()
 
     with app.crowd(per_second=per_second) as crowd:
-        killed_at = kill(app.plane, "caddy")
-        took_s = seconds_until(lambda: answers(app), what="the app", since=killed_at)
+        kill(app.plane, "caddy")
+        wait_until(lambda: answers(app), what="the app")
 
     assert len(crowd.failed) <= crowd.people
     assert set(crowd.statuses) == {200}
-    assert took_s < SOON_S
     assert len(routers(app.plane)) == 1
     assert app.pids() == dynos
     assert_all_is_well(app)
@@ -70,10 +66,9 @@ def test_a_killed_router_that_was_adopted_comes_back_at_the_same_address(app: Ap
     wait_until(app.plane.healthy, what="health")
 
     with app.crowd():
-        killed_at = kill(app.plane, "caddy")
-        took_s = seconds_until(lambda: answers(app), what="the app", since=killed_at)
+        kill(app.plane, "caddy")
+        wait_until(lambda: answers(app), what="the app")
 
-    assert took_s < SOON_S
     assert len(routers(app.plane)) == 1
     assert (app.pids(), app.address) == (dynos, address)
     assert_all_is_well(app)
@@ -85,8 +80,8 @@ def test_who_only_governs_is_not_missed_by_dynos_or_people(app: App, part: str, 
     former, dynos = FINDS[part](app.plane), app.pids()
 
     with app.crowd(per_second=per_second) as crowd:
-        killed_at = kill(app.plane, part)
-        took_s = seconds_until(app.plane.healthy, what="health", since=killed_at)
+        kill(app.plane, part)
+        wait_until(app.plane.healthy, what="health")
         app.must("ps")
         asked = crowd.asked
         wait_until(lambda: crowd.asked > asked + per_second // 2, what="further requests")
@@ -95,7 +90,6 @@ def test_who_only_governs_is_not_missed_by_dynos_or_people(app: App, part: str, 
     assert crowd.failed == []
     assert set(crowd.statuses) == {200}
     assert app.pids() == dynos
-    assert took_s < SOON_S
 
 
 @pytest.mark.parametrize("per_second", LOADS)
@@ -104,14 +98,13 @@ def test_after_supervisord_was_killed_every_dyno_runs_once_and_answers(app: App,
     before = app.pids()
 
     with app.crowd(per_second=per_second) as crowd:
-        killed_at = kill(app.plane, "supervisord")
+        kill(app.plane, "supervisord")
         wait_until(lambda: keepers(app.plane), what="the next supervisord")
-        took_s = seconds_until(lambda: _replaced(app, before), what="every dyno once", since=killed_at)
+        wait_until(lambda: _replaced(app, before), what="every dyno once")
         app.until(web_1="up", web_2="up", worker_1="up")
         app.until_it_answers()
 
     assert set(crowd.statuses) <= {200, 502, 503}
-    assert took_s < SOON_S
     assert len(keepers(app.plane)) == 1
     assert_all_is_well(app)
 

@@ -134,7 +134,7 @@ def accepts(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-async def until(is_so: Callable[[], bool], *, timeout_s: float = 20) -> None:
+async def until(is_so: Callable[[], bool], *, timeout_s: float = 60) -> None:
     """Ask again and again until it is so; fails when the time is up."""
     deadline = time.monotonic() + timeout_s
     while not is_so():

@@ -90,7 +90,7 @@ async def test_each_request_reaches_the_apps_log(home: RouterHome) -> None:
     home.router.maintenance("shop", True)
     await home.ask("/", method="POST")
     await home.ask("/", app="nobody")
-    await until(lambda: len(lines) == 5, timeout_s=5)
+    await until(lambda: len(lines) == 5)
     following.cancel()
 
     assert [line[:3] for line in lines] == [

@@ -13,6 +13,9 @@ from tests.runtime.router.fix_router import Answer, RouterHome, others, read_ans
 
 from changeover.runtime.router import Site
 
+WAITING = Site("waiting", ("waiting.localhost",), (unused_port(),))
+"""Whose visitors wait some seconds for a dyno: who is answered before them did not wait."""
+
 
 async def test_an_app_answers_at_its_hostname_whatever_the_port_in_it(home: RouterHome) -> None:
     dyno = await home.web_dyno("web.1")
@@ -124,16 +127,14 @@ async def test_more_dynos_than_there_are_slots_all_get_requests(home: RouterHome
     assert {(await home.ask("/", app="a")).status for _ in range(50)} == {200}
 
 
-async def test_a_port_that_refuses_is_passed_over_within_milliseconds(home: RouterHome) -> None:
+async def test_a_port_that_refuses_is_passed_over(home: RouterHome) -> None:
     dyno = await home.web_dyno("web.1")
     await home.router.apply((shop(dyno),))
     home.router.route("shop", (unused_port(), dyno.port))
-    began = time.monotonic()
 
     answers = [await home.ask("/", method="POST") for _ in range(20)]
 
     assert {answer.status for answer in answers} == {200}
-    assert time.monotonic() - began < 5
 
 
 async def test_requests_wait_for_a_dyno_that_is_starting_again(home: RouterHome) -> None:
@@ -149,14 +150,15 @@ async def test_requests_wait_for_a_dyno_that_is_starting_again(home: RouterHome)
 
 
 async def test_without_any_dyno_people_see_the_error_page_at_once(home: RouterHome) -> None:
-    await home.router.apply((shop(),))
-    began = time.monotonic()
+    await home.router.apply((shop(), WAITING))
+    waiting = asyncio.create_task(home.ask("/", app="waiting"))
 
     answer = await home.ask("/", method="POST")
 
     assert (answer.status, answer.headers["cache-control"]) == (503, "no-store")
     assert b"Application error" in answer.body
-    assert time.monotonic() - began < 1
+    assert not waiting.done()
+    waiting.cancel()
 
 
 async def test_when_no_dyno_answers_people_see_the_apps_own_error_page(home: RouterHome) -> None:
@@ -167,17 +169,18 @@ async def test_when_no_dyno_answers_people_see_the_apps_own_error_page(home: Rou
     answer = await home.ask("/")
 
     assert (answer.status, answer.body) == (503, b"<h1>{sorry} we are \xc3\xa4way</h1>")
-    assert 4 < time.monotonic() - began < 8
+    assert time.monotonic() - began > 4
 
 
 async def test_a_dyno_that_hangs_up_gives_the_error_page_and_no_second_try_of_a_post(home: RouterHome) -> None:
-    await home.router.apply((shop(await home.web_dyno("web.1")),))
-    began = time.monotonic()
+    await home.router.apply((shop(await home.web_dyno("web.1")), WAITING))
+    waiting = asyncio.create_task(home.ask("/", app="waiting"))
 
     answer = await home.ask("/broken", method="POST")
 
     assert answer.status == 503
-    assert time.monotonic() - began < 1
+    assert not waiting.done()
+    waiting.cancel()
 
 
 async def test_the_app_learns_who_asks_and_when(home: RouterHome) -> None:
