@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,8 +14,11 @@ from pathlib import Path
 import psycopg
 import pytest
 from tests.corpus.servers import Server, run_sql, running
+from tests.engines.fix_host import until
 
 from changeover.postgres import ending
+from changeover.postgres.configuration import SUPERUSER
+from changeover.postgres.connect import Connection
 from changeover.postgres.installations import newest_with_tls
 from changeover.postgres.location import Location
 from changeover.postgres.reaching import reach
@@ -125,6 +131,56 @@ async def test_a_hold_ends_writers_that_only_call_themselves_ours(pair: Pair) ->
             found = await end_sessions(connection)
         assert [lives(one) for one in (copy, posing)] == [True, False]
     assert len(found.ended) == 1
+
+
+async def test_a_hold_waits_until_those_that_it_ends_are_gone(pair: Pair) -> None:
+    """One that is told to end may be in the middle of its commit: a copy that begins now would not have it."""
+    with pair.session(pair.here, "app") as writer:
+        pid = writer.info.backend_pid
+        async with reach(pair.here, application_name="changeover hold") as connection:
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                frozen = await end_sessions(connection, within_s=0.2)
+            finally:
+                os.kill(pid, signal.SIGCONT)
+            awake = await end_sessions(connection)
+    assert (frozen.ended, [f"(pid {pid})" in who for who in frozen.left]) == ([], [True])
+    assert awake.left == []
+
+
+async def someone_arrives(connection: Connection) -> bool:
+    return bool(await ending.arriving(connection))
+
+
+async def test_a_hold_waits_for_sessions_that_no_list_has_yet(pair: Pair) -> None:
+    """A session reads the database's settings before it is listed: here it can't, and nobody knows what it has read."""
+    with pair.session(pair.here, NAME) as other, ThreadPoolExecutor(1) as threads:
+        async with reach(pair.here, application_name="changeover hold") as connection:
+            with other.transaction():
+                other.execute("LOCK TABLE pg_db_role_setting")
+                entering = threads.submit(pair.session, pair.here, "app")
+                await until(lambda: someone_arrives(connection))
+                arriving = await ending.arriving(connection)
+                held_up = await end_sessions(connection, within_s=0.2)
+            let_in = await end_sessions(connection)
+        entering.result().close()
+    assert held_up.left == [f"one that is just being let in (pid {pid})" for pid in arriving]
+    assert let_in.left == []
+
+
+async def test_a_hold_names_those_of_other_roles_until_they_are_gone(pair: Pair) -> None:
+    """The owner of a database, who is no superuser, sees neither when such a session began nor of what kind it is."""
+    run_sql(pair.here, "DROP ROLE IF EXISTS keeper", "CREATE ROLE keeper")
+    async with reach(pair.here, application_name="changeover hold") as connection:
+        await connection.execute("SET SESSION AUTHORIZATION keeper")
+        with pair.session(pair.here, "shop") as writer:
+            first = await end_sessions(connection, within_s=0.2)
+            assert lives(writer)
+            pid = writer.info.backend_pid
+        with pair.session(pair.here, "shop"):  # it has begun afterwards, and has the database's new settings
+            second = await end_sessions(connection, hidden=first.hidden)
+    assert (first.left, first.hidden, first.ended) == ([f"shop as {SUPERUSER} (pid {pid})"], [pid], [])
+    assert (second.left, second.hidden) == ([], [])
 
 
 def test_no_other_file_ends_sessions() -> None:

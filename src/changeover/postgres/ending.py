@@ -22,7 +22,7 @@ SELECT pid, backend_start::text, datname FROM pg_catalog.pg_stat_activity
  WHERE datname = %s AND backend_type = 'client backend' AND usename <> %s AND pid <> pg_catalog.pg_backend_pid()
 """
 ARRIVING = """
-SELECT pg_catalog.count(*) FROM pg_catalog.pg_locks
+SELECT pid FROM pg_catalog.pg_locks
  WHERE locktype = 'object' AND classid = 'pg_catalog.pg_database'::pg_catalog.regclass AND mode = 'RowExclusiveLock'
    AND objid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
    AND pid <> pg_catalog.pg_backend_pid()
@@ -84,13 +84,13 @@ async def client_backends(connection: Connection, database: str, *, but_of: str)
     return await _listed(connection, ALL_IN_A_DATABASE, [database, but_of])
 
 
-async def arriving(connection: Connection) -> int:
-    """How many sessions are being let into this database. No list of sessions has them yet, but some may be past the
-    check of its connection limit: from before that check until it is listed a session holds this lock.
+async def arriving(connection: Connection) -> set[int]:
+    """The processes of sessions that are being let into this database. No list of sessions has them yet, but some may be
+    past the check of its connection limit, or have read its settings: from before both until it is listed a session
+    holds this lock.
     """
     found = await connection.execute(ARRIVING.encode())
-    (count,) = await found.fetchone() or (0,)
-    return int(count)
+    return {int(pid) for (pid,) in await found.fetchall()}
 
 
 async def left_behind(connection: Connection, begins: str, ends: str) -> list[Backend]:

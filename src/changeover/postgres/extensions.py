@@ -119,7 +119,7 @@ async def _alone(connection: Connection, database: str) -> AsyncIterator[None]:
             if time.monotonic() > deadline:
                 raise ServerInHand(
                     f"The extensions for {database} can't be made.",
-                    why=f"{len(others) or arriving} sessions in it don't end.",
+                    why=f"{len(others) or len(arriving)} sessions in it don't end.",
                     fix="End what works in the database, then try again.",
                 )
             await asyncio.sleep(0.02)

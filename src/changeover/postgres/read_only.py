@@ -5,7 +5,11 @@ A session that sets `transaction_read_only` off for itself can still write: the 
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
+from time import monotonic
+from typing import Any
 
 from psycopg import sql
 from psycopg.errors import InsufficientPrivilege
@@ -20,21 +24,33 @@ OURS = r"^changeover( verify| hold)?$|^changeover:[0-9a-f-]{1,40}:[0-9]{1,9} (co
 """The names of our own sessions; they use the role of the source's address, as this one does."""
 SESSIONS = """
 SELECT pid, backend_start::text, datname,
-       format('%%s as %%s from %%s (pid %%s)', coalesce(nullif(application_name, ''), 'a client'), usename,
-              coalesce(host(client_addr), 'its own host'), pid)
+       format('%%s as %%s %%s(pid %%s)', coalesce(nullif(application_name, ''), 'a client'), usename,
+              CASE WHEN backend_start IS NOT NULL THEN 'from ' || coalesce(host(client_addr), 'its own host') || ' ' END, pid)
   FROM pg_stat_activity
- WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
-   AND NOT (application_name ~ %s AND usename = current_user)
- ORDER BY backend_start
+ WHERE datname = current_database() AND pid <> pg_backend_pid() AND usesysid IS NOT NULL
+   AND coalesce(backend_type, 'client backend') = 'client backend'
+   AND coalesce(backend_start <= %(moment)s::timestamptz, pid = ANY (%(hidden)s))
+   AND pid NOT IN (SELECT pid FROM pg_stat_replication)
+   AND NOT (application_name ~ %(ours)s AND usename = current_user)
+ ORDER BY pid
 """
+"""Of a session of another role only a superuser, or who may read all statistics, sees kind and start."""
+HIDDEN = """
+SELECT coalesce(array_agg(pid), '{}') FROM pg_stat_activity
+ WHERE datname = current_database() AND usesysid IS NOT NULL AND backend_type IS NULL
+"""
+END_S = 10.0
+LOOK_S = 0.02
 
 
 @dataclass(frozen=True)
 class Sessions:
-    """Those that were there: ended now, and (in words) those that we may not end."""
+    """Those that were there: ended now, and (in words) those that we may not end or that don't end."""
 
     ended: list[str]
     left: list[str]
+    hidden: list[int]
+    """Of those whose start we may not see, the processes that were there at first. Later ones have begun afterwards."""
 
 
 async def setting_before(connection: Connection) -> str | None:
@@ -68,16 +84,44 @@ async def set_read_only(connection: Connection, location: Location, *, value: st
         ) from None
 
 
-async def end_sessions(connection: Connection) -> Sessions:
-    """Every other client of this database but ours; so that all that are there have begun with the setting."""
-    ended, left = [], []
-    for *named, who in await (await connection.execute(SESSIONS, [OURS])).fetchall():
-        try:
-            await ending.end(connection, [ending.Backend(*named)])
-            ended.append(str(who))
-        except InsufficientPrivilege:
-            left.append(str(who))
-    return Sessions(ended, left)
+async def end_sessions(
+    connection: Connection, *, hidden: Sequence[int] | None = None, within_s: float = END_S
+) -> Sessions:
+    """Every other client of this database but ours that has begun before now, and wait until it is gone.
+
+    Whoever comes later has the database's present settings. A session reads them before any list has it, so that those
+    that are arriving are waited for; and one that is told to end may be in the middle of its commit. `hidden`: what a
+    former call has returned as such.
+    """
+    arrived = await ending.arriving(connection)
+    (moment,) = await fetch_row(connection, "SELECT clock_timestamp()::text")
+    if hidden is None:
+        (hidden,) = await fetch_row(connection, HIDDEN)
+    named = {"moment": moment, "hidden": list(hidden), "ours": OURS}
+    ended: dict[int, str] = {}
+    deadline = monotonic() + within_s
+    while True:
+        arriving = arrived & await ending.arriving(connection)  # first: one that has arrived since is listed
+        found = await (await connection.execute(SESSIONS, named)).fetchall()
+        left = [str(who) for *backend, who in found if not await _is_told_to_end(connection, backend)]
+        ended |= {pid: str(who) for pid, *_, who in found if who not in left}
+        if (len(left) == len(found) and not arriving) or monotonic() > deadline:
+            there = {pid: str(who) for pid, *_, who in found}
+            gone = [who for pid, who in ended.items() if pid not in there]
+            waited_for = [f"one that is just being let in (pid {pid})" for pid in sorted(arriving)]
+            return Sessions(gone, [*there.values(), *waited_for], [pid for pid in hidden if pid in there])
+        await asyncio.sleep(LOOK_S)
+
+
+async def _is_told_to_end(connection: Connection, backend: list[Any]) -> bool:
+    pid, started, database = backend
+    if started is None:
+        return False
+    try:
+        await ending.end(connection, [ending.Backend(pid, started, database)])
+    except InsufficientPrivilege:
+        return False
+    return True
 
 
 async def roles_that_write_all_the_same(connection: Connection) -> list[str]:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 
+import psycopg
 import pytest
 from tests.changeovers.migrating.test_migrate import ROWS, can_write, is_empty, migrate, rows_of, source, target
 from tests.fix_control_plane import ControlPlane, Typed
@@ -86,7 +87,10 @@ def test_what_an_abort_cannot_put_back_is_named_and_makes_it_fail(
 def test_an_abort_puts_all_back_and_says_so(
     stopped: Typed, migrate: Callable[..., Typed], source: Elsewhere, target: Elsewhere
 ) -> None:
-    aborted = migrate("--abort")
+    with source.database.connect() as began_during_the_hold:
+        aborted = migrate("--abort")
+        with pytest.raises(psycopg.OperationalError, match="terminating connection"):  # it could never have written
+            began_during_the_hold.execute("SELECT 1")
 
     assert aborted.exit_code == 0, aborted.everything
     assert "failed, put back" in aborted.stdout

@@ -45,10 +45,11 @@ class Ends:
 
 @dataclass(frozen=True)
 class Held:
-    """`waits_for` names who is still in the way, `remarks` what people should know."""
+    """`waits_for` names who is still in the way, `remarks` what people should know, `changed` what is to be remembered."""
 
     waits_for: list[str]
     remarks: list[str]
+    changed: dict[str, object]
 
 
 async def begin(hold: str, ends: Ends, hooks: Hooks) -> dict[str, object]:
@@ -65,33 +66,39 @@ async def take(changed: dict[str, object], ends: Ends, hooks: Hooks) -> Held:
     """Hold them. Raises HoldFailed, HookFailed, ServerUnreachable."""
     hold = changed["hold"]
     if hold == "read-only":
-        return await _read_only(ends)
+        return await _read_only(changed, ends)
     if hold == "pgbouncer":
         await pause(str(hooks.pgbouncer), _names(changed))
     if hold == "command":
         await run_hook("hold", hooks.on_hold, ends)
-    return Held([], [])
+    return Held([], [], changed)
 
 
-async def _read_only(ends: Ends) -> Held:
+async def _read_only(changed: dict[str, object], ends: Ends) -> Held:
+    hidden = changed.get("hidden")
     async with reach(ends.source, application_name=NAME, is_read_only=False) as connection:
         await set_read_only(connection, ends.source)
-        sessions = await end_sessions(connection)
+        sessions = await end_sessions(connection, hidden=hidden if isinstance(hidden, list) else None)
         defiant = await roles_that_write_all_the_same(connection)
     remarks = [f"{name} has a setting of its own by which it may still write" for name in defiant]
-    return Held(sessions.left, remarks)
+    return Held(sessions.left, remarks, {**changed, "hidden": sessions.hidden})
 
 
-async def let_go(changed: dict[str, object], ends: Ends, hooks: Hooks, *, outcome: str) -> None:
-    """`outcome` is `done` or `aborted`. After `done` a read-only source stays so: its writers belong to the target."""
-    hold = changed["hold"]
+async def let_go(changed: dict[str, object], ends: Ends, hooks: Hooks, *, outcome: str) -> list[str]:
+    """`outcome` is `done` or `aborted`. After `done` a read-only source stays so: its writers belong to the target.
+
+    Returns, in words, the sessions that began during the hold, can't write, and don't end.
+    """
+    hold, left = changed["hold"], list[str]()
     if hold == "read-only" and outcome != "done":
         async with reach(ends.source, application_name=NAME, is_read_only=False) as connection:
             before = changed.get("before")
             await set_read_only(connection, ends.source, value=None if before is None else str(before))
+            left = (await end_sessions(connection)).left
     if hold == "pgbouncer":
         await resume(str(hooks.pgbouncer), _names(changed))
     await run_hook("release", hooks.on_release, ends, outcome=outcome)
+    return left
 
 
 def _names(changed: dict[str, object]) -> list[str]:

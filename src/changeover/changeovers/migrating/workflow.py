@@ -87,8 +87,14 @@ class Migrating:
                 await query.execute(db, "migrations.hold", run_id=run.id, held=Jsonb(changed))
             row, ends = await self._load(run)
         held = await holds.take(row.held or {}, ends, hooks)
+        if held.changed != row.held:
+            async with run.transaction() as db:
+                await query.execute(db, "migrations.hold", run_id=run.id, held=Jsonb(held.changed))
         if held.waits_for:
-            return Wait(LOOK_S, f"these may not be ended by {ends.source.user}; end them: {', '.join(held.waits_for)}")
+            who = ", ".join(held.waits_for)
+            return Wait(
+                LOOK_S, f"these may have begun before the hold, and {ends.source.user} can't end them; end them: {who}"
+            )
         await self._report(run, remarks=held.remarks)
         return Advance(row.wish["hold"])
 
@@ -183,10 +189,12 @@ class Migrating:
         row, ends = await self._load(run)
         if row.held is not None:
             try:
-                await holds.let_go(row.held, ends, hooks_of(row, self._parts.cipher), outcome="aborted")
+                left = await holds.let_go(row.held, ends, hooks_of(row, self._parts.cipher), outcome="aborted")
             except GONE as gone:
                 await self._leave(run, f"the source's writers are still held: {gone.what}")
                 return
+            for session in left:
+                await self._leave(run, f"a session that can't write until it begins anew: {session}")
             async with run.transaction() as db:
                 await query.execute(db, "migrations.hold", run_id=run.id, held=None)
 
