@@ -12,6 +12,7 @@ pytest_plugins = [
     "tests.fix_provider",
     "tests.fix_state",
     "tests.fix_things",
+    "tests.fix_own_plane",
     "tests.fix_bucket",
     "tests.corpus.fix_servers",
 ]

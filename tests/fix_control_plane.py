@@ -120,6 +120,9 @@ class ControlPlane:
                 pipe.close()
         return code
 
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
     def surroundings(self) -> dict[str, str]:
         kept = {
             name: value
@@ -230,29 +233,40 @@ def remove_home(home: Path) -> None:
     shutil.rmtree(home, ignore_errors=True)
 
 
-def running_plane(**environment: str) -> Iterator[ControlPlane]:
+def started_plane(**environment: str) -> ControlPlane:
+    """In a home of its own, which `end_plane` removes."""
     plane = ControlPlane(make_home(), environment)
     try:
         plane.start()
-        yield plane
-        if plane.process is not None and plane.process.poll() is None:
+    except BaseException:
+        end_plane(plane)
+        raise
+    return plane
+
+
+def end_plane(plane: ControlPlane) -> None:
+    """Whatever is left of it. Fails the test where it runs and doesn't stop in order."""
+    try:
+        if plane.is_running():
             assert plane.stop() == 0
     finally:
-        if plane.process is not None and plane.process.poll() is None:
+        if plane.is_running():
             plane.kill()
         remove_home(plane.home)
+
+
+def running_plane(**environment: str) -> Iterator[ControlPlane]:
+    plane = started_plane(**environment)
+    try:
+        yield plane
+    finally:
+        end_plane(plane)
 
 
 @pytest.fixture(scope="session")
 def control_plane() -> Iterator[ControlPlane]:
     """One for all tests of this process that leave it as they found it; each uses apps of its own."""
     yield from running_plane(CHANGEOVER_TRUSTED_PROXIES=PROXY)
-
-
-@pytest.fixture
-def own_plane() -> Iterator[ControlPlane]:
-    """For tests that break it."""
-    yield from running_plane()
 
 
 @pytest.fixture

@@ -9,15 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from tests.fix_control_plane import ControlPlane, make_home, remove_home, running_plane
+from tests.fix_control_plane import ControlPlane, make_home, remove_home
 from tests.trouble.apps import App, a_running_app
 from tests.trouble.grounds import spaced
 
 
 @pytest.fixture(scope="module")
-def app() -> Iterator[App]:
-    for plane in running_plane():
-        yield a_running_app(plane)
+def app(module_plane: ControlPlane) -> App:
+    return a_running_app(module_plane)
 
 
 SCALES = {

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import httpx2
 import psutil
 import pytest
-from tests.fix_control_plane import ControlPlane, is_dead, running_plane, wait_until
+from tests.fix_control_plane import ControlPlane, is_dead, wait_until
 from tests.trouble.apps import App, a_running_app, keepers, routers
 
 QUIET, BUSY = 20, 200
 
 
 @pytest.fixture(scope="module")
-def app() -> Iterator[App]:
+def app(module_plane: ControlPlane) -> App:
     """One for all: each test leaves it as whole as it found it, which is what they are about."""
-    for plane in running_plane():
-        yield a_running_app(plane)
+    return a_running_app(module_plane)
 
 
 LOADS = [QUIET, pytest.param(BUSY, marks=pytest.mark.long)]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.fix_control_plane import CLI, ControlPlane, running_plane, wait_until
+from tests.fix_control_plane import CLI, ControlPlane, wait_until
 from tests.fix_things import unique
 from tests.trouble.apps import PROCFILE, App, a_running_app
 from tests.trouble.grounds import spaced
@@ -23,8 +23,8 @@ LOG_BYTES = 5 * 2_000_000
 
 
 @pytest.fixture(scope="module")
-def plane() -> Iterator[ControlPlane]:
-    yield from running_plane()
+def plane(module_plane: ControlPlane) -> ControlPlane:
+    return module_plane
 
 
 @pytest.fixture

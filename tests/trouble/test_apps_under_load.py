@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-from tests.fix_control_plane import running_plane, wait_until
+from tests.fix_control_plane import ControlPlane, wait_until
 from tests.trouble.apps import WITH_PHASE, App, a_running_app
 
 MAINTENANCE = 503
 
 
 @pytest.fixture(scope="module")
-def app() -> Iterator[App]:
-    for plane in running_plane():
-        yield a_running_app(plane)
+def app(module_plane: ControlPlane) -> App:
+    return a_running_app(module_plane)
 
 
 def restart_one(app: App) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -25,20 +24,19 @@ class Ground:
 
 
 @pytest.fixture(scope="module")
-def ground() -> Iterator[Ground]:
-    for plane in running_plane():
-        with plane.client() as api:
-            things = Things(plane, api)
-            app, small, space = things.app(), things.app(), things.space()
-            leader = things.database(app, STANDARD)["name"]
-            follower = things.database(app, STANDARD, follow=leader)["name"]
-            words = {
-                "app": app, "small": small, "space": space, "leader": leader, "follower": follower,
-                "essential": things.database(small, ESSENTIAL)["name"],
-                "theirs": things.app(),
-                "foreign_url": "postgres://someone:secret@203.0.113.7:5432/orders",
-            }  # fmt: skip
-            yield Ground(plane, words, things.token_for("dev@example.org"))
+def ground(module_plane: ControlPlane) -> Ground:
+    with module_plane.client() as api:
+        things = Things(module_plane, api)
+        app, small, space = things.app(), things.app(), things.space()
+        leader = things.database(app, STANDARD)["name"]
+        follower = things.database(app, STANDARD, follow=leader)["name"]
+        words = {
+            "app": app, "small": small, "space": space, "leader": leader, "follower": follower,
+            "essential": things.database(small, ESSENTIAL)["name"],
+            "theirs": things.app(),
+            "foreign_url": "postgres://someone:secret@203.0.113.7:5432/orders",
+        }  # fmt: skip
+        return Ground(module_plane, words, things.token_for("dev@example.org"))
 
 
 def with_json(command: str) -> list[str]:

@@ -23,7 +23,6 @@ from tests.fix_control_plane import (
     is_dead,
     make_home,
     remove_home,
-    running_plane,
     url_of,
     wait_until,
 )
@@ -47,10 +46,9 @@ MB = 1024 * 1024
 
 
 @pytest.fixture(scope="module")
-def ground() -> Iterator[Ground]:
-    for plane in running_plane():
-        with plane.client() as api:
-            yield break_ground(plane, api)
+def ground(module_plane: ControlPlane) -> Iterator[Ground]:
+    with module_plane.client() as api:
+        yield break_ground(module_plane, api)
 
 
 @pytest.fixture

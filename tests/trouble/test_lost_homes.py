@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.api.test_processes import deploy
-from tests.fix_control_plane import ControlPlane, connect, make_home, remove_home, running_plane, url_of, wait_until
+from tests.fix_control_plane import ControlPlane, connect, make_home, remove_home, url_of, wait_until
 from tests.fix_things import Things
 from tests.service.test_lifecycle import answers, processes_of
 from tests.trouble.apps import routers
@@ -19,15 +18,14 @@ from changeover.service.places import Places
 
 
 @pytest.fixture(scope="module")
-def plane() -> Iterator[ControlPlane]:
+def plane(module_plane: ControlPlane) -> ControlPlane:
     """With a database, a pooler, a router and a dyno: every kind of process that there is."""
-    for plane in running_plane():
-        with plane.client() as api:
-            app = Things(plane, api).app()
-            Things(plane, api).database(app)
-            plane.must("pg:connection-pooling:attach", "DATABASE_URL", "-a", app)
-            assert deploy(api, app).status_code == 201
-        yield plane
+    with module_plane.client() as api:
+        app = Things(module_plane, api).app()
+        Things(module_plane, api).database(app)
+        module_plane.must("pg:connection-pooling:attach", "DATABASE_URL", "-a", app)
+        assert deploy(api, app).status_code == 201
+    return module_plane
 
 
 def app_of(plane: ControlPlane) -> str:
