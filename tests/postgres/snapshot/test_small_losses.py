@@ -223,12 +223,17 @@ def test_the_role_that_copies_keeps_its_rights_on_the_large_objects_of_others(pa
 
 
 def test_it_keeps_them_also_as_a_member_without_the_rights_of_the_owner(pair: Pair) -> None:
-    pair.make("CREATE ROLE pair_owner; CREATE ROLE pair_mover LOGIN; SELECT lo_create(70001);"
+    pair.make("CREATE ROLE pair_owner; CREATE ROLE pair_mover LOGIN; CREATE ROLE pair_reader;"
+              "CREATE ROLE pair_gone; SELECT lo_create(70001);"
               "ALTER LARGE OBJECT 70001 OWNER TO pair_owner; GRANT SELECT ON LARGE OBJECT 70001 TO pair_mover;"
+              "GRANT SELECT ON LARGE OBJECT 70001 TO pair_reader, pair_gone;"
               "REVOKE UPDATE ON LARGE OBJECT 70001 FROM pair_owner")  # fmt: skip
-    pair.on_target("CREATE ROLE pair_owner; CREATE ROLE pair_mover LOGIN PASSWORD 'x'; ALTER DATABASE THIS OWNER TO pair_mover;"
+    pair.on_target("CREATE ROLE pair_owner; CREATE ROLE pair_reader; CREATE ROLE pair_mover LOGIN PASSWORD 'x';"
+                   "ALTER DATABASE THIS OWNER TO pair_mover;"
                    "GRANT pair_owner TO pair_mover WITH INHERIT FALSE, SET TRUE")  # fmt: skip
     there, pair.target = pair.target, pair.target.with_(user="pair_mover", password="x")
     pair.move()
     pair.target = there
+    assert "Rights of role pair_gone on large objects are not brought: the target has no such role." in pair.notes
+    run_sql(pair.source, "REVOKE SELECT ON LARGE OBJECT 70001 FROM pair_gone")
     assert run_sql(pair.target, LO_RIGHTS) == run_sql(pair.source, LO_RIGHTS)

@@ -264,7 +264,9 @@ class Course:
         async def run(hands: Hands) -> None:
             self.telling.says = f"{count} large objects"
             with naming("One of the large objects"):
-                await bring_large_objects(await hands.reader(), await hands.target(), self.ledger, owners)
+                await bring_large_objects(
+                    await hands.reader(), await hands.target(), self.ledger, owners, self.telling.note
+                )
 
         return [Task("large objects", run)]
 

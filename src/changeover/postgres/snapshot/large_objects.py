@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any, Final
 
@@ -35,14 +35,16 @@ async def count_large_objects(source: Connection) -> int:
     return int(count)
 
 
-async def bring_large_objects(reader: Any, target: Connection, ledger: Ledger, owners: set[str] | None) -> None:
+async def bring_large_objects(
+    reader: Any, target: Connection, ledger: Ledger, owners: set[str] | None, note: Callable[[str], None]
+) -> None:
     """All, in the order of their numbers, from where the ledger ends. `owners` None: all become the target role's own."""
     last = max((int(name) for name in ledger.of("large objects")), default=0)
     while batch := await reader.fetch(DESCRIBED, last, AT_ONCE):
         last = int(batch[-1][0])
         async with target.transaction():
             await _bring(reader, target, [int(row[0]) for row in batch])
-            await _describe(target, batch, owners)
+            await _describe(target, batch, owners, note)
             await ledger.note(target, "large objects", str(last))
         ledger.confirm("large objects", str(last))
 
@@ -67,10 +69,13 @@ async def _bring_rest(reader: Any, target: Connection, oid: int) -> None:
         at += len(part)
 
 
-async def _describe(target: Connection, batch: Sequence[Any], owners: set[str] | None) -> None:
+async def _describe(
+    target: Connection, batch: Sequence[Any], owners: set[str] | None, note: Callable[[str], None]
+) -> None:
     """Comments in any case; owners and rights where roles are brought."""
     statements: list[sql.Composable] = []
-    (me,) = await fetch_row(target, "SELECT current_user::text")
+    me, names = await fetch_row(target, "SELECT current_user::text, array_agg(rolname::text) FROM pg_catalog.pg_roles")
+    roles = set(names)
     for oid, owner, comment, rights, revoked in ((int(row[0]), *row[1:]) for row in batch):
         which = sql.Literal(oid)
         if comment is not None:
@@ -78,7 +83,7 @@ async def _describe(target: Connection, batch: Sequence[Any], owners: set[str] |
         if owners is None:
             continue
         is_given_away = owner != me and owner in owners
-        grants = _grants(which, rights, owners)
+        grants = _grants(which, rights, roles, note)
         late = grants.pop(me, []) if is_given_away else []  # while we own it, a right of ours makes no difference
         statements += chain.from_iterable(grants.values())
         if is_given_away:
@@ -97,11 +102,14 @@ def _as_role(owner: str, me: str, statements: list[sql.Composable]) -> list[sql.
     return [become.format(sql.Identifier(owner)), *statements, become.format(sql.Identifier(me))] if statements else []
 
 
-def _grants(which: sql.Composable, rights: str | None, owners: set[str]) -> dict[str | None, list[sql.Composable]]:
+def _grants(
+    which: sql.Composable, rights: str | None, roles: set[str], note: Callable[[str], None]
+) -> dict[str | None, list[sql.Composable]]:
     """By grantee; None is PUBLIC."""
     given: dict[str | None, list[sql.Composable]] = {}
     for grantee, privilege, is_grantable in json.loads(rights or "[]"):
-        if grantee is not None and grantee not in owners:
+        if grantee is not None and grantee not in roles:
+            note(f"Rights of role {grantee} on large objects are not brought: the target has no such role.")
             continue
         whom = sql.SQL("PUBLIC") if grantee is None else sql.Identifier(grantee)
         statement = sql.SQL("GRANT {} ON LARGE OBJECT {} TO {}").format(sql.SQL(privilege), which, whom)
