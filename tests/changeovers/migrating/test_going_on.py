@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import psycopg
 import pytest
 from tests.changeovers.migrating.test_migrate import ROWS, can_write, is_empty, migrate, rows_of, source, target
 from tests.fix_control_plane import ControlPlane, Typed
 from tests.fix_provider import Elsewhere
+
+from changeover.postgres.configuration import SUPERUSER
 
 __all__ = ["migrate", "source", "target"]
 
@@ -82,6 +85,27 @@ def test_what_an_abort_cannot_put_back_is_named_and_makes_it_fail(
     assert "not all put back" in aborted.stdout
     listed = control_plane.must("migrations", "--json").json
     assert listed[0]["report"]["left"]
+
+
+def test_what_can_not_be_tidied_up_is_said_and_the_same_command_ends_the_migration(
+    migrate: Callable[..., Typed], target: Elsewhere, tmp_path: Path
+) -> None:
+    server, name = target.database.server, target.database.name
+    take = tmp_path / "take"
+    take.write_text(
+        f"#!/bin/sh\npsql -h {server.socket_directory} -p {server.port} -U {SUPERUSER} -d {name} "
+        f"-c 'ALTER SCHEMA _changeover OWNER TO {SUPERUSER}'\n"
+    )
+    take.chmod(0o755)
+
+    stopped = migrate("--hold", "read-only", "--on-switch", str(take))
+    target.ask("DROP SCHEMA _changeover CASCADE")
+    done = migrate("--hold", "read-only", "--on-switch", str(take))
+
+    assert stopped.exit_code == 1
+    assert "Everything is moved, but" in stopped.stderr
+    assert "DROP SCHEMA _changeover CASCADE" in stopped.stderr
+    assert done.exit_code == 0, done.everything
 
 
 def test_an_abort_puts_all_back_and_says_so(

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from psycopg.errors import InsufficientPrivilege
 from psycopg.types.json import Jsonb
 
 from changeover.changeovers.checks import Finding, check
@@ -18,12 +19,21 @@ from changeover.changeovers.migrating.holds import Ends
 from changeover.changeovers.migrating.named import unnamed
 from changeover.changeovers.migrating.wish import held_since, hooks_of
 from changeover.errors import ChangeoverError, ServerUnreachable
-from changeover.errors.elsewhere import CheckFailed, ConnectionLost, Differs, HoldFailed, HookFailed, LoginRefused
+from changeover.errors.elsewhere import (
+    CheckFailed,
+    ConnectionLost,
+    Differs,
+    HoldFailed,
+    HookFailed,
+    LoginRefused,
+    TransferFailed,
+)  # fmt: skip
 from changeover.platform.locations import kept_location
 from changeover.platform.scope import Parts
 from changeover.postgres.comparing.comparison import Difference
 from changeover.postgres.excluding import Excluded
 from changeover.postgres.filters import Filters
+from changeover.postgres.snapshot import ledger
 from changeover.runs.run import Advance, Outcome, Run, Step, Wait, Workflow
 from changeover.store import query
 from changeover.store.move_rows import MigrationRow
@@ -172,9 +182,14 @@ class Migrating:
 
     async def tidy(self, run: Run) -> Outcome:
         row = await self._row(run)
+        if row.stopped is not None:
+            return _stopped(row)
         if row.source_url:  # else it was done, and the worker died before it could say so
             row, ends = await self._load(run)
-            await self._copies.tidy(run, row, ends)
+            try:
+                await self._copies.tidy(run, row, ends)
+            except InsufficientPrivilege as refused:
+                return await self._stop(run, _not_tidied(ends, refused))
             await self.forget(run)
         return Advance()
 
@@ -239,6 +254,14 @@ def _came_with_owners(row: MigrationRow) -> bool:
     """Whether owners and rights can be compared: the copy could give everything to whom it belongs on the source."""
     is_asked = row.wish["keeps_owners"] and row.report["skips"]["keeps_owners"]
     return bool(is_asked) and not row.report["copy"].get("owners_lost")
+
+
+def _not_tidied(ends: Ends, refused: InsufficientPrivilege) -> TransferFailed:
+    return TransferFailed(
+        f"Everything is moved, but {ends.target.user} may not drop the schema {ledger.SCHEMA} on the target.",
+        why=refused.diag.message_primary or "",
+        fix=f"Drop it there as its owner (DROP SCHEMA {ledger.SCHEMA} CASCADE). Then repeat the command: it ends the migration.",
+    )
 
 
 def _stopped(row: MigrationRow) -> Wait:
