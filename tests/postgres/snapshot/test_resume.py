@@ -137,3 +137,19 @@ def test_what_an_attempt_left_out_is_named_by_the_one_that_ends(copy: Copy, sour
         run_sql(source_server.location(), 'ALTER ROLE "reader" NOSUPERUSER')
     assert 'provider "nobody" is not loaded' in notes
     assert "Role reader is a superuser on the source" in notes
+
+
+def test_rows_that_moved_to_other_blocks_between_two_attempts_are_copied_again(copy: Copy) -> None:
+    run_sql(copy.source, "CREATE TABLE heap AS SELECT id, repeat('x', 100) AS pad FROM generate_series(1, 30000) id",
+            "DELETE FROM heap WHERE id % 2 = 0")  # fmt: skip
+    copy.order(is_held=True, connections=1, range_bytes=64 << 10)
+    copy.harm("rows")
+    assert copy.run() is None
+    assert run_sql(copy.target, "SELECT count(*) > 0 FROM heap") == [(True,)]
+    run_sql(copy.source, "VACUUM FULL heap")
+
+    notes = copy.report()["notes"]
+
+    assert run_sql(copy.target, "SELECT count(*), count(DISTINCT id) FROM heap") == [(15000, 15000)]
+    assert sum('"heap"' in note and "the copy began again" in note for note in notes) == 1, notes
+    assert copy.has_arrived()

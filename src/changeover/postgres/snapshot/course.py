@@ -19,11 +19,7 @@ from changeover.postgres.snapshot.contents import Contents, sequence_names
 from changeover.postgres.snapshot.database import bring_comment_of_public, bring_database, read_database
 from changeover.postgres.snapshot.elsewhere import Elsewhere
 from changeover.postgres.snapshot.figures import table_figures
-from changeover.postgres.snapshot.finishing import (
-    Rest,
-    analyze_tasks,
-    foreign_key_tasks,
-)
+from changeover.postgres.snapshot.finishing import Rest, analyze_tasks, foreign_key_tasks
 from changeover.postgres.snapshot.job import Job
 from changeover.postgres.snapshot.languages import with_handlers
 from changeover.postgres.snapshot.large_objects import bring_large_objects, count_large_objects
@@ -35,6 +31,7 @@ from changeover.postgres.snapshot.owners import of_schemas, owned, rights_after_
 from changeover.postgres.snapshot.persistence import as_accepted
 from changeover.postgres.snapshot.pieces import Cuts, Piece, pieces_of, plan_cuts
 from changeover.postgres.snapshot.place import Place
+from changeover.postgres.snapshot.rewritten import note_cuts
 from changeover.postgres.snapshot.roles import Roles, bring_roles
 from changeover.postgres.snapshot.schema import LeftOut, make, make_in_rounds, make_leniently, naming
 from changeover.postgres.snapshot.sequences import bring_sequences
@@ -250,8 +247,8 @@ class Course:
             self.contents.tables, version_num=self.contents.version_num, connections=job.connections,
             range_bytes=job.range_bytes,
         )  # fmt: skip
-        await self.ledger.note(self.target, "plan", "cuts", **cuts)
-        self.ledger.confirm("plan", "cuts", **cuts)
+        async with self.place.holder.busy:
+            await note_cuts(self.place.holder.connection, self.target, self.ledger, self.contents.tables, cuts)
         return cuts
 
     async def _large_objects(self) -> list[Task]:

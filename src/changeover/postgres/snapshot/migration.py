@@ -10,12 +10,13 @@ from changeover.errors import RunConflict
 from changeover.postgres.connect import Connection
 from changeover.postgres.excluding import choose
 from changeover.postgres.snapshot.cleaning import drop_what_was_made
-from changeover.postgres.snapshot.contents import read_contents
+from changeover.postgres.snapshot.contents import Contents, read_contents
 from changeover.postgres.snapshot.course import Course, encoding_of, encodings_of
 from changeover.postgres.snapshot.elsewhere import read_elsewhere
 from changeover.postgres.snapshot.holder import Moment
 from changeover.postgres.snapshot.ledger import Ledger, open_ledger
 from changeover.postgres.snapshot.place import Place, end_leftovers
+from changeover.postgres.snapshot.rewritten import rewritten_since
 from changeover.postgres.snapshot.schema import naming
 from changeover.postgres.snapshot.sessions import writing
 from changeover.postgres.snapshot.shaping import read_shaping
@@ -45,6 +46,7 @@ class Migration(Place):
             contents, elsewhere = contents.without(excluded), elsewhere.without(excluded)
             with naming("A table that may not be read"):
                 await self.holder.lock([(table.schema, table.name) for table in contents.tables])
+            await self._begin_again_if_rewritten(target, ledger, contents)
             encodings = await encodings_of(target, contents)
             course = Course(self, target, ledger, contents, elsewhere, encodings, shaping, excluded)
             return await course.run()
@@ -61,6 +63,20 @@ class Migration(Place):
                 fix="Let that one finish, or end it.",
             ) from held
         await target.execute("SET lock_timeout = 0")
+
+    async def _begin_again_if_rewritten(self, target: Connection, ledger: Ledger, contents: Contents) -> None:
+        """Our locks were gone with a lost snapshot. They are back now."""
+        plan = ledger.of("plan")
+        async with self.holder.busy:
+            names = await rewritten_since(
+                self.holder.connection, contents.tables, plan.get("cuts", {}), plan.get("files", {})
+            )
+        if names:
+            self.telling.note(
+                f"Rows of {', '.join(names)} moved to other blocks (VACUUM FULL or CLUSTER): the copy began again."
+            )
+            self.telling.enter("clean", "what was copied before rows moved")
+            await drop_what_was_made(target, ledger, keeps_ledger=True)
 
     async def _ledger(self, target: Connection) -> Ledger:
         """The one that counts for this snapshot: where the source was written to since, all begins again."""
