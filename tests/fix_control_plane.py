@@ -21,7 +21,8 @@ import psutil
 import psycopg
 import pytest
 
-READY_S = 60
+READY_S = 120
+LONGEST_PAUSE_S = 0.1
 CLI = [sys.executable, "-P", "-m", "changeover.cli"]
 PROXY = "127.0.0.2"
 """A client of the shared control plane that connects from here counts as a trusted proxy."""
@@ -38,15 +39,19 @@ def is_dead(process: psutil.Process) -> bool:
 
 
 def wait_until(condition: Callable[[], Any], *, timeout_s: float = 60, what: str = "the condition") -> Any:
-    """What `condition` returned once it was true; fails the test when that takes too long."""
-    deadline = time.monotonic() + timeout_s
+    """What `condition` returned once it was true; fails the test when that takes too long.
+
+    A look may cost more than the work that it waits for, so that the pauses between two grow.
+    """
+    deadline, pause_s = time.monotonic() + timeout_s, 0.02
     while True:
         found = condition()
         if found:
             return found
         if time.monotonic() > deadline:
             pytest.fail(f"waited {timeout_s} s in vain for {what}")
-        select.select([], [], [], 0.02)
+        select.select([], [], [], pause_s)
+        pause_s = min(1.2 * pause_s, LONGEST_PAUSE_S)
 
 
 @contextmanager
