@@ -12,7 +12,7 @@ Member = tuple[str, str]
 """`hstore 1.8`, and `function public.mine()`."""
 RELATIONS: Final = ("table ", "view ", "materialized view ", "foreign table ", "sequence ")
 MEMBERS: Final[LiteralString] = """
-SELECT e.extname::text || ' ' || e.extversion, i.type || ' ' || replace(i.identity, 'pg_catalog.', '')
+SELECT e.extname::text AS extension, e.extversion AS version, i.type || ' ' || replace(i.identity, 'pg_catalog.', '') AS member
   FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid,
        pg_catalog.pg_identify_object(d.classid, d.objid, 0) i
  WHERE d.refclassid = 'pg_catalog.pg_extension'::regclass AND d.deptype = 'e'
@@ -78,7 +78,8 @@ def changed_by_hand(source: Collection[Change], target: Collection[Change], made
 
 
 async def read_members(connection: Connection) -> frozenset[Member]:
-    return frozenset(await (await connection.execute(MEMBERS)).fetchall())
+    rows = await (await connection.execute(MEMBERS)).fetchall()
+    return frozenset((f"{extension} {version}", member) for extension, version, member in rows)
 
 
 def added_by_hand(source: Collection[Member], target: Collection[Member]) -> list[Member]:

@@ -11,6 +11,7 @@ from psycopg import sql
 from changeover.changeovers.checks.finding import Answers, check, counted, failed, named, passed, warning
 from changeover.changeovers.checks.look import Look
 from changeover.changeovers.checks.side import Side
+from changeover.changeovers.checks.trying import in_words, refusal_of, room_to_try
 from changeover.postgres.connect import Connection
 from changeover.postgres.reaching import reach
 
@@ -103,14 +104,12 @@ async def collations(look: Look) -> Answers:
     if not made:
         return
     side = look.there
-    async with side.connection.transaction(force_rollback=True):
-        await side.connection.execute("SET TRANSACTION READ WRITE")
-        await side.connection.execute("CREATE SCHEMA _changeover_probe")
+    async with room_to_try(side.connection):
         for name, provider, *how in made:
-            if refusal := await _refuses(side, _collation(provider, how)):
+            if refused := await refusal_of(side.connection, _collation(provider, how)):
                 yield failed(
                     f"The target can't make the source's collation {name} ({_PROVIDERS.get(provider, provider)}, {how[0]}).",
-                    f"It was tried, and undone: {refusal}.",
+                    f"It was tried, and undone: {in_words(refused)}.",
                     "Install the locale, or a PostgreSQL with ICU, on the target's host; or, if nothing uses it, on the source: "
                     f"DROP COLLATION {name};",
                     "SELECT collnamespace::regnamespace, collname, collprovider FROM pg_collation WHERE oid >= 16384;",
@@ -129,17 +128,6 @@ def _collation(provider: str, how: Sequence[Any]) -> sql.Composed:
     if rules:
         options += [sql.SQL("rules = {}").format(sql.Literal(rules))]
     return sql.SQL("CREATE COLLATION _changeover_probe.one ({})").format(sql.SQL(", ").join(options))
-
-
-async def _refuses(side: Side, statement: sql.Composed) -> str | None:
-    try:
-        async with side.connection.transaction(force_rollback=True):
-            await side.connection.execute(statement)
-    except psycopg.Error as refused:
-        if side.connection.closed:
-            raise
-        return refused.diag.message_primary or "it was refused"
-    return None
 
 
 @check("T19", "The target can load the libraries of settings", "target")

@@ -7,7 +7,7 @@ from psycopg import sql
 
 from changeover.changeovers.checks.finding import Answers, check, failed, named, warning
 from changeover.changeovers.checks.look import Look
-from changeover.postgres.connect import Connection
+from changeover.changeovers.checks.trying import in_words, refusal_of, room_to_try
 from changeover.postgres.reaching import reach
 
 _LOW_LEVEL = """
@@ -58,13 +58,11 @@ async def compiled(look: Look) -> Answers:
     refused: dict[tuple[str, str], list[str]] = {}
     async with (
         reach(look.there.location, application_name="changeover check") as session,
-        session.transaction(force_rollback=True),
+        room_to_try(session),
     ):
-        await session.execute("SET TRANSACTION READ WRITE")
-        await session.execute("CREATE SCHEMA _changeover_probe")
         for language, library, symbol, functions in wanted:
-            if refusal := await _refuses(session, _function(language, library, symbol)):
-                refused.setdefault((library, refusal), []).extend(functions)
+            if why := await refusal_of(session, _function(language, library, symbol)):
+                refused.setdefault((library, _with_detail(why)), []).extend(functions)
     for (library, refusal), functions in sorted(refused.items()):
         whose = f"the library {library}" if library else "PostgreSQL's own code"
         install = f"Install {library}, built for PostgreSQL {look.there.identity.major}, on the target's host. "
@@ -83,13 +81,6 @@ def _function(language: str, library: str, symbol: str) -> sql.Composed:
     )
 
 
-async def _refuses(session: Connection, statement: sql.Composed) -> str | None:
-    try:
-        async with session.transaction(force_rollback=True):
-            await session.execute(statement)
-    except psycopg.Error as refused:
-        if session.closed:
-            raise
-        said = refused.diag.message_primary or "it was refused"
-        return f"{said} ({refused.diag.message_detail.rstrip('.')})" if refused.diag.message_detail else said
-    return None
+def _with_detail(refused: psycopg.Error) -> str:
+    said = in_words(refused)
+    return f"{said} ({refused.diag.message_detail.rstrip('.')})" if refused.diag.message_detail else said

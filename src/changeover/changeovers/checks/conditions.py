@@ -12,7 +12,7 @@ from psycopg import sql
 from changeover.changeovers.checks.domains import OF_DOMAINS, OfDomain
 from changeover.changeovers.checks.finding import Answer, Answers, check, counted, failed, named, passed, warning
 from changeover.changeovers.checks.look import Look
-from changeover.changeovers.checks.scanning import scan, what_was_not_found
+from changeover.changeovers.checks.scanning import first_of, scan, what_was_not_found
 
 WITHIN_S = 5.0
 """For all CHECKs of a database. Those of small tables come first."""
@@ -91,7 +91,7 @@ class Condition:
 
     @property
     def probe(self) -> sql.Composed:
-        return sql.SQL("SELECT 1 FROM ({}) broken LIMIT 1").format(self.query)
+        return first_of(self.query)
 
     @property
     def fix(self) -> str:

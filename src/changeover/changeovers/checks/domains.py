@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
+from changeover.changeovers.checks.scanning import first_of
+
 OF_DOMAINS = """
 , inside AS (
     WITH RECURSIVE nested (domain, type, is_array) AS (
@@ -77,7 +79,7 @@ class OfDomain:
 
     @property
     def probe(self) -> sql.Composed:
-        return sql.SQL("SELECT 1 FROM ({}) broken LIMIT 1").format(self.query)
+        return first_of(self.query)
 
     @property
     def fix(self) -> str:

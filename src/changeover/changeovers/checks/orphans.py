@@ -8,7 +8,7 @@ from psycopg import sql
 
 from changeover.changeovers.checks.finding import Answers, check, counted, failed, named, passed, warning
 from changeover.changeovers.checks.look import Look
-from changeover.changeovers.checks.scanning import scan
+from changeover.changeovers.checks.scanning import first_of, scan
 
 WITHIN_S = 8.0
 """For all foreign keys of a database. Those of small tables come first."""
@@ -74,7 +74,7 @@ class ForeignKey:
 
     @property
     def probe(self) -> sql.Composed:
-        return sql.SQL("SELECT 1 FROM ({}) broken LIMIT 1").format(self.query)
+        return first_of(self.query)
 
     @property
     def fix(self) -> str:

@@ -73,6 +73,11 @@ async def scan(side: Side, rules: Sequence[AnyRule], *, within_s: float) -> Scan
     return found
 
 
+def first_of(rows: sql.Composed) -> sql.Composed:
+    """The probe of a rule whose broken rows a query lists."""
+    return sql.SQL("SELECT 1 FROM ({}) broken LIMIT 1").format(rows)
+
+
 def what_was_not_found(refused: psycopg.Error) -> str:
     """In the server's words, which name an object and no row; empty when it refused for another reason."""
     return (refused.diag.message_primary or "").strip() if refused.sqlstate in NOT_FOUND else ""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 
 import psycopg
-from psycopg import sql
 
+from changeover.changeovers.checks.access import quoted
 from changeover.changeovers.checks.finding import Answers, check, failed, named
 from changeover.changeovers.checks.look import Look
 from changeover.changeovers.checks.side import Side
+from changeover.changeovers.checks.trying import in_words, refusal_of, room_to_try
 
 _RESERVED = """
 SELECT kind, thing
@@ -108,7 +109,7 @@ async def reserved(look: Look) -> Answers:
                 yield failed(
                     f"On the target, {login} may not make {what.format(name)}. The source has {named(things)}.",
                     f"The login has no right to use {name} there.",
-                    f"As a superuser of the target: GRANT {right.format(_quoted(name))} TO {_quoted(login)};",
+                    f"As a superuser of the target: GRANT {right.format(quoted(name))} TO {quoted(login)};",
                 )
 
 
@@ -117,18 +118,11 @@ async def _refusals(side: Side, kinds: list[str]) -> dict[str, str]:
     refused: dict[str, str] = {}
     if not kinds:
         return refused
-    async with side.connection.transaction(force_rollback=True):
-        await side.connection.execute("SET TRANSACTION READ WRITE")
-        await side.connection.execute("CREATE SCHEMA _changeover_probe")
+    async with room_to_try(side.connection):
         for kind in kinds:
-            try:
-                async with side.connection.transaction(force_rollback=True):
-                    await side.connection.execute(_PROBES[kind].encode())
-            except _REFUSED as why:
-                refused[kind] = why.diag.message_primary or "it was refused"
-            except psycopg.Error:
-                if side.connection.closed:
-                    raise
+            why = await refusal_of(side.connection, _PROBES[kind].encode())
+            if isinstance(why, _REFUSED):
+                refused[kind] = in_words(why)
     return refused
 
 
@@ -136,7 +130,3 @@ def _drop(kind: str, thing: str) -> str:
     word = "FUNCTION" if "function" in kind else kind.upper()
     special = {"aggregate with internal state": "AGGREGATE", "cast without function": "CAST"}
     return f"DROP {special.get(kind, word)} {thing}"
-
-
-def _quoted(name: str) -> str:
-    return sql.Identifier(name).as_string()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from changeover.postgres import extension_members
 from changeover.postgres.comparing.relations import SYSTEM
-from changeover.postgres.extension_members import CHANGES
 
 HELD_BY: Final = "default_transaction_read_only"
 """How a migration holds the writers of its source: no property of the database."""
@@ -133,16 +133,11 @@ SELECT format('index %%s.%%s', n.nspname, c.relname), 'validity', 'not valid'
 """,  # noqa: S608
     "SELECT 'schema public', 'existence', 'there' FROM pg_namespace WHERE nspname = 'public'",
 )))  # fmt: skip
-MEMBERS: Final = (FactQuery("""
-SELECT 'extension ' || x.extname, 'object ' || o.type || ' ' || replace(o.identity, 'pg_catalog.', ''), 'there'
-  FROM pg_extension x
-  JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = x.oid AND d.deptype = 'e',
-       LATERAL pg_identify_object(d.classid, d.objid, d.objsubid) AS o
- WHERE x.extname = ANY (%(extensions)s) AND NOT (d.classid = 'pg_type'::regclass AND EXISTS (
-       SELECT FROM pg_type t WHERE t.typarray = d.objid
-        UNION ALL SELECT FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid
-                   WHERE t.oid = d.objid AND (t.typtype::text = 'm' OR c.relkind <> 'c')))
-"""), FactQuery(f"""
-SELECT 'extension ' || extension, 'object ' || title, 'there' FROM ({CHANGES}) c WHERE extension = ANY (%(extensions)s)
+MEMBERS: Final = (FactQuery(f"""
+SELECT 'extension ' || extension, 'object ' || member, 'there' FROM ({extension_members.MEMBERS}) m
+ WHERE extension = ANY (%(extensions)s)
+"""),  # noqa: S608
+    FactQuery(f"""
+SELECT 'extension ' || extension, 'object ' || title, 'there' FROM ({extension_members.CHANGES}) c
+ WHERE extension = ANY (%(extensions)s)
 """))  # fmt: skip # noqa: S608
-"""Without the types that PostgreSQL makes by itself beside another: newer versions count them as members."""

@@ -103,15 +103,16 @@ async def stop(work: Path) -> None:
 
 def log_of(work: Path) -> str:
     """The last 20,000 characters: what a failure of ours says of itself, with where it was."""
-    try:
-        return read_within(work, "log").decode(errors="replace")[-20_000:]
-    except FileNotFoundError:
-        return ""
+    return _log(work)[-20_000:]
 
 
 def last_said(work: Path) -> str:
     """The end of its log."""
+    return last_lines(_log(work))
+
+
+def _log(work: Path) -> str:
     try:
-        return last_lines(read_within(work, "log").decode(errors="replace"))
+        return read_within(work, "log").decode(errors="replace")
     except FileNotFoundError:
-        return last_lines("")
+        return ""
