@@ -192,7 +192,7 @@ def test_what_needs_a_server_of_ours_is_refused_with_its_reason(
     }
     for what, refused in asked.items():
         assert error_of(refused) == (422, "not_ours"), what
-        assert "Its server is run by somebody else" in refused.json()["why"]
+        assert "not managed by changeover" in refused.json()["why"]
         assert f"changeover migrate {name} TARGET" in refused.json()["fix"]
     assert error_of(api.put(f"/client/v11/databases/{name}/unfollow")) == (422, "not_a_follower")
 

@@ -26,8 +26,8 @@ def test_each_line_is_a_type_and_its_command(text: str, commands: dict[str, str]
 @pytest.mark.parametrize(
     ("text", "what", "why"),
     [
-        ("", "This is not a Procfile.", "no process type"),
-        ("# nothing\n", "This is not a Procfile.", "no process type"),
+        ("", "Invalid Procfile.", "no process type"),
+        ("# nothing\n", "Invalid Procfile.", "no process type"),
         ("web: a\npython app.py\n", "Line 2", "TYPE: COMMAND"),
         ("web:\n", "Line 1", "has no command"),
         ("web: a\nweb: b\n", "Line 2", "twice"),

@@ -117,7 +117,7 @@ class Engine(Protocol):
         """Those of `wanted` (with their schemas) that need a superuser, are safe for an owner, and are missing.
 
         Ends all sessions of the database where it makes any; returns what it made. For a database that was just emptied.
-        Raises ServerInHand, ServerUnreachable.
+        Raises ServerBusy, ServerUnreachable.
         """
 
     async def drop_database(self, server: Server, database: str, owner: str) -> None:

@@ -1,10 +1,10 @@
-"""Every failure that a user can meet, one class each.
+"""Every failure that a user can meet, one class for each.
 
     ChangeoverError
     ├── misuse        Misused, BadRequest, BadSetting, InvalidParams, ConfirmationRequired, ConfirmationWrong
     ├── access        Unauthorized, Forbidden
     ├── names         NotFound, NameTaken, MultipleMatches
-    ├── databases     NotFollowable, NotAFollower, ForeignLeader, NotAvailable, ServerInHand, HasFollowers, AttachedElsewhere,
+    ├── databases     NotFollowable, NotAFollower, ForeignLeader, NotAvailable, ServerBusy, HasFollowers, AttachedElsewhere,
     │                 AlreadyPromoted, UnfollowRefused, PoolingUnavailable, HostFull
     ├── servers       ServerFailed, ServerUnreachable, PortTaken, DiskFull, CopyFailed, LeaderGone, WalGone,
     │                 NoInstallation, InstallationGone
@@ -12,11 +12,11 @@
     ├── apps          BadArchive, ArchiveTooLarge, BadProcfile, RuntimeFailed, ReleaseFailed, BootFailed, RouterFailed,
     │                 PageNotFetched
     ├── runs          RunConflict, RunCancelled, StepDeadline, InternalError
-    └── ourselves     StateUnavailable, AlreadyRunning, NotRunning, HomeMoved, HomeGone, NoAnswer, ToolMissing, DemoFailed;
-                      Reported: any of these, met by another process
+    └── changeover    StateUnavailable, AlreadyRunning, NotRunning, HomeMoved, HomeGone, NoAnswer, ToolMissing, DemoFailed;
+                      Reported: any of these, as described by another process
 
-`id` never changes: scripts compare it. `retryable` tells the run loop whether trying again can help. The same object
-becomes JSON in the API, two lines and a hint in the CLI, and a journal entry of a run. A bug is none of these.
+`id` never changes, because scripts compare it. `retryable` tells the run loop whether to try again. The same object
+becomes JSON in the API, two lines and a hint in the CLI, and a journal entry of a run. Bugs are not listed here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from changeover.errors.base import Reported as Reported
 
 
 class Misused(ChangeoverError):
-    """A command line that cannot be understood; nothing was asked of anybody."""
+    """A command line that cannot be parsed. No request was sent."""
 
     id, status = "misused", 400
 
@@ -41,9 +41,7 @@ class BadSetting(ChangeoverError):
     id, status = "bad_setting", 400
 
     def __init__(self, name: str, value: str, *, wants: str) -> None:
-        super().__init__(
-            f"The setting {name} is not usable: {value!r}.", why=f"It wants {wants}.", fix=f"Correct {name}."
-        )
+        super().__init__(f"Invalid value for {name}: {value!r}.", why=f"Expected {wants}.", fix=f"Correct {name}.")
 
 
 class InvalidParams(ChangeoverError):
@@ -51,7 +49,7 @@ class InvalidParams(ChangeoverError):
 
 
 class ConfirmationRequired(ChangeoverError):
-    """Asks the caller to name the app; both CLIs show `what` as a warning and repeat the request with `confirm`."""
+    """Asks for the app's name. Both CLIs show `what` as a warning and repeat the request with `confirm`."""
 
     id, status = "confirmation_required", 423
 
@@ -63,7 +61,7 @@ class ConfirmationWrong(ChangeoverError):
         super().__init__(
             f"Confirmation {given} did not match {wanted}. Aborted.",
             why="Nothing was changed.",
-            fix=f"Repeat the command with --confirm {wanted}.",
+            fix=f"Run the command again with --confirm {wanted}.",
         )
 
 
@@ -75,10 +73,10 @@ class Unauthorized(ChangeoverError):
 
     def __init__(
         self,
-        why: str = "The request carries no token, or one that does not exist or was revoked.",
+        why: str = "The request has no token, or its token is unknown or revoked.",
         *,
-        fix: str = "Use a token of your account; the operator creates one: `changeover authorizations:create --user EMAIL`. "
-        "The operator's own is printed by `changeover env`, on the host of the control plane.",
+        fix: str = "Use a token of your account. The operator creates one with `changeover authorizations:create --user "
+        "EMAIL`. To print the operator's own token, run `changeover env` on the control plane's host.",
     ) -> None:
         super().__init__("Invalid credentials provided.", why=why, fix=fix)
 
@@ -91,7 +89,7 @@ class Forbidden(ChangeoverError):
 
 
 class NotFound(ChangeoverError):
-    """`what` reads as Heroku words it ("Couldn't find that app."), because scripts and CLIs compare it."""
+    """`what` uses Heroku's wording ("Couldn't find that app."), because scripts and CLIs compare it."""
 
     id, status = "not_found", 404
 
@@ -126,8 +124,8 @@ class NotAvailable(ChangeoverError):
     id, status = "not_available", 409
 
 
-class ServerInHand(ChangeoverError):
-    """Another run, or the keeper, starts or changes the server just now."""
+class ServerBusy(ChangeoverError):
+    """Another run or the keeper is starting or changing the server."""
 
     id, status, retryable = "server_in_hand", 409, True
 
@@ -160,7 +158,7 @@ class HostFull(ChangeoverError):
 
 
 class ServerFailed(ChangeoverError):
-    """A PostgreSQL program ended with an error; `why` quotes the last lines of what it said."""
+    """A PostgreSQL program failed. `why` quotes the last lines of its output."""
 
     id, status = "server_failed", 500
 
@@ -186,7 +184,7 @@ class LeaderGone(ChangeoverError):
 
 
 class WalGone(ChangeoverError):
-    """The leader no longer has the WAL that a follower needs: it can never catch up."""
+    """The leader has removed WAL that a follower needs. The follower can never catch up."""
 
     id, status = "wal_gone", 409
 
@@ -196,7 +194,7 @@ class NoInstallation(ChangeoverError):
 
 
 class InstallationGone(ChangeoverError):
-    """A data directory's PostgreSQL is no longer installed."""
+    """The PostgreSQL installation that a data directory needs was removed."""
 
     id, status = "installation_gone", 503
 
@@ -205,38 +203,38 @@ class InstallationGone(ChangeoverError):
 
 
 class FenceFailed(ChangeoverError):
-    """Somebody may still write to the source."""
+    """A client may still be able to write to the source."""
 
     id, status = "fence_failed", 503
 
 
 class NotQuiet(ChangeoverError):
-    """The pause could not begin: somebody is in the way. Nothing was changed; it is tried again."""
+    """The pause could not begin because sessions or transactions block it. Nothing was changed; the run tries again."""
 
     id, status, retryable = "not_quiet", 409, True
 
 
 class PastReturn(ChangeoverError):
-    """The target is the leader already: going back is a changeover of its own."""
+    """The target is already the leader. Going back requires another changeover."""
 
     id, status = "past_return", 409
 
     def __init__(self, number: int, *, source: str, target: str) -> None:
         super().__init__(
-            f"Changeover {number} can't be called off any more.",
+            f"Changeover {number} can no longer be cancelled.",
             why=f"It is past the point of no return: {target} has taken over from {source}.",
-            fix=f"Let it finish (`changeover changeovers:info {number}`); to go back, move {target} to a new database.",
+            fix=f"Let it finish (`changeover changeovers:info {number}`). To go back, move {target} to a new database.",
         )
 
 
 class WrongTarget(ChangeoverError):
-    """The target has another history than the source."""
+    """The target's history differs from the source's."""
 
     id, status = "wrong_target", 409
 
 
 class CanaryFailed(ChangeoverError):
-    """The first write on the new leader, or the login for it, did not work."""
+    """The login to the new leader or the first write on it failed."""
 
     id, status = "canary_failed", 503
 
@@ -245,12 +243,12 @@ class CanaryFailed(ChangeoverError):
 
 
 class BadArchive(ChangeoverError):
-    """The archive of a deploy is damaged, or contains what an app may not bring."""
+    """The archive of a deploy is damaged or contains entries that are not allowed."""
 
     id, status = "bad_archive", 422
 
     def __init__(
-        self, why: str, *, fix: str = "Pack the folder again and send it once more: `changeover deploy DIR`."
+        self, why: str, *, fix: str = "Pack the folder again and send it again: `changeover deploy DIR`."
     ) -> None:
         super().__init__("The archive can't be unpacked. Nothing was released.", why=why, fix=fix)
 
@@ -265,44 +263,44 @@ class ArchiveTooLarge(ChangeoverError):
 
 
 class BadProcfile(ChangeoverError):
-    """`line` is the number of the line that is wrong; None: the whole file is."""
+    """`line` is the number of the invalid line, or None when the whole file is invalid."""
 
     id, status = "bad_procfile", 422
 
     def __init__(self, line: int | None, why: str) -> None:
         super().__init__(
-            "This is not a Procfile." if line is None else f"Line {line} of the Procfile can't be read.",
+            "Invalid Procfile." if line is None else f"Line {line} of the Procfile can't be read.",
             why=why,
             fix="Write one line for each process type, such as `web: python app.py`.",
         )
 
 
 class RuntimeFailed(ChangeoverError):
-    """What keeps apps running does not start or does not answer."""
+    """The process supervisor of the apps does not start or does not answer."""
 
     id, status, retryable = "runtime_failed", 503, True
 
 
 class ReleaseFailed(ChangeoverError):
-    """A release phase that ended unsuccessfully: the former release runs on."""
+    """A release phase failed. The previous release keeps running."""
 
     id, status = "release_failed", 422
 
 
 class BootFailed(ChangeoverError):
-    """Web dynos that don't listen in time after a deploy, a config change or a restart: the former ones keep serving."""
+    """Web dynos did not listen in time after a deploy, a config change or a restart. The previous ones keep serving."""
 
     id, status = "boot_failed", 422
 
 
 class RouterFailed(ChangeoverError):
-    """The router does not start, does not answer, or refuses what it is told."""
+    """The router does not start, does not answer, or rejects its configuration."""
 
     id, status, retryable = "router_failed", 503, True
 
 
 class PageNotFetched(ChangeoverError):
-    """`address` without what may be secret in it."""
+    """`address` must not contain secrets."""
 
     id, status = "page_not_fetched", 422
 
@@ -310,7 +308,7 @@ class PageNotFetched(ChangeoverError):
         super().__init__(
             f"The page at {address} could not be fetched.",
             why=why,
-            fix="Correct MAINTENANCE_PAGE_URL or ERROR_PAGE_URL; until then people see our own page.",
+            fix="Correct MAINTENANCE_PAGE_URL or ERROR_PAGE_URL. Until then, visitors see the default page.",
         )
 
 
@@ -325,7 +323,7 @@ class RunCancelled(ChangeoverError):
     id, status = "run_cancelled", 409
 
     def __init__(self, subject: str) -> None:
-        super().__init__(f"The work on {subject} was cancelled.", why="Somebody called it off while it was under way.")
+        super().__init__(f"The work on {subject} was cancelled.", why="It was cancelled while it was in progress.")
 
 
 class StepDeadline(ChangeoverError):
@@ -333,19 +331,19 @@ class StepDeadline(ChangeoverError):
 
 
 class InternalError(ChangeoverError):
-    """A bug of ours, shown to the user without its details; the log has the traceback."""
+    """A bug in changeover, shown to the user without details. The log has the traceback."""
 
     id, status = "internal_error", 500
 
     def __init__(self, where: str) -> None:
         super().__init__(
             f"changeover itself failed in {where}.",
-            why="This is a bug, not something that you did; the log (DATA/log) has the details.",
-            fix="Try again; if it stays, report it with the log's last lines.",
+            why="This is a bug in changeover. The log (DATA/log) has the details.",
+            fix="Try again. If the error persists, report it with the last lines of the log.",
         )
 
 
-# -- ourselves
+# -- changeover itself
 
 
 class StateUnavailable(ChangeoverError):
@@ -357,7 +355,7 @@ class AlreadyRunning(ChangeoverError):
 
 
 class HomeMoved(ChangeoverError):
-    """The data directory lies elsewhere than it was made: its files name paths that are not its own any more."""
+    """The data directory is not at the path where it was created, so paths in its files are wrong."""
 
     id, status = "home_moved", 409
 
@@ -373,23 +371,23 @@ class NotRunning(ChangeoverError):
 
 
 class NoAnswer(ChangeoverError):
-    """The control plane took a request and said nothing: whether it had an effect is unknown."""
+    """The control plane accepted a request but sent no answer. Whether the request had an effect is unknown."""
 
     id, status = "no_answer", 504
 
 
 class ToolMissing(ChangeoverError):
-    """A program that somebody else makes, and that a command needs on this machine."""
+    """A command needs a third-party program that is not installed on this machine."""
 
     id, status = "tool_missing", 503
 
 
 class DemoFailed(ChangeoverError):
-    """The demo could not be played to its end; `said` is what the failing part printed."""
+    """The demo could not be completed. `said` is the output of the part that failed."""
 
     id, status = "demo_failed", 500
 
     def __init__(
-        self, what: str, *, said: str, fix: str = "Everything that the demo made is taken down; it can be run again."
+        self, what: str, *, said: str, fix: str = "Everything the demo created was removed. You can run it again."
     ) -> None:
         super().__init__(what, why=said.strip(), fix=fix)

@@ -1,4 +1,4 @@
-"""What every failure is: what happened, why, what to do next. The failures themselves are in the files beside."""
+"""The base of all errors: what happened, why, and what to do next. The errors themselves are in the files beside it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class ChangeoverError(Exception):
     status: int = 500
     retryable: bool = False
     statuses: ClassVar[dict[str, int]] = {}
-    """The HTTP status of each id, for a failure that comes back as its id alone (`Reported`)."""
+    """The HTTP status of each id, for a failure that arrives as its id alone (`Reported`)."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -43,7 +43,7 @@ class ChangeoverError(Exception):
 
 
 class Reported(ChangeoverError):
-    """A failure that another process met and described with `as_dict`; keeps that one's id."""
+    """A failure that another process described with `as_dict`. Keeps the original id."""
 
     def __init__(self, body: dict[str, Any]) -> None:
         super().__init__(

@@ -1,4 +1,4 @@
-"""Requests that are refused for their size, their speed, or their number.
+"""Requests refused for their size, their speed, or their number.
 
 ChangeoverError
 ├── BodyTooLarge, BodyTooSlow
@@ -24,7 +24,7 @@ class BodyTooSlow(ChangeoverError):
     def __init__(self, received: int) -> None:
         super().__init__(
             "The request body did not arrive in time.",
-            why=f"{received:,} bytes had arrived when the time was up.",
+            why=f"{received:,} bytes had arrived when the time limit was reached.",
             fix="Check the network, then send the request again.",
         )
 
@@ -34,26 +34,26 @@ class MethodNotAllowed(ChangeoverError):
 
 
 class TooManyRequests(ChangeoverError):
-    """Each account has a share of what the control plane works on at the same time."""
+    """The account already has as many requests in progress as one account may have."""
 
     id, status, retryable = "too_many_requests", 429, True
 
     def __init__(self, most: int) -> None:
         super().__init__(
-            "Your account has too many requests under way.",
-            why=f"At most {most} of an account are worked on at the same time, and this one waited in vain for its turn.",
-            fix="Wait for those to end, then try again.",
+            "Your account has too many requests in progress.",
+            why=f"An account may have {most} requests in progress, and this one did not get its turn.",
+            fix="Wait until some of them finish, then try again.",
         )
 
 
 class TooManyQuestions(ChangeoverError):
-    """Each account may wait for so many database servers at the same time."""
+    """The account is already waiting for as many database servers as one account may wait for."""
 
     id, status, retryable = "too_many_questions", 429, True
 
     def __init__(self, most: int) -> None:
         super().__init__(
             "Your account is already waiting for too many database servers.",
-            why=f"At most {most} of its requests may wait for servers at the same time, and none was answered.",
-            fix="Find the databases that do not answer (`changeover pg:info`), then try again.",
+            why=f"At most {most} of its requests may wait for servers at the same time, and no server answered.",
+            fix="Find the databases that do not answer with `changeover pg:info`, then try again.",
         )

@@ -12,7 +12,7 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 
-from changeover.errors import ServerInHand
+from changeover.errors import ServerBusy
 from changeover.postgres import ending
 from changeover.postgres.connect import Connection
 
@@ -54,7 +54,7 @@ async def empty(connection: Connection, *, reserved: Sequence[str] = RESERVED_SC
     """Ends the role's other sessions and drops what it owns; how many things were dropped by name.
 
     `connection` is autocommit and as the owner. Not one transaction: a database of many tables would need more locks
-    than its server has. Raises ServerInHand when others keep something locked all the while.
+    than its server has. Raises ServerBusy when others keep something locked all the while.
     """
     await connection.execute("SELECT set_config('lock_timeout', '2s', false)")
     await _end_others(connection)
@@ -81,7 +81,7 @@ async def _drop(connection: Connection, kind: LiteralString, identity: LiteralSt
             return  # somebody else's: the restore says so where it is in the way
         else:
             return
-    raise ServerInHand(
+    raise ServerBusy(
         f"{identity} could not be dropped.", why="Somebody holds a lock on it, and again after being ended.",
         fix="Stop the app (`changeover ps:scale`), then try again.",
     )  # fmt: skip

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, suppress
 import psycopg
 from psycopg import sql
 
-from changeover.errors import ServerInHand
+from changeover.errors import ServerBusy
 from changeover.postgres import ending
 from changeover.postgres.configuration import SUPERUSER
 from changeover.postgres.connect import Address, Connection, connect, fetch_row
@@ -65,7 +65,7 @@ async def make_for_owner(address: Address, database: str, owner: str, wanted: Ma
 
     First drops those that are not wanted, or not in that schema, where nothing depends on them. Ends all other sessions of the
     database where there is something to do. Makes nothing where functions of roles that are no superusers lie in it.
-    Raises ServerInHand, ServerUnreachable.
+    Raises ServerBusy, ServerUnreachable.
     """
     async with connect(address, database=database, timeout_s=300) as connection:
         not_wanted = await _not_wanted(connection, wanted)
@@ -117,7 +117,7 @@ async def _alone(connection: Connection, database: str) -> AsyncIterator[None]:
                 break
             await ending.end(connection, others)
             if time.monotonic() > deadline:
-                raise ServerInHand(
+                raise ServerBusy(
                     f"The extensions for {database} can't be made.",
                     why=f"{len(others) or len(arriving)} sessions in it don't end.",
                     fix="End what works in the database, then try again.",

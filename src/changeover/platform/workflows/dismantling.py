@@ -5,7 +5,7 @@ Repeatable from any point: each part looks for what is still there.
 
 from __future__ import annotations
 
-from changeover.errors import ServerInHand
+from changeover.errors import ServerBusy
 from changeover.platform.releases import add_release
 from changeover.platform.scope import Parts
 from changeover.platform.servers import as_server, holding_server
@@ -16,7 +16,7 @@ from changeover.store.rows import Attachment, CredentialRow, Database, RunRow, S
 
 
 async def dismantle(run: Run, parts: Parts) -> None:
-    """Remove the run's database: slot on its leader, process, data, rows. Raises ServerUnreachable, ServerInHand."""
+    """Remove the run's database: slot on its leader, process, data, rows. Raises ServerUnreachable, ServerBusy."""
     server = await query.one(run.db, ServerRow, "databases.server", name=run.input["server"])
     if server is None:
         await _forget(run, parts)
@@ -24,7 +24,7 @@ async def dismantle(run: Run, parts: Parts) -> None:
     await _drop_slot(run, parts, server)
     async with holding_server(run.db, server.name) as is_ours:
         if not is_ours:
-            raise ServerInHand(f"The server {server.name} is being started.", why="It can't be removed just now.")
+            raise ServerBusy(f"The server {server.name} is being started.", why="It can't be removed just now.")
         await _drop_from_shared(run, parts, server)
         await _forget(run, parts)
         await _remove_if_retired(run, parts, server.name)
