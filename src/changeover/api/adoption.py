@@ -8,7 +8,7 @@ from changeover.api.addons import view as addon_view
 from changeover.api.bodies import Body, address, text
 from changeover.api.desk import opened
 from changeover.api.views import Json, attachment_view
-from changeover.changeovers.naming import location_named
+from changeover.changeovers.ends.addresses import location_named
 from changeover.platform.adopting import adopt
 from changeover.platform.apps import find_app
 

@@ -14,16 +14,16 @@ from changeover.api.moments import iso, maybe_iso
 from changeover.api.ours import run_view
 from changeover.api.parameters import RunNumber
 from changeover.api.views import Json
-from changeover.changeovers import people
-from changeover.changeovers.planning import plan_changeover
-from changeover.changeovers.probing import OldSide, look_at_old_side
-from changeover.changeovers.watching import in_the_way
+from changeover.changeovers import requests
+from changeover.changeovers.after.probing import OldSide, look_at_old_side
+from changeover.changeovers.blockers import in_the_way
+from changeover.changeovers.plan import plan_changeover
 from changeover.errors import InvalidParams
 
 router = APIRouter(prefix="/changeover/v1/changeovers")
 
 
-def view(request: Request, seen: people.Seen) -> Json:
+def view(request: Request, seen: requests.Seen) -> Json:
     row, workflow = seen.row, desk_of(request).workflows[seen.run.kind]
     run = run_view(seen.run, workflow)
     return {
@@ -59,27 +59,27 @@ async def plan(request: Request, body: Body) -> Json:
 
 @router.post("", status_code=201)
 async def create(request: Request, body: Body) -> Json:
-    wish = people.Wish(
+    wish = requests.Wish(
         app=required(body, "app"), source=required(body, "source"), to=required(body, "to"), hold=_hold(body),
         at=_moment(body), waits_for_word=bool(flag(body, "waits_for_word")),
         keep_source_days=whole(body, "keep_source_days"), ends_sessions=bool(flag(body, "ends_sessions")),
     )  # fmt: skip
     async with opened(request) as scope:
-        run, _ = await people.begin(scope, wish)
-        return view(request, await people.find_changeover(scope, run.id))
+        run, _ = await requests.begin(scope, wish)
+        return view(request, await requests.find_changeover(scope, run.id))
 
 
 @router.get("")
 async def index(request: Request) -> list[Json]:
     async with opened(request) as scope:
-        return [view(request, seen) for seen in await people.list_changeovers(scope)]
+        return [view(request, seen) for seen in await requests.list_changeovers(scope)]
 
 
 @router.get("/{number}")
 async def show(request: Request, number: RunNumber) -> Json:
     """Live: with who is in the way just now, and who still tries to enter the source."""
     async with opened(request) as scope:
-        seen = await people.find_changeover(scope, number)
+        seen = await requests.find_changeover(scope, number)
         old = await look_at_old_side(scope, seen.row)
         return {
             **view(request, seen),
@@ -91,13 +91,13 @@ async def show(request: Request, number: RunNumber) -> Json:
 @router.post("/{number}/actions/cut-over")
 async def cut_over(request: Request, number: RunNumber, body: Body) -> Json:
     async with opened(request) as scope:
-        return view(request, await people.go(scope, number, ends_sessions=bool(flag(body, "ends_sessions"))))
+        return view(request, await requests.go(scope, number, ends_sessions=bool(flag(body, "ends_sessions"))))
 
 
 @router.post("/{number}/actions/abort")
 async def abort(request: Request, number: RunNumber) -> Json:
     async with opened(request) as scope:
-        return view(request, await people.abort(scope, number))
+        return view(request, await requests.abort(scope, number))
 
 
 def _old_side(old: OldSide) -> Json:

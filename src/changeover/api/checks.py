@@ -8,8 +8,8 @@ from changeover.api.bodies import Body, Fields, address, patterns
 from changeover.api.desk import opened
 from changeover.api.views import Json
 from changeover.changeovers.checks import check
-from changeover.changeovers.migrating.choosing import excluded_from, filters_of
-from changeover.changeovers.naming import location_named
+from changeover.changeovers.ends.addresses import location_named
+from changeover.changeovers.methods.snapshot.choosing import excluded_from, filters_of
 from changeover.errors import InvalidParams
 
 router = APIRouter(prefix="/changeover/v1")

@@ -13,8 +13,10 @@ from changeover.api.moments import iso, maybe_iso
 from changeover.api.ours import run_view
 from changeover.api.parameters import RunNumber
 from changeover.api.views import Json
-from changeover.changeovers.migrating import people
-from changeover.changeovers.migrating.wish import HOOKS, Options, held_since
+from changeover.changeovers.methods.snapshot import requests
+from changeover.changeovers.methods.snapshot.options import HOOKS, Options, held_since
+from changeover.changeovers.verification.requests import SeenVerification, find_verification
+from changeover.changeovers.verification.requests import verify as begin_verification
 from changeover.platform.things import RunRow
 
 router = APIRouter(prefix="/changeover/v1")
@@ -32,7 +34,7 @@ def _run(request: Request, row: RunRow) -> Json:
     }
 
 
-def view(request: Request, seen: people.Seen) -> Json:
+def view(request: Request, seen: requests.Seen) -> Json:
     row = seen.row
     return {
         **_run(request, seen.run),
@@ -40,7 +42,7 @@ def view(request: Request, seen: people.Seen) -> Json:
         "target": row.target_name,
         "wish": row.wish,
         "held_since": maybe_iso(held_since(row) if seen.run.finished_at is None else None),
-        "stopped": people.stopped_of(seen),
+        "stopped": requests.stopped_of(seen),
         "progress": row.progress,
         "report": row.report,
     }
@@ -53,7 +55,7 @@ def _without_tables(seen: Json) -> Json:
     return {**seen, "report": report}
 
 
-def verification_view(request: Request, seen: people.SeenVerification) -> Json:
+def verification_view(request: Request, seen: SeenVerification) -> Json:
     row = seen.row
     return {
         **_run(request, seen.run),
@@ -70,14 +72,14 @@ async def create(request: Request, body: Body) -> Json:
     """Begins one, or goes on with the one between the same two that is under way."""
     options = _options(body)
     async with opened(request) as scope:
-        return view(request, await people.begin(scope, address(body, "source"), address(body, "target"), options))
+        return view(request, await requests.begin(scope, address(body, "source"), address(body, "target"), options))
 
 
 @router.get("/migrations")
 async def index(request: Request) -> list[Json]:
     """Their reports without the figures of each table: there may be thousands."""
     async with opened(request) as scope:
-        return [_without_tables(view(request, seen)) for seen in await people.list_migrations(scope)]
+        return [_without_tables(view(request, seen)) for seen in await requests.list_migrations(scope)]
 
 
 @router.post("/migrations/actions/find")
@@ -87,7 +89,7 @@ async def find(request: Request, body: Body) -> Json:
     By POST: addresses are secret.
     """
     async with opened(request) as scope:
-        found = await people.between(scope, address(body, "source"), address(body, "target"))
+        found = await requests.between(scope, address(body, "source"), address(body, "target"))
         return {
             "id": found.under_way.run_id if found.under_way else None,
             "finished": found.finished.run_id if found.finished else None,
@@ -97,26 +99,26 @@ async def find(request: Request, body: Body) -> Json:
 @router.get("/migrations/{number}")
 async def show(request: Request, number: RunNumber) -> Json:
     async with opened(request) as scope:
-        return view(request, await people.find_migration(scope, number))
+        return view(request, await requests.find_migration(scope, number))
 
 
 @router.post("/migrations/actions/abort")
 async def abort(request: Request, body: Body) -> Json:
     """By the two databases, as a person knows it."""
     async with opened(request) as scope:
-        return view(request, await people.abort_between(scope, address(body, "source"), address(body, "target")))
+        return view(request, await requests.abort_between(scope, address(body, "source"), address(body, "target")))
 
 
 @router.post("/migrations/{number}/actions/abort")
 async def abort_by_number(request: Request, number: RunNumber) -> Json:
     async with opened(request) as scope:
-        return view(request, await people.abort(scope, number))
+        return view(request, await requests.abort(scope, number))
 
 
 @router.post("/verifications", status_code=201)
 async def verify(request: Request, body: Body) -> Json:
     async with opened(request) as scope:
-        seen = await people.verify(
+        seen = await begin_verification(
             scope, address(body, "source"), address(body, "target"), is_quick=bool(flag(body, "is_quick"))
         )
         return verification_view(request, seen)
@@ -125,7 +127,7 @@ async def verify(request: Request, body: Body) -> Json:
 @router.get("/verifications/{number}")
 async def show_verification(request: Request, number: RunNumber) -> Json:
     async with opened(request) as scope:
-        return verification_view(request, await people.find_verification(scope, number))
+        return verification_view(request, await find_verification(scope, number))
 
 
 def _options(body: Fields) -> Options:

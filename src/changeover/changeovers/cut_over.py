@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 from psycopg import OperationalError
 from psycopg.types.json import Jsonb
 
-from changeover.changeovers.sides import Sides, Way
-from changeover.changeovers.visitors import counted
+from changeover.changeovers.ends.databases import Sides, Way
+from changeover.changeovers.sessions import counted
 from changeover.engines.passage import EndOfSource, Fenced, Passage
 from changeover.errors import ChangeoverError, NotQuiet
 from changeover.postgres.canary import sing

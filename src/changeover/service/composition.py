@@ -9,10 +9,10 @@ from psycopg import AsyncConnection
 from psycopg.conninfo import make_conninfo
 from psycopg_pool import AsyncConnectionPool
 
-from changeover.changeovers.migrating.comparing import Comparisons
-from changeover.changeovers.migrating.verifying import Verifying
-from changeover.changeovers.migrating.workflow import Migrating
-from changeover.changeovers.workflow import Changing
+from changeover.changeovers.methods.snapshot.steps import Migrating
+from changeover.changeovers.steps import Changing
+from changeover.changeovers.verification.comparing import Comparisons
+from changeover.changeovers.verification.steps import Verifying
 from changeover.engines.local import CertificateAuthority, LocalEngine
 from changeover.engines.local.pgbouncer import LocalPoolers
 from changeover.engines.local.places import within_reach

@@ -18,9 +18,9 @@ from typing import Any, NoReturn
 
 from psycopg_pool import AsyncConnectionPool
 
+from changeover.changeovers.after.probing import probe_old_sides
+from changeover.changeovers.after.retiring import destroy_old_sources
 from changeover.changeovers.in_flight import until_none_is_under_way
-from changeover.changeovers.probing import probe_old_sides
-from changeover.changeovers.retiring import destroy_old_sources
 from changeover.errors import ChangeoverError
 from changeover.hosts.disks import full_disk_behind
 from changeover.platform.auditing import forget_old_events

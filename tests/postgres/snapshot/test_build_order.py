@@ -9,7 +9,7 @@ import pytest
 from tests.corpus.servers import run_sql
 from tests.postgres.snapshot.conftest import SAME, Copy, Pair
 
-from changeover.changeovers.migrating.named import unnamed
+from changeover.changeovers.verification.named import unnamed
 from changeover.postgres.comparing.databases import compare
 
 LOOK_UP = """

@@ -6,7 +6,7 @@ import asyncio
 
 from tests.postgres.snapshot.conftest import Pair
 
-from changeover.changeovers.migrating.named import unnamed
+from changeover.changeovers.verification.named import unnamed
 from changeover.postgres.comparing.databases import compare
 
 

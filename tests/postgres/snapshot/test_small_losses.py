@@ -7,7 +7,7 @@ import asyncio
 from tests.corpus.servers import run_sql
 from tests.postgres.snapshot.conftest import SAME, Pair
 
-from changeover.changeovers.migrating.named import unnamed
+from changeover.changeovers.verification.named import unnamed
 from changeover.postgres.comparing.databases import compare
 
 

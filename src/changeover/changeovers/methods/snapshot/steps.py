@@ -11,13 +11,14 @@ from psycopg.errors import InsufficientPrivilege
 from psycopg.types.json import Jsonb
 
 from changeover.changeovers.checks import Finding, check
-from changeover.changeovers.migrating import copying, holds
-from changeover.changeovers.migrating.choosing import excluded_from
-from changeover.changeovers.migrating.comparing import Comparisons, finally_failed, look_again_s
-from changeover.changeovers.migrating.copying import Copies
-from changeover.changeovers.migrating.holds import Ends
-from changeover.changeovers.migrating.named import unnamed
-from changeover.changeovers.migrating.wish import held_since, hooks_of
+from changeover.changeovers.holds import writers as holds
+from changeover.changeovers.holds.writers import Ends
+from changeover.changeovers.methods.snapshot import copying
+from changeover.changeovers.methods.snapshot.choosing import excluded_from
+from changeover.changeovers.methods.snapshot.copying import Copies
+from changeover.changeovers.methods.snapshot.options import held_since, hooks_of
+from changeover.changeovers.verification.comparing import Comparisons, finally_failed, look_again_s
+from changeover.changeovers.verification.named import unnamed
 from changeover.errors import ChangeoverError, ServerUnreachable
 from changeover.errors.elsewhere import (
     CheckFailed,

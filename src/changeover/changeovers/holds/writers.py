@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from changeover.changeovers.migrating.pausing import leading_to, pause, resume
-from changeover.changeovers.migrating.wish import Hooks
+from changeover.changeovers.holds.pgbouncer import leading_to, pause, resume
+from changeover.changeovers.methods.snapshot.options import Hooks
 from changeover.errors.elsewhere import HookFailed
 from changeover.hosts.programs import last_lines
 from changeover.postgres.certificate_files import url_with_files

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from changeover.errors import InvalidParams
 from changeover.platform.secrets import Cipher
 from changeover.postgres.filters import Filters
-from changeover.postgres.location import Location
 from changeover.store.move_rows import MigrationRow
 
 HOLDS = ("none", "read-only", "pgbouncer", "command")
@@ -119,17 +116,6 @@ def held_since(row: MigrationRow) -> datetime | None:
 
 def sealed(hooks: Hooks, cipher: Cipher) -> bytes | None:
     return None if hooks.are_none else cipher.encrypt(json.dumps(asdict(hooks)))
-
-
-def mark_of(source: Location, target: Location, account: UUID | None = None) -> str:
-    """The same for every attempt of one account between these two databases, with any user and password.
-
-    A former version had the same mark for all accounts: without `account`.
-    """
-    ends = "|".join(f"{one.host}:{one.port}/{one.database}" for one in (source, target))
-    if account is not None:
-        ends += f"|{account}"
-    return hashlib.sha256(ends.encode()).hexdigest()[:16]
 
 
 def _require_readable(command: str | None) -> None:

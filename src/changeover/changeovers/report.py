@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from changeover.changeovers.sides import Sides
+from changeover.changeovers.ends.databases import Sides
 from changeover.platform.scope import Parts
 from changeover.store.rows import ChangeoverRow
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 
 import pytest
-from tests.changeovers.migrating.test_migrate import ROWS, can_write, is_empty, migrate, rows_of, source, target
+from tests.changeovers.methods.snapshot.test_migrate import ROWS, can_write, is_empty, migrate, rows_of, source, target
 from tests.fix_control_plane import ControlPlane, Typed
 from tests.fix_provider import Elsewhere
 

@@ -15,7 +15,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
-from changeover.changeovers.visitors import counted
+from changeover.changeovers.sessions import counted
 from changeover.engines.engine import Server
 from changeover.errors import ChangeoverError
 from changeover.platform.scope import Parts, Scope

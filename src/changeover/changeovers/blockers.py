@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from changeover.changeovers.people import Seen
+from changeover.changeovers.requests import Seen
 from changeover.errors import ServerUnreachable
 from changeover.platform.scope import Scope
 from changeover.platform.servers import server_of

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from psycopg.types.json import Jsonb
 
-from changeover.changeovers.migrating.comparing import Comparisons, finally_failed, look_again_s
-from changeover.changeovers.migrating.named import left_out_by, with_names
-from changeover.changeovers.migrating.wish import mark_of
+from changeover.changeovers.ends.addresses import mark_of
+from changeover.changeovers.verification.comparing import Comparisons, finally_failed, look_again_s
+from changeover.changeovers.verification.named import left_out_by, with_names
 from changeover.platform.locations import kept_location
 from changeover.platform.scope import Parts
 from changeover.postgres.location import Location

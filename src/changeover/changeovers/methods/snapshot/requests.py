@@ -1,4 +1,4 @@
-"""What people can do with migrations: begin one or go on with it, look at it, call it off. And have two databases compared."""
+"""What people can do with migrations: begin one or go on with it, look at it, call it off."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from changeover.changeovers.migrating.going_on import change_options
-from changeover.changeovers.migrating.wish import HOOKS, Options, Wish, held_since, mark_of, sealed
-from changeover.changeovers.naming import location_named
+from changeover.changeovers.ends.addresses import label, location_named, mark_of, require_two, subject_of
+from changeover.changeovers.methods.snapshot.continuing import change_options
+from changeover.changeovers.methods.snapshot.options import HOOKS, Options, Wish, held_since, sealed
 from changeover.errors import ChangeoverError, Forbidden, NotAvailable, NotFound
-from changeover.errors.elsewhere import BadAddress
-from changeover.platform.progress import find_visible_run, run_under_way, visible_runs
+from changeover.platform.progress import find_visible_run, visible_runs
 from changeover.platform.scope import Scope
 from changeover.postgres.location import Location
 from changeover.runs.starting import cancel_run, start_run
 from changeover.store import query
-from changeover.store.move_rows import MigrationRow, VerificationRow
+from changeover.store.move_rows import MigrationRow
 from changeover.store.rows import RunRow
 
 MOST_LISTED = 50
-KIND, VERIFICATION = "migrate", "verify"
+KIND = "migrate"
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ async def begin(scope: Scope, source: str, target: str, options: Options) -> See
     """
     _require_operator(scope, options)
     ends = await location_named(scope, source), await location_named(scope, target)
-    _require_two(*ends)
+    require_two(*ends)
     cipher = scope.parts.cipher
     urls = {"source_url": cipher.encrypt(ends[0].url), "target_url": cipher.encrypt(ends[1].url)}
     former = await _unfinished(scope, *ends)
@@ -69,7 +68,7 @@ async def begin(scope: Scope, source: str, target: str, options: Options) -> See
         return await find_migration(scope, former.run_id)
     wish = Wish.of(options)
     run = await start_run(
-        scope.db, kind=KIND, first_step="check", subject=await _subject(scope, _name(ends[1])), app=None,
+        scope.db, kind=KIND, first_step="check", subject=await subject_of(scope, label(ends[1])), app=None,
         account_id=scope.caller.id, host=scope.parts.host,
         given={"account_id": str(scope.caller.id)},
     )  # fmt: skip
@@ -95,7 +94,9 @@ async def find_migration(scope: Scope, number: int) -> Seen:
     run = await find_visible_run(scope, number, kind=KIND)
     row = await query.one(scope.db, MigrationRow, "migrations.find", run_id=number) if run is not None else None
     if row is None or run is None:
-        raise _not_found("migration")
+        raise NotFound(
+            "Couldn't find that migration.", fix="`changeover migrations` lists what there was.", resource="migration"
+        )
     return Seen(row, run)
 
 
@@ -143,65 +144,6 @@ async def abort_between(scope: Scope, source: str, target: str) -> Seen:
             "No migration between these two is under way.", fix="`changeover migrations` lists what there was."
         )
     return await abort(scope, former.run_id)
-
-
-@dataclass(frozen=True)
-class SeenVerification:
-    row: VerificationRow
-    run: RunRow
-
-
-async def verify(scope: Scope, source: str, target: str, *, is_quick: bool) -> SeenVerification:
-    """Start comparing them. Raises BadAddress, NotFound, RunConflict."""
-    ends = await location_named(scope, source), await location_named(scope, target)
-    _require_two(*ends)
-    run = await start_run(
-        scope.db, kind=VERIFICATION, first_step="compare", subject=await _subject(scope, f"{_name(ends[1])} (verify)"), app=None,
-        account_id=scope.caller.id, host=scope.parts.host, given={"account_id": str(scope.caller.id)},
-    )  # fmt: skip
-    cipher = scope.parts.cipher
-    await query.execute(
-        scope.db, "verifications.add",
-        run_id=run.id, source_url=cipher.encrypt(ends[0].url), target_url=cipher.encrypt(ends[1].url),
-        source_name=str(ends[0]), target_name=str(ends[1]), is_quick=is_quick,
-    )  # fmt: skip
-    scope.started.append(run)
-    return await find_verification(scope, run.id)
-
-
-async def find_verification(scope: Scope, number: int) -> SeenVerification:
-    """Raises NotFound, also for one of another account."""
-    run = await find_visible_run(scope, number, kind=VERIFICATION)
-    row = await query.one(scope.db, VerificationRow, "verifications.find", run_id=number) if run is not None else None
-    if row is None or run is None:
-        raise _not_found("verification")
-    return SeenVerification(row, run)
-
-
-def _not_found(what: str) -> NotFound:
-    listing = "migrations" if what == "migration" else "runs --all"
-    return NotFound(f"Couldn't find that {what}.", fix=f"`changeover {listing}` lists what there was.", resource=what)
-
-
-async def _subject(scope: Scope, named: str) -> str:
-    """One run of an account at a time. Another account's has another subject, so it can't keep this one from its target.
-
-    Only the target knows who may write there: its lock and its ledger let one migration in. A run that a former version
-    began has a subject without an account.
-    """
-    former = await run_under_way(scope, named)
-    if former is not None and former.account_id == scope.caller.id:
-        return named
-    return f"{named} for {scope.caller.email}"
-
-
-def _name(location: Location) -> str:
-    return f"{location.database} on {location.host}:{location.port}"
-
-
-def _require_two(source: Location, target: Location) -> None:
-    if mark_of(source, source) == mark_of(target, target):
-        raise BadAddress("Source and target are the same database.", why=f"Both are {_name(source)}.", fix="Name two.")
 
 
 def _require_operator(scope: Scope, options: Options) -> None:

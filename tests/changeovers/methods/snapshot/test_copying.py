@@ -9,8 +9,8 @@ from uuid import uuid4
 
 import pytest
 
-from changeover.changeovers.migrating import copying
-from changeover.changeovers.migrating.copying import LOOK_S, MOST_OF_ACCOUNT, WAITS_S, Copies, look_again_s
+from changeover.changeovers.methods.snapshot import copying
+from changeover.changeovers.methods.snapshot.copying import LOOK_S, MOST_OF_ACCOUNT, WAITS_S, Copies, look_again_s
 from changeover.runs.run import Run
 
 

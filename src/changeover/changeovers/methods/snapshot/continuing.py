@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from psycopg.types.json import Jsonb
 
-from changeover.changeovers.migrating.wish import Options, Wish, hooks_of, sealed
+from changeover.changeovers.methods.snapshot.options import Options, Wish, hooks_of, sealed
 from changeover.errors import NotAvailable
 from changeover.platform.scope import Scope
 from changeover.postgres.filters import Filters

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from changeover.changeovers.migrating.holds import Ends
+from changeover.changeovers.holds.writers import Ends
 from changeover.errors import InternalError
 from changeover.errors.elsewhere import TransferFailed
 from changeover.hosts.users import run_as_for_clients

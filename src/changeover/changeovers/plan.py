@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from changeover.changeovers.predicting import Looked, Prediction, predict
-from changeover.changeovers.visitors import counted
+from changeover.changeovers.predict import Looked, Prediction, predict
+from changeover.changeovers.sessions import counted
 from changeover.engines.engine import Behind, Server
 from changeover.engines.passage import Traffic
 from changeover.engines.pooler import PoolerFacts

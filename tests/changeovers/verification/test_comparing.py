@@ -9,8 +9,8 @@ from uuid import uuid4
 
 import pytest
 
-from changeover.changeovers.migrating import comparing
-from changeover.changeovers.migrating.comparing import LOOK_S, MOST_OF_ACCOUNT, WAITS_S, Comparisons, look_again_s
+from changeover.changeovers.verification import comparing
+from changeover.changeovers.verification.comparing import LOOK_S, MOST_OF_ACCOUNT, WAITS_S, Comparisons, look_again_s
 from changeover.runs.run import Run
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from psycopg.types.json import Jsonb
 
-from changeover.changeovers.planning import Plan, plan_changeover
+from changeover.changeovers.plan import Plan, plan_changeover
 from changeover.errors import NotAvailable, NotFound, PastReturn
 from changeover.platform.apps import find_app
 from changeover.platform.progress import find_visible_run, visible_runs

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from psycopg.types.json import Jsonb
 
 from changeover.changeovers.cut_over import Attempt, Timeline, go_forward, roll_back
-from changeover.changeovers.holding import are_settled, begin_hold, end_hold, scope_of
+from changeover.changeovers.ends.databases import Sides, both_databases, settle_target
+from changeover.changeovers.holds.maintenance import are_settled, begin_hold, end_hold, scope_of
 from changeover.changeovers.in_flight import finish_even_if_cancelled
-from changeover.changeovers.reporting import final_report
-from changeover.changeovers.sides import Sides, both_databases, settle_target
+from changeover.changeovers.report import final_report
 from changeover.changeovers.switching import switch
 from changeover.errors import ChangeoverError, NotAvailable
 from changeover.platform.addons import create_addon, destroy_addon

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.changeovers.migrating.test_migrate import ROWS, can_write, migrate, rows_of, source, target
+from tests.changeovers.methods.snapshot.test_migrate import ROWS, can_write, migrate, rows_of, source, target
 from tests.fix_control_plane import ControlPlane, Typed
 from tests.fix_provider import Elsewhere
 
-from changeover.changeovers.migrating.named import MISSING, unnamed
+from changeover.changeovers.verification.named import MISSING, unnamed
 from changeover.postgres.comparing.comparison import Comparison, Difference, Part
 
 __all__ = ["migrate", "source", "target"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import psycopg
 import pytest
-from tests.changeovers.migrating.fix_bouncer import Bouncer, bouncer
+from tests.changeovers.holds.fix_bouncer import Bouncer, bouncer
 from tests.fix_control_plane import ControlPlane, wait_until
 from tests.fix_poolers import needs_pgbouncer
 from tests.fix_provider import Provider

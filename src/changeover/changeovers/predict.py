@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from changeover.changeovers.cut_over import LITTLE_BEHIND_BYTES, QUIET_S, REHEARSAL_S
-from changeover.changeovers.holding import levels_to_hold
+from changeover.changeovers.holds.maintenance import levels_to_hold
 from changeover.engines.engine import Behind
 from changeover.engines.passage import Traffic
 from changeover.errors import ServerUnreachable

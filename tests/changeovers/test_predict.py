@@ -11,7 +11,7 @@ from tests.fix_control_plane import connect, wait_until
 from tests.fix_poolers import needs_pgbouncer
 from tests.fix_things import STANDARD, Things
 
-from changeover.changeovers.predicting import drain
+from changeover.changeovers.predict import drain
 from changeover.engines.engine import Behind
 
 

@@ -1,0 +1,1 @@
+"""The method `snapshot`: a copy of the source as it is at one moment."""

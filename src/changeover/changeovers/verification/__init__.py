@@ -1,0 +1,1 @@
+"""Comparing both sides: as part of a changeover, or by itself (`changeover verify`)."""
