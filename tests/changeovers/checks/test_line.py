@@ -9,7 +9,7 @@ from tests.changeovers.checks.fix_grounds import Ground, Pair, asked, results
 
 from changeover.changeovers.checks import CHECKS
 from changeover.changeovers.checks.asking import ask, opened
-from changeover.changeovers.checks.checked import FIXED_S, LOADS_PER_S, Size, forecast
+from changeover.changeovers.checks.checked import FIXED_S, LOADS_PER_S, PER_TABLE_S, Size, forecast
 from changeover.changeovers.checks.line import measure
 from changeover.changeovers.checks.look import Line
 
@@ -65,7 +65,20 @@ async def test_a_machine_without_a_pg_dump_as_new_as_the_target_is_told_that_it_
 )
 def test_a_forecast_goes_by_the_slower_of_line_and_target(line_bytes_per_s: float | None, seconds: float) -> None:
     size = Size(
-        bytes=0, table_bytes=1000 * LOADS_PER_S, index_bytes=0, tables=1, biggest=(), limit_bytes=1, is_over_limit=True
+        bytes=0, table_bytes=1000 * LOADS_PER_S, index_bytes=0, tables=0, biggest=(), limit_bytes=1, is_over_limit=True
     )
 
     assert forecast(size, line_bytes_per_s).downtime_s == seconds + FIXED_S
+
+
+def test_a_forecast_counts_tables_however_few_rows_they_have() -> None:
+    few, many = (
+        forecast(
+            Size(bytes=0, table_bytes=0, index_bytes=0, tables=tables, biggest=(), limit_bytes=1, is_over_limit=False),
+            None,
+        )
+        for tables in (1, 5001)
+    )
+
+    assert many.downtime_s - few.downtime_s == pytest.approx(5000 * PER_TABLE_S)
+    assert "for 5001 tables of any size" in many.because
