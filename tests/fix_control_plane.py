@@ -175,7 +175,7 @@ class ControlPlane:
         def find() -> psutil.Process | None:
             for process in parent.children():
                 try:
-                    if what in process.cmdline():
+                    if f" {what} " in " ".join(process.cmdline()):
                         return process
                 except psutil.NoSuchProcess:
                     continue

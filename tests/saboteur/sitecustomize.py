@@ -1,7 +1,8 @@
-"""In a job worker of ours: does harm once, as soon as a cut-over reaches a phase. Tests put this folder on PYTHONPATH.
+"""In the parent, and so in the job worker that it forks: does harm once, as soon as a cut-over reaches a phase.
 
-The file that SABOTAGE names says when and what: `PHASE SIGNAL PID…` (PID 0: the worker itself). Before the harm is done it
-is renamed to `….done`, with the moment (monotonic) in it: a successor is left alone, and a test sees that the phase was hit.
+Tests put this folder on PYTHONPATH. The file that SABOTAGE names says when and what: `PHASE SIGNAL PID…` (PID 0: the
+worker itself). Before the harm is done it is renamed to `….done`, with the moment (monotonic) in it: a successor is left
+alone, and a test sees that the phase was hit.
 """
 
 import os
@@ -41,7 +42,7 @@ def until_told() -> Iterator[None]:
     signal.signal(signal.SIGTERM, usual)
 
 
-if "worker" in sys.orig_argv:
+if "serve" in sys.orig_argv:  # the worker is forked from it
     from changeover.changeovers.cut_over import Timeline
 
     mark = Timeline.mark

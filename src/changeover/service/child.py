@@ -1,15 +1,15 @@
-"""One child of the parent: how it is started, what its end means, and whether it makes progress. Standard library only."""
+"""One child of the parent: how it is started, what its end means, and whether it makes progress."""
 
 from __future__ import annotations
 
 import logging
 import os
 import signal
-import subprocess
-import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from changeover.service.forked import Forked, fork
 from changeover.service.places import Places
 from changeover.service.watching import Watch
 
@@ -26,9 +26,10 @@ class Child:
     """One of our processes: what to start, and when it may be started again."""
 
     name: str
-    arguments: list[str]
+    live: Callable[[int], int]
+    """Its whole life, given the file descriptor that it beats into; its exit code."""
     keep: tuple[int, ...] = ()
-    process: subprocess.Popen[bytes] | None = None
+    process: Forked | None = None
     pidfd: int = -1
     watch: Watch | None = None
     began_at: float = 0
@@ -41,9 +42,10 @@ class Child:
         os.set_blocking(ear, False)
         try:
             with (places.logs / f"{self.name}.stderr").open("ab") as errors:
-                self.process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "changeover.service", *self.arguments, f"--beat={mouth}"],
-                    stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, pass_fds=(*self.keep, mouth),
+                said = errors.fileno()
+                self.process = fork(
+                    f"changeover {self.name} --data-dir={places.home}", lambda: self.live(mouth),
+                    stdout=said, stderr=said, keep=(*self.keep, mouth),
                 )  # fmt: skip
         except OSError:
             os.close(ear)

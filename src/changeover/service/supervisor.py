@@ -1,7 +1,8 @@
-"""The small parent: opens the socket, starts control plane and job worker, restarts whichever dies. Standard library only.
+"""The parent: opens the socket, forks control plane and job worker, and forks again whichever dies.
 
 It also restarts the state's PostgreSQL, whose children they both depend on. It decides nothing else, so that it has no
-reason to fail.
+reason to fail. It imports everything that its children need, so that this is done once and its memory is shared, and
+runs none of it: one thread, no event loop.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import gc
 import http.client
 import json
 import logging
@@ -21,23 +23,31 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from changeover.errors import AlreadyRunning, BadSetting, ChangeoverError, HomeGone, PortTaken, Reported, ServerFailed
 from changeover.hosts.remains import end_everything
 from changeover.loopback import is_loopback
 from changeover.service.child import Child
 from changeover.service.children import log_to
+from changeover.service.forked import fork
 from changeover.service.moved import note_its_place, require_home_in_its_place, where_it_is_now
 from changeover.service.places import Places
+from changeover.settings import Settings
+
+if TYPE_CHECKING:
+    from changeover.service.programs import Programs
 
 READY_S = 60.0
 STOP_S = 20.0
 TICK_MS = 500
 IDLE_S = 3.0
 REVIVE_PAUSE_S = 3.0
+ANY_PORT = "127.0.0.1:0"
+"""The router listens already, where the state is only started again."""
 log = logging.getLogger("changeover.parent")
 AS_A_USER = (
     "It runs as an ordinary user: every database and app does too, and can read the others' files. "
@@ -90,13 +100,11 @@ class Supervisor:
     """Runs until told to stop."""
 
     places: Places
+    settings: Settings
     listen: Listen
     router_listen: str
     leave_running: bool
     until_idle: bool = False
-    frozen_after_s: float = 60.0
-    keeps_state: bool = True
-    """False: the state is on a server of somebody else's."""
     told_to_stop: bool = False
     revive_not_before: float = 0.0
     lock_file: int | None = None
@@ -112,20 +120,21 @@ class Supervisor:
             log_to(self.places.logs, "parent", also_to=sys.stderr)
             self.places.endpoint.unlink(missing_ok=True)  # of one that was killed
             wake, woken = self._obey_signals()
-            self._one_shot("prepare", f"--router-listen={self.router_listen}")
-            self._make_children(listening)
+            programs = self._load(listening)
+            self._one_shot("prepare", lambda: programs.prepare(self.router_listen))
+            self._make_children(programs)
             try:
                 for child in self.children:
                     child.start(self.places)
-                self._announce(listening.getsockname()[1], woken)
+                self._announce(programs, listening.getsockname()[1], woken)
                 idle = _Idle(self.places.in_use) if self.until_idle else None
                 while not self.told_to_stop and not (idle and idle.has_lasted()):
-                    self._tend(woken, TICK_MS)
+                    self._tend(programs, woken, TICK_MS)
             finally:
                 self.places.endpoint.unlink(missing_ok=True)
                 self._stop_children()
                 if not (self.leave_running or self.home_is_gone):
-                    self._one_shot("teardown")
+                    self._one_shot("teardown", programs.teardown)
             wake.close()
         return 0
 
@@ -164,30 +173,37 @@ class Supervisor:
             signal.signal(name, stop)
         return wake, woken
 
-    def _make_children(self, listening: socket.socket) -> None:
-        fd = listening.fileno()
-        tls = [] if self.listen.tls_cert is None else [
-            f"--tls-cert={self.listen.tls_cert}", f"--tls-key={self.listen.tls_key}"
-        ]  # fmt: skip
-        where = f"--data-dir={self.places.home}"
+    def _load(self, listening: socket.socket) -> Programs:
+        """Import what the children run. What is there now stays: collecting garbage would only unshare its memory."""
+        gc.disable()
+        from changeover.service.programs import Programs
+
+        gc.collect()
+        gc.freeze()
+        gc.enable()
+        return Programs(
+            self.places, self.settings, self.router_listen, self.until_idle,
+            listening.fileno(), self.listen.tls_cert, self.listen.tls_key,
+        )  # fmt: skip
+
+    def _make_children(self, programs: Programs) -> None:
         self.children = [
-            Child("worker", ["worker", where, f"--router-listen={self.router_listen}", *self._worker_options()]),
-            Child("control-plane", ["control-plane", where, f"--fd={fd}", *tls], keep=(fd,)),
+            Child("worker", programs.worker),
+            Child("control-plane", programs.control_plane, keep=(programs.listening,)),
         ]
 
-    def _worker_options(self) -> list[str]:
-        return ["--until-idle"] if self.until_idle else []
-
-    def _one_shot(self, what: str, *more: str) -> None:
+    def _one_shot(self, what: str, act: Callable[[], int]) -> None:
         """A short process of ours; its failure, told in its own words, is ours."""
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "changeover.service", what, f"--data-dir={self.places.home}", "--json", *more],
-            stdin=subprocess.DEVNULL, capture_output=True, check=False,
-        )  # fmt: skip
-        if done.returncode != 0:
-            raise _told(what, done)
+        with open(os.memfd_create("said"), "rb") as said, open(os.memfd_create("errors"), "rb") as errors:
+            one = fork(
+                f"changeover {what} --data-dir={self.places.home}", act, stdout=said.fileno(), stderr=errors.fileno()
+            )
+            if one.wait() != 0:
+                for file in (said, errors):
+                    file.seek(0)
+                raise _told(what, said.read(), errors.read())
 
-    def _announce(self, port: int, woken: socket.socket) -> None:
+    def _announce(self, programs: Programs, port: int, woken: socket.socket) -> None:
         url = self.listen.url(port)
         deadline = time.monotonic() + READY_S
         while not self.told_to_stop:
@@ -203,14 +219,14 @@ class Supervisor:
                     why=f"{url}/healthz did not report state and worker within {READY_S:.0f} seconds.",
                     fix=f"The logs in {self.places.logs} say more.",
                 )
-            self._tend(woken, 20)
+            self._tend(programs, woken, 20)
 
     def _write_endpoint(self, url: str) -> None:
         fresh = self.places.endpoint.with_suffix(".new")
         fresh.write_text(json.dumps({"url": url, "pid": os.getpid()}) + "\n")
         fresh.rename(self.places.endpoint)
 
-    def _tend(self, woken: socket.socket, wait_ms: int) -> None:
+    def _tend(self, programs: Programs, woken: socket.socket, wait_ms: int) -> None:
         """Sleep until something happens; then bring back whoever died."""
         poll = select.poll()
         poll.register(woken, select.POLLIN)
@@ -223,22 +239,22 @@ class Supervisor:
                 pass
         self._require_home()
         for child in self.children:
-            child.end_if_frozen(self.frozen_after_s)
+            child.end_if_frozen(self.settings.frozen_after_s)
             child.reap()
         if self.told_to_stop:
             return
         if self._state_is_dead():
-            self._revive_state()
+            self._revive_state(programs)
         for child in self.children:
             if child.process is None and time.monotonic() >= child.not_before:
                 child.try_to_start(self.places)
 
-    def _revive_state(self) -> None:
+    def _revive_state(self, programs: Programs) -> None:
         """What keeps it from starting (a full disk, say) may pass: it is said, and tried again."""
         if time.monotonic() < self.revive_not_before:
             return
         try:
-            self._one_shot("prepare")
+            self._one_shot("prepare", lambda: programs.prepare(ANY_PORT))
             log.warning("the state's PostgreSQL had ended; it was started again")
         except ChangeoverError as error:
             self.revive_not_before = time.monotonic() + REVIVE_PAUSE_S
@@ -246,7 +262,7 @@ class Supervisor:
 
     def _state_is_dead(self) -> bool:
         """Its pid file is missing, or names a process that is gone."""
-        if not self.keeps_state or not (self.places.state_data / "PG_VERSION").exists():
+        if self.settings.state_url is not None or not (self.places.state_data / "PG_VERSION").exists():
             return False
         try:
             pid = int((self.places.state_data / "postmaster.pid").read_text().split()[0])
@@ -330,11 +346,9 @@ def _is_alive(pid: int) -> bool:
 
 
 def _answers(listen: Listen, port: int) -> bool:
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     host = "127.0.0.1" if listen.host == "0.0.0.0" else listen.host  # noqa: S104 - compared, not bound
     asking: http.client.HTTPConnection = (
-        http.client.HTTPSConnection(host, port, timeout=1, context=context)
+        http.client.HTTPSConnection(host, port, timeout=1, context=_unverified())
         if listen.tls_cert
         else http.client.HTTPConnection(host, port, timeout=1)
     )
@@ -349,9 +363,16 @@ def _answers(listen: Listen, port: int) -> bool:
         asking.close()
 
 
-def _told(what: str, done: subprocess.CompletedProcess[bytes]) -> ChangeoverError:
+def _unverified() -> ssl.SSLContext:
+    """We ask ourselves, by an address that the certificate may not name."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def _told(what: str, refused: bytes, errors: bytes) -> ChangeoverError:
     try:
-        return Reported(json.loads(done.stdout))
+        return Reported(json.loads(refused))
     except ValueError:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
+        said = errors.decode(errors="replace").strip().splitlines()
         return ServerFailed(f"changeover {what} failed.", why=said[-1] if said else "It said nothing.")
