@@ -31,11 +31,18 @@ def _late_changes(made: Database) -> None:
         if made.chance(20):
             made.say(f"ALTER TABLE {table.name} ALTER COLUMN {column} SET STATISTICS {random.choice((0, 500))}")
         if table.kind == "TABLE" and "text" in table.columns[column] and made.chance(50):
-            made.say(
-                f"ALTER TABLE {table.name} ALTER COLUMN {column} SET STORAGE {random.choice(('EXTERNAL', 'MAIN'))}"
-            )
+            storage = random.choice(("EXTERNAL", "MAIN"))
+            # A long value that was compressed before fits into an index, and does not once it arrives uncompressed.
+            storage = "MAIN" if _is_in_an_index(made, column) else storage
+            made.say(f"ALTER TABLE {table.name} ALTER COLUMN {column} SET STORAGE {storage}")
         if table.kind != "PARTITIONED" and made.chance(20):
             made.say(f"ALTER TABLE {table.name} ALTER COLUMN {column} SET (n_distinct = -0.5)")
+
+
+def _is_in_an_index(made: Database, column: str) -> bool:
+    """At most: of any table with a column of that name."""
+    words = ("INDEX", "UNIQUE", "PRIMARY KEY", "EXCLUDE")
+    return any(column in statement and any(word in statement for word in words) for statement in made.sql)
 
 
 def _comments(made: Database) -> None:

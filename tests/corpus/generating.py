@@ -64,7 +64,10 @@ def _types(made: Database) -> None:
     made.say(f"CREATE TYPE {composite} AS ({fields})")
     made.types[composite] = lambda r: f"ROW({r.randint(0, 9)}, {literal(r.choice(TEXTS))}, {r.choice(labels)})"
     spans = made.new()
-    made.say(f"CREATE TYPE {spans} AS RANGE (SUBTYPE = date, MULTIRANGE_TYPE_NAME = {made.new()})")
+    random.choice(made.schemas)
+    # in the same schema: that is where PostgreSQL makes its constructors, wherever the type lies
+    multirange = f"{made.schema_of(spans)}.{made.beside(spans)}"
+    made.say(f"CREATE TYPE {spans} AS RANGE (SUBTYPE = date, MULTIRANGE_TYPE_NAME = {multirange})")
     made.types[spans] = lambda r: r.choice(("'[2024-01-01,2024-02-01)'", "'empty'"))
     if made.chance(50):
         made.say(f"CREATE COLLATION {made.new('collation')} (PROVIDER = libc, LOCALE = 'C')")

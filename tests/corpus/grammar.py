@@ -42,6 +42,8 @@ class Database:
     sequences: list[str] = field(default_factory=list)
     deferrable: set[str] = field(default_factory=set)
     """Tables whose key no other table can refer to."""
+    given_beside: set[str] = field(default_factory=set)
+    """The names that `beside` gave."""
 
     def say(self, statement: str) -> None:
         self.sql.append(statement)
@@ -52,8 +54,15 @@ class Database:
         return f"{schema}.{self.names.new(f'{space} in {schema}')}"
 
     def beside(self, relation: str) -> str:
-        """A free name, not qualified, for what lies in the schema of that relation: an index, a key."""
-        return self.names.new(f"relation in {self.schema_of(relation)}")
+        """A free name, not qualified, for what lies in the schema of that relation: an index, a key.
+
+        No other one has it, in any schema: a constraint comes down to children, which may lie elsewhere.
+        """
+        name = self.names.new(f"relation in {self.schema_of(relation)}")
+        while name in self.given_beside:
+            name = self.names.new(f"relation in {self.schema_of(relation)}")
+        self.given_beside.add(name)
+        return name
 
     def schema_of(self, relation: str) -> str:
         return next(one for one in sorted(self.schemas, key=len, reverse=True) if relation.startswith(f"{one}."))
