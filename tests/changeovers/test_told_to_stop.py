@@ -16,7 +16,7 @@ HELD = ("held", "fenced", "drained", "point of no return", "promoted", "routed")
 
 def phases_of_the_last(ground: Ground) -> list[str]:
     last, *_ = ground.things.api.get("/changeover/v1/changeovers").json()
-    return [event["phase"] for event in last["report"]["timeline"]]
+    return [event["phase"] for event in last["timeline"]]
 
 
 @needs_pgbouncer

@@ -43,7 +43,7 @@ def until_told() -> Iterator[None]:
 
 
 if "serve" in sys.orig_argv:  # the worker is forked from it
-    from changeover.changeovers.cut_over import Timeline
+    from changeover.changeovers.phases import Timeline
 
     mark = Timeline.mark
 

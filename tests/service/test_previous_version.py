@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import io
-import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
-from backports import tarfile
 from tests.fix_control_plane import ControlPlane, Typed, make_home, remove_home
+from tests.fix_previous import sources_of
 from tests.fix_things import ESSENTIAL, Things
 
-CHECKOUT = Path(__file__).parents[2]
 PREVIOUS = "ccb2f20"
 """The commit before the tables of the state moved into a schema of their own."""
 
 
 @pytest.fixture(scope="module")
 def previous_sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    packed = subprocess.run(["git", "-C", CHECKOUT, "archive", PREVIOUS, "src"], capture_output=True, check=False)
-    if packed.returncode != 0:
-        pytest.skip(f"commit {PREVIOUS} is not in the history of this checkout")
-    folder = tmp_path_factory.mktemp("previous")
-    with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
-        archive.extractall(folder, filter="data")
-    return folder / "src"
+    return sources_of(PREVIOUS, tmp_path_factory.mktemp("previous"))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Changeovers over HTTP: plan one, begin it, look at it, let its pause begin, call it off."""
+"""Changeovers over HTTP: plan one, begin it, look at it, let its pause begin, abort it. The one view of them all."""
 
 from __future__ import annotations
 
@@ -16,34 +16,58 @@ from changeover.api.parameters import RunNumber
 from changeover.api.views import Json
 from changeover.changeovers import requests
 from changeover.changeovers.after.probing import OldSide, look_at_old_side
+from changeover.changeovers.beginning import KIND, ChangeoverRequest, begin
 from changeover.changeovers.blockers import in_the_way
+from changeover.changeovers.phases import SNAPSHOT, is_reached, phases_of, present_phase
 from changeover.changeovers.plan import plan_changeover
+from changeover.changeovers.requests import Changeover
 from changeover.errors import InvalidParams
 
 router = APIRouter(prefix="/changeover/v1/changeovers")
 
 
-def view(request: Request, seen: requests.Seen) -> Json:
-    row, workflow = seen.row, desk_of(request).workflows[seen.run.kind]
-    run = run_view(seen.run, workflow)
+RUN = ("id", "app", "status", "step", "says", "waits_because", "percent", "error")
+
+
+def view(request: Request, found: Changeover) -> Json:
+    """A changeover of any method."""
+    row, workflow = found.row, desk_of(request).workflows[found.run.kind]
+    run, phases = run_view(found.run, workflow), phases_of(row.method)
     return {
-        **{key: run[key] for key in ("id", "app", "status", "step", "says", "waits_because", "percent", "error")},
+        **{key: run[key] for key in RUN},
+        "says": present_phase(row.method, row.phase).says if _is_in_a_long_pause(found) else run["says"],
+        "method": row.method,
         "source": row.source_name,
         "target": row.target_name,
         "plan": row.plan,
         "hold": row.hold,
-        "go_at": maybe_iso(seen.go_at),
+        "options": row.options,
+        "go_at": maybe_iso(found.go_at),
         "attempts": row.attempts,
         "remark": row.remark,
-        "is_past_return": seen.run.is_past_return,
+        "is_past_return": found.run.is_past_return,
         "is_held": row.held is not None,
+        "held_since": maybe_iso(found.held_since),
         "keep_source_days": row.keep_source_days,
         "prediction": row.prediction,
-        "report": row.report,
+        "stopped": found.stopped,
+        "progress": row.progress,
+        "timeline": row.timeline or [],
+        "report": row.report | ({"copy": row.copied} if row.copied else {}),
         "steps": [{"name": step.name, "says": step.says} for step in workflow.steps],
-        "created_at": iso(seen.run.created_at),
-        "finished_at": maybe_iso(seen.run.finished_at),
+        "phase": row.phase,
+        "phases": [
+            {"name": phase.name, "says": phase.says, "is_reached": is_reached(phase.name, row.phase)}
+            for phase in phases
+        ],
+        "created_at": iso(found.run.created_at),
+        "finished_at": maybe_iso(found.run.finished_at),
     }
+
+
+def _is_in_a_long_pause(found: Changeover) -> bool:
+    """Its phases are what it is doing. Those of a short pause are over before anybody could read them."""
+    return found.run.step == "cut_over" and found.row.method == SNAPSHOT
 
 
 @router.post("/actions/plan")
@@ -59,31 +83,31 @@ async def plan(request: Request, body: Body) -> Json:
 
 @router.post("", status_code=201)
 async def create(request: Request, body: Body) -> Json:
-    wish = requests.Wish(
+    asked = ChangeoverRequest(
         app=required(body, "app"), source=required(body, "source"), to=required(body, "to"), hold=_hold(body),
         at=_moment(body), waits_for_word=bool(flag(body, "waits_for_word")),
         keep_source_days=whole(body, "keep_source_days"), ends_sessions=bool(flag(body, "ends_sessions")),
     )  # fmt: skip
     async with opened(request) as scope:
-        run, _ = await requests.begin(scope, wish)
+        run, _ = await begin(scope, asked)
         return view(request, await requests.find_changeover(scope, run.id))
 
 
 @router.get("")
 async def index(request: Request) -> list[Json]:
     async with opened(request) as scope:
-        return [view(request, seen) for seen in await requests.list_changeovers(scope)]
+        return [view(request, found) for found in await requests.list_changeovers(scope, KIND)]
 
 
 @router.get("/{number}")
 async def show(request: Request, number: RunNumber) -> Json:
     """Live: with who is in the way just now, and who still tries to enter the source."""
     async with opened(request) as scope:
-        seen = await requests.find_changeover(scope, number)
-        old = await look_at_old_side(scope, seen.row)
+        found = await requests.find_changeover(scope, number)
+        old = await look_at_old_side(scope, found.row)
         return {
-            **view(request, seen),
-            "in_the_way": await in_the_way(scope, seen),
+            **view(request, found),
+            "in_the_way": await in_the_way(scope, found),
             "old_side": _old_side(old) if old else None,
         }
 

@@ -8,13 +8,17 @@ from fastapi import APIRouter, Request
 
 from changeover.api.addresses import desk_of
 from changeover.api.bodies import Body, Fields, address, flag, patterns, text, texts, whole
+from changeover.api.changeovers import view
 from changeover.api.desk import opened
 from changeover.api.moments import iso, maybe_iso
 from changeover.api.ours import run_view
 from changeover.api.parameters import RunNumber
 from changeover.api.views import Json
-from changeover.changeovers.methods.snapshot import requests
-from changeover.changeovers.methods.snapshot.options import HOOKS, Options, held_since
+from changeover.changeovers.between import KIND, WHAT, abort_between, begin, between
+from changeover.changeovers.holds.hooks import HOOKS
+from changeover.changeovers.methods.snapshot.options import Options
+from changeover.changeovers.requests import abort as abort_changeover
+from changeover.changeovers.requests import find_changeover, list_changeovers
 from changeover.changeovers.verification.requests import SeenVerification, find_verification
 from changeover.changeovers.verification.requests import verify as begin_verification
 from changeover.platform.things import RunRow
@@ -34,25 +38,11 @@ def _run(request: Request, row: RunRow) -> Json:
     }
 
 
-def view(request: Request, seen: requests.Seen) -> Json:
-    row = seen.row
-    return {
-        **_run(request, seen.run),
-        "source": row.source_name,
-        "target": row.target_name,
-        "wish": row.wish,
-        "held_since": maybe_iso(held_since(row) if seen.run.finished_at is None else None),
-        "stopped": requests.stopped_of(seen),
-        "progress": row.progress,
-        "report": row.report,
-    }
-
-
-def _without_tables(seen: Json) -> Json:
-    report: Json = dict(seen["report"])
+def _without_tables(view: Json) -> Json:
+    report: Json = dict(view["report"])
     if copied := report.get("copy"):
         report["copy"] = {name: value for name, value in copied.items() if name != "per_table"}
-    return {**seen, "report": report}
+    return {**view, "report": report}
 
 
 def verification_view(request: Request, seen: SeenVerification) -> Json:
@@ -72,14 +62,14 @@ async def create(request: Request, body: Body) -> Json:
     """Begins one, or goes on with the one between the same two that is under way."""
     options = _options(body)
     async with opened(request) as scope:
-        return view(request, await requests.begin(scope, address(body, "source"), address(body, "target"), options))
+        return view(request, await begin(scope, address(body, "source"), address(body, "target"), options))
 
 
 @router.get("/migrations")
 async def index(request: Request) -> list[Json]:
     """Their reports without the figures of each table: there may be thousands."""
     async with opened(request) as scope:
-        return [_without_tables(view(request, seen)) for seen in await requests.list_migrations(scope)]
+        return [_without_tables(view(request, found)) for found in await list_changeovers(scope, KIND)]
 
 
 @router.post("/migrations/actions/find")
@@ -89,7 +79,7 @@ async def find(request: Request, body: Body) -> Json:
     By POST: addresses are secret.
     """
     async with opened(request) as scope:
-        found = await requests.between(scope, address(body, "source"), address(body, "target"))
+        found = await between(scope, address(body, "source"), address(body, "target"))
         return {
             "id": found.under_way.run_id if found.under_way else None,
             "finished": found.finished.run_id if found.finished else None,
@@ -99,20 +89,20 @@ async def find(request: Request, body: Body) -> Json:
 @router.get("/migrations/{number}")
 async def show(request: Request, number: RunNumber) -> Json:
     async with opened(request) as scope:
-        return view(request, await requests.find_migration(scope, number))
+        return view(request, await find_changeover(scope, number, WHAT))
 
 
 @router.post("/migrations/actions/abort")
 async def abort(request: Request, body: Body) -> Json:
     """By the two databases, as a person knows it."""
     async with opened(request) as scope:
-        return view(request, await requests.abort_between(scope, address(body, "source"), address(body, "target")))
+        return view(request, await abort_between(scope, address(body, "source"), address(body, "target")))
 
 
 @router.post("/migrations/{number}/actions/abort")
 async def abort_by_number(request: Request, number: RunNumber) -> Json:
     async with opened(request) as scope:
-        return view(request, await requests.abort(scope, number))
+        return view(request, await abort_changeover(scope, number, WHAT))
 
 
 @router.post("/verifications", status_code=201)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from changeover.changeovers.requests import Seen
+from changeover.changeovers.requests import Changeover
 from changeover.errors import ServerUnreachable
 from changeover.platform.scope import Scope
 from changeover.platform.servers import server_of
@@ -12,10 +12,10 @@ from changeover.store.rows import Database
 LONG_S = 1.0
 
 
-async def in_the_way(scope: Scope, seen: Seen) -> list[str]:
+async def in_the_way(scope: Scope, found: Changeover) -> list[str]:
     """Transactions on the source that are open for longer than a second; empty once it is past the point of no return."""
-    source = await query.one(scope.db, Database, "databases.find", addon_id=seen.row.source_id)
-    if source is None or seen.run.finished_at is not None or seen.run.is_past_return:
+    source = await query.one(scope.db, Database, "databases.find", addon_id=found.row.source_id)
+    if source is None or found.run.finished_at is not None or found.run.is_past_return:
         return []
     server = await server_of(scope.db, source.server_name)
     try:

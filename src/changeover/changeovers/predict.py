@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from changeover.changeovers.cut_over import LITTLE_BEHIND_BYTES, QUIET_S, REHEARSAL_S
 from changeover.changeovers.holds.maintenance import levels_to_hold
+from changeover.changeovers.methods.follower.cut_over import LITTLE_BEHIND_BYTES, QUIET_S, REHEARSAL_S
 from changeover.engines.engine import Behind
 from changeover.engines.passage import Traffic
 from changeover.errors import ServerUnreachable

@@ -1,74 +1,27 @@
-"""What people can do with changeovers: plan one, begin it, look at it, let the pause begin, call it off."""
+"""What users can do with changeovers of every kind: list them, look at one, let its pause begin, abort it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
+from typing import Any
 
-from psycopg.types.json import Jsonb
-
-from changeover.changeovers.plan import Plan, plan_changeover
-from changeover.errors import NotAvailable, NotFound, PastReturn
+from changeover.changeovers.timing import AT_ONCE
+from changeover.errors import ChangeoverError, NotAvailable, NotFound, PastReturn
 from changeover.platform.apps import find_app
 from changeover.platform.progress import find_visible_run, visible_runs
 from changeover.platform.scope import Scope
-from changeover.runs.starting import cancel_run, start_run
+from changeover.runs.starting import cancel_run
 from changeover.store import query
-from changeover.store.rows import ChangeoverRow, RunRow
+from changeover.store.changeover_rows import ChangeoverRow
+from changeover.store.rows import RunRow
 
 MOST_LISTED = 50
-KIND, FIRST_STEP = "changeover", "look"
-AT_ONCE = datetime(2000, 1, 1, tzinfo=UTC)
-"""A `go_at` that is always over, even when the clock is set back meanwhile."""
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What somebody asks for. `to` is a plan, or the name of a follower that is there already."""
-
-    app: str
-    source: str
-    to: str
-    hold: str
-    at: datetime | None = None
-    """When the pause may begin; None: as soon as the target has caught up."""
-    waits_for_word: bool = False
-    """The pause begins when somebody says so."""
-    keep_source_days: int | None = None
-    """Afterwards the source is destroyed; None: it stays until somebody destroys it."""
-    ends_sessions: bool = False
-    """Those with an open transaction are ended instead of waited for."""
-
-
-async def begin(scope: Scope, wish: Wish) -> tuple[RunRow, Plan]:
-    """Start it. Raises what `plan_changeover` does, NotAvailable when a check failed, RunConflict."""
-    plan = await plan_changeover(scope, app_key=wish.app, source_key=wish.source, to=wish.to, hold=wish.hold)
-    failed = [check for check in plan.checks if check.result == "failed"]
-    if failed:
-        raise NotAvailable(
-            f"{plan.source.name} can't be moved now.",
-            why="\n".join(f"{check.says}" for check in failed),
-            fix="\n".join(check.fix for check in failed if check.fix),
-        )
-    run = await start_run(
-        scope.db, kind=KIND, first_step=FIRST_STEP, subject=plan.source.name, app=plan.app,
-        account_id=scope.caller.id, host=scope.parts.host,
-        given={"source_id": str(plan.source.id), "account_id": str(scope.caller.id)},
-    )  # fmt: skip
-    await query.execute(
-        scope.db, "changeovers.add",
-        run_id=run.id, source_id=plan.source.id, source_name=plan.source.name,
-        target_id=plan.target.id if plan.target else None, target_name=plan.target.name if plan.target else None,
-        target_app_id=plan.app.id, plan=plan.new_plan.full_name if plan.new_plan else None, hold=wish.hold,
-        go_at=None if wish.waits_for_word else wish.at or AT_ONCE, keep_source_days=wish.keep_source_days,
-        ends_sessions=wish.ends_sessions, prediction=Jsonb(plan.as_dict()),
-    )  # fmt: skip
-    scope.started.append(run)
-    return run, plan
-
-
-@dataclass(frozen=True)
-class Seen:
+class Changeover:
     """A changeover and its run."""
 
     row: ChangeoverRow
@@ -76,50 +29,71 @@ class Seen:
 
     @property
     def go_at(self) -> datetime | None:
-        """From when on the pause may begin; None: not before somebody says so."""
+        """From when on the pause may begin; None: not before a user says so."""
         return max(self.row.go_at, self.run.created_at) if self.row.go_at is not None else None
 
+    @property
+    def held_since(self) -> datetime | None:
+        """Since when writers have been held; None while none are."""
+        is_held = self.row.held is not None and self.row.hold != "none" and self.run.finished_at is None
+        return self.row.held_at if is_held else None
 
-async def list_changeovers(scope: Scope) -> list[Seen]:
-    """The newest first, of all apps that the caller may see."""
-    runs = await visible_runs(scope, kind=KIND, most=MOST_LISTED)
+    @property
+    def stopped(self) -> dict[str, Any] | None:
+        """Why it stopped, as an error's body, with what is held meanwhile and what to do about that. None while it goes on."""
+        stopped, since = self.row.stopped, self.held_since
+        if stopped is None or since is None:
+            return stopped
+        fix = [str(stopped["fix"]), f"The source's writers have been held since {since:%Y-%m-%d %H:%M:%S} UTC."]
+        if self.run.is_past_return:
+            fix.append("The same command continues from here.")
+        else:
+            fix.append(
+                "The same command continues from here. With --abort they write again, and what was made is removed."
+            )
+        error = ChangeoverError(str(stopped["what"]), why=str(stopped["why"]), fix=" ".join(filter(None, fix)))
+        return {**stopped, "fix": error.fix, "message": error.message}
+
+
+async def list_changeovers(scope: Scope, kind: str) -> Sequence[Changeover]:
+    """The newest first, of all that the caller may see. `kind`: of steps.KINDS."""
+    runs = await visible_runs(scope, kind=kind, most=MOST_LISTED)
     rows = await query.rows(scope.db, ChangeoverRow, "changeovers.of_runs", runs=[run.id for run in runs])
     by_run = {row.run_id: row for row in rows}
-    return [Seen(by_run[run.id], run) for run in runs]
+    return [Changeover(by_run[run.id], run) for run in runs]
 
 
-async def find_changeover(scope: Scope, number: int) -> Seen:
-    """Raises NotFound, also for those of apps that the caller may not see."""
-    run = await find_visible_run(scope, number, kind=KIND)
+async def find_changeover(scope: Scope, number: int, what: str = "changeover") -> Changeover:
+    """Of any kind. Raises NotFound, also for those that the caller may not see. `what`: its name for users."""
+    run = await find_visible_run(scope, number)
     row = await query.one(scope.db, ChangeoverRow, "changeovers.find", run_id=number) if run is not None else None
     if row is None or run is None:
-        raise NotFound(
-            "Couldn't find that changeover.", fix="`changeover changeovers` lists them.", resource="changeover"
-        )
-    return Seen(row, run)
+        raise NotFound(f"Couldn't find that {what}.", fix=f"`changeover {what}s` lists them.", resource=what)
+    return Changeover(row, run)
 
 
-async def go(scope: Scope, number: int, *, ends_sessions: bool = False) -> Seen:
-    """Let the pause begin as soon as the target has caught up, or try again now. Raises NotAvailable when it has ended."""
-    seen = await _unfinished(scope, number)
+async def go(scope: Scope, number: int, *, ends_sessions: bool = False) -> Changeover:
+    """Let the pause begin as soon as the target is ready, or continue after a stop. Raises NotAvailable when it has ended."""
+    found = await _unfinished(scope, number)
     await query.execute(scope.db, "changeovers.go", run_id=number, go_at=AT_ONCE, ends_sessions=ends_sessions)
-    scope.started.append(seen.run)
+    scope.started.append(found.run)
     return await find_changeover(scope, number)
 
 
-async def abort(scope: Scope, number: int) -> Seen:
-    """Have everything put back as it was. Raises PastReturn, NotAvailable when it has ended."""
-    seen = await _unfinished(scope, number)
-    cancelled = await cancel_run(scope.db, seen.run.id)
+async def abort(scope: Scope, number: int, what: str = "changeover") -> Changeover:
+    """Have everything put back as it was, on both sides. Raises PastReturn, NotAvailable when it has ended."""
+    found = await _unfinished(scope, number, what)
+    cancelled = await cancel_run(scope.db, found.run.id)
     if cancelled is None:
-        raise PastReturn(number, source=seen.row.source_name, target=seen.row.target_name or "")
+        raise PastReturn(number, source=found.row.source_name, target=found.row.target_name or "")
     scope.started.append(cancelled)
-    return await find_changeover(scope, number)
+    return await find_changeover(scope, number, what)
 
 
-async def _unfinished(scope: Scope, number: int) -> Seen:
-    seen = await find_changeover(scope, number)
-    await find_app(scope, str(seen.row.target_app_id))  # to act on it takes more than to see it
-    if seen.run.finished_at is not None:
-        raise NotAvailable(f"Changeover {number} has ended: it is {seen.run.status}.", fix="Begin a new one.")
-    return seen
+async def _unfinished(scope: Scope, number: int, what: str = "changeover") -> Changeover:
+    found = await find_changeover(scope, number, what)
+    if found.row.target_app_id is not None:
+        await find_app(scope, str(found.row.target_app_id))  # to act on it takes more than to see it
+    if found.run.finished_at is not None:
+        raise NotAvailable(f"{what.capitalize()} {number} has ended: it is {found.run.status}.", fix="Begin a new one.")
+    return found

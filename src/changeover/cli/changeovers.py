@@ -38,8 +38,8 @@ def changeover(
     keep_source: int | None, end_sessions: bool, only_plan: bool, detach: bool, yes: bool, app: str,
 ) -> None:  # fmt: skip
     """Move a live database to another plan, network or tier, with every app that uses it."""
-    wish: Record = {"app": app, "source": source, "to": to, "hold": hold}
-    plan = session.client.post(f"{PATH}/actions/plan", wish)
+    request: Record = {"app": app, "source": source, "to": to, "hold": hold}
+    plan = session.client.post(f"{PATH}/actions/plan", request)
     if only_plan:
         session.tell(plan, lambda: show_plan(plan))
         return
@@ -47,8 +47,8 @@ def changeover(
         show_plan(plan)
     says = "; --plan shows what would happen"
     ask_to_begin(f"{plan['source']} would be moved.", yes, session.wants_json, else_=says)
-    wish |= {"at": _moment(at), "waits_for_word": waits_for_word, "ends_sessions": end_sessions}
-    begun = session.client.post(PATH, wish | ({"keep_source_days": keep_source} if keep_source is not None else {}))
+    request |= {"at": _moment(at), "waits_for_word": waits_for_word, "ends_sessions": end_sessions}
+    begun = session.client.post(PATH, request | ({"keep_source_days": keep_source} if keep_source is not None else {}))
     if detach:
         session.tell(begun, lambda: say(f"Changeover {paint('name', begun['id'])} has begun."))
         return

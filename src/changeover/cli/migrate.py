@@ -132,7 +132,7 @@ def _require_same(finished: Record, options: Record) -> None:
 
 def _was(finished: Record, name: str, unknown: Any) -> Any:
     """A former version's migration had no patterns; of another option that it does not have, nothing is known."""
-    return finished["wish"].get(name, [] if name in PATTERNS else unknown)
+    return finished["options"].get(name, [] if name in PATTERNS else unknown)
 
 
 def _require_existing(target: str, only_plans: bool) -> None:

@@ -141,10 +141,18 @@ def list_migrations(found: list[Record]) -> None:
 
 def _status(seen: Record) -> str:
     if seen["finished_at"]:
-        return "done" if seen["status"] == "done" else "failed, not all put back" if _left(seen) else "failed, put back"
+        if seen["status"] == "done":
+            return "done"
+        how = "aborted" if _is_aborted(seen) else "failed"
+        return f"{how}, not all put back" if _left(seen) else f"{how}, all put back"
     if seen["status"] == "undoing":
         return "being put back"
     return f"stopped at: {seen['says']}" if seen["stopped"] else f"under way: {seen['says']}"
+
+
+def _is_aborted(seen: Record) -> bool:
+    """A user asked for its end: it did not fail."""
+    return (seen["error"] or {}).get("id") == "run_cancelled"
 
 
 def _left(seen: Record) -> list[str]:
@@ -155,7 +163,7 @@ def show_migration(seen: Record) -> None:
     """The whole of it, once it has ended; how far it is before."""
     report = seen["report"]
     copied: Record = report.get("copy") or {}
-    is_done, failure = seen["status"] == "done", (seen["error"] if seen["finished_at"] else seen["stopped"]) or {}
+    is_done, failure = seen["status"] == "done", _failure(seen)
     header(f"Migration {paint('name', seen['id'])}: {_status(seen)}")
     rows(
         {
@@ -164,8 +172,8 @@ def show_migration(seen: Record) -> None:
             "Waits for": None if seen["finished_at"] or seen["stopped"] else seen["waits_because"],
             "Failed": [failure[part] for part in ("what", "why", "fix") if failure.get(part)],
             "Still there": _left(seen),
-            "Writers": _HELD[seen["wish"]["hold"]] if is_done else _held_since(seen),
-            "Downtime": _downtime(report),
+            "Writers": _HELD[seen["hold"]] if is_done else _held_since(seen),
+            "Downtime": _downtime(seen),
             "Copied": _copied(copied),
             "Excluded": excluded(copied.get("excluded")),
             "Roles made": ", ".join(copied.get("roles_made") or []) or None,
@@ -178,6 +186,13 @@ def show_migration(seen: Record) -> None:
         }
     )
     _show_tables(copied)
+
+
+def _failure(seen: Record) -> Record:
+    """Why it failed or stopped; empty where neither happened."""
+    if _is_aborted(seen):
+        return {}
+    return (seen["error"] if seen["finished_at"] else seen["stopped"]) or {}
 
 
 def _show_tables(copied: Record) -> None:
@@ -201,11 +216,11 @@ def _held_since(seen: Record) -> str | None:
     return f"held since {seen['held_since']}" if seen.get("held_since") else None
 
 
-def _downtime(report: Record) -> str | None:
+def _downtime(seen: Record) -> str | None:
+    report, prediction = seen["report"], seen["prediction"].get("predicted_pause_s")
     if "held_s" not in report:
         return None
-    forecast = report.get("forecast")
-    predicted = f"; predicted: {forecast['downtime_s']:,.0f} s" if forecast else ""
+    predicted = f"; predicted: {prediction:,.0f} s" if prediction is not None else ""
     return f"{report['held_s']:,.1f} s from the hold to its end{predicted}"
 
 
@@ -242,7 +257,7 @@ def _verified(found: Record | None, seen: Record) -> str:
         return (
             f"{kind}: equal but for {count} that {'the note names' if count == 1 else 'the notes name'} as not brought"
         )
-    live = " (its writers went on)" if seen["wish"]["hold"] == "none" else ""
+    live = " (its writers went on)" if seen["hold"] == "none" else ""
     return f"{kind}: {found['result']}{live}; {count} differences"
 
 
@@ -263,7 +278,7 @@ def _notes(found: Record) -> list[str]:
 def _next(seen: Record) -> str | None:
     if seen["status"] != "done":
         return None
-    if seen["wish"]["hold"] == "read-only":
+    if seen["hold"] == "read-only":
         database = seen["source"].split(" on ")[0]
         return (
             "point the applications to the target; to give the source back to its writers instead: "

@@ -18,7 +18,8 @@ from changeover.platform.scope import Parts, Scope
 from changeover.platform.servers import server_of
 from changeover.platform.urls import DatabaseUrl
 from changeover.store import query
-from changeover.store.rows import Addon, ChangeoverRow, CredentialRow, Database
+from changeover.store.changeover_rows import ChangeoverRow
+from changeover.store.rows import Addon, CredentialRow, Database
 
 
 @dataclass(frozen=True)

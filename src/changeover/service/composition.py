@@ -9,7 +9,9 @@ from psycopg import AsyncConnection
 from psycopg.conninfo import make_conninfo
 from psycopg_pool import AsyncConnectionPool
 
-from changeover.changeovers.methods.snapshot.steps import Migrating
+from changeover.changeovers.methods.follower.method import Follower
+from changeover.changeovers.methods.method import Method
+from changeover.changeovers.methods.snapshot.method import Snapshot
 from changeover.changeovers.steps import Changing
 from changeover.changeovers.verification.comparing import Comparisons
 from changeover.changeovers.verification.steps import Verifying
@@ -72,11 +74,8 @@ def make_parts(places: Places, settings: Settings, ticks: Ticks) -> Parts:
 def workflows(parts: Parts) -> dict[str, Workflow]:
     """Every kind of run that there is."""
     comparisons = Comparisons(parts.installations)
-    product = (
-        Changing(parts).workflow(),
-        Migrating(parts, comparisons).workflow(),
-        Verifying(parts, comparisons).workflow(),
-    )
+    methods: dict[str, Method] = {"follower": Follower(parts), "snapshot": Snapshot(parts, comparisons)}
+    product = (*Changing(parts, methods).workflows(), Verifying(parts, comparisons).workflow())
     return {**platform_workflows(parts), **{one.kind: one for one in product}}
 
 

@@ -5,6 +5,7 @@ The router comes with the first deploy; that it will be able to listen is found 
 
 from __future__ import annotations
 
+from changeover.changeovers.adopting import adopt_changeovers
 from changeover.hosts.users import ensure_system_users
 from changeover.platform.accounts import ensure_operator
 from changeover.platform.secrets import Cipher
@@ -28,4 +29,5 @@ async def prepare(places: Places, settings: Settings, *, router_listen: str) -> 
     migrate(state.conninfo)
     install_job_tables(state.conninfo)
     async with await connect_state(state) as db, db.transaction():
+        await adopt_changeovers(db)
         await ensure_operator(db, email=settings.operator_email, home=places.home)

@@ -355,30 +355,3 @@ class JournalRow:
     step: str
     event: str
     detail: str | None
-
-
-@dataclass(frozen=True)
-class ChangeoverRow:
-    run_id: int
-    source_id: UUID
-    source_name: str
-    target_id: UUID | None
-    target_name: str | None
-    target_app_id: UUID
-    plan: str | None
-    hold: str
-    go_at: datetime | None
-    keep_source_days: int | None
-    ends_sessions: bool
-    remark: str | None
-    attempts: int
-    first_attempt_at: datetime | None
-    armed_mark: str | None
-    held: dict[str, Any] | None
-    held_at: datetime | None
-    end_of_source: dict[str, Any] | None
-    switched_at: datetime | None
-    released_at: datetime | None
-    prediction: dict[str, Any]
-    report: dict[str, Any] | None
-    created_at: datetime

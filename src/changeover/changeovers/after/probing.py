@@ -22,8 +22,8 @@ from changeover.platform.scope import Parts, Scope
 from changeover.platform.servers import holding_server, server_of
 from changeover.postgres.refusals import Refusal, Refusals, merged
 from changeover.store import query
-from changeover.store.probe_rows import OldSideRow
-from changeover.store.rows import Addon, ChangeoverRow, Database
+from changeover.store.changeover_rows import ChangeoverRow, OldSideRow
+from changeover.store.rows import Addon, Database
 
 log = logging.getLogger(__name__)
 

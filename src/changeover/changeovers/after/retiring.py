@@ -12,7 +12,8 @@ from changeover.platform.accounts import find_account
 from changeover.platform.addons import destroy_addon
 from changeover.platform.scope import Parts, Scope
 from changeover.store import query
-from changeover.store.rows import Addon, ChangeoverRow, RunRow
+from changeover.store.changeover_rows import ChangeoverRow
+from changeover.store.rows import Addon, RunRow
 
 log = logging.getLogger(__name__)
 

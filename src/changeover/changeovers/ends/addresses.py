@@ -3,14 +3,36 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
+from pathlib import Path
 from uuid import UUID
 
 from changeover.errors.elsewhere import BadAddress
 from changeover.platform.databases import find_database
-from changeover.platform.locations import location_of, named_location
+from changeover.platform.locations import kept_location, location_of, named_location
 from changeover.platform.progress import run_under_way
-from changeover.platform.scope import Scope
+from changeover.platform.scope import Parts, Scope
 from changeover.postgres.location import Location
+from changeover.store.changeover_rows import ChangeoverRow
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Both sides of one changeover between addresses, and its number."""
+
+    run_id: int
+    source: Location
+    target: Location
+    authority: Path
+    """The file of our own certificate authority. It stays, so an address may name it."""
+
+    @classmethod
+    def load(cls, parts: Parts, row: ChangeoverRow) -> Ends:
+        """Raises BadAddress when the settings no longer allow one of them."""
+        assert row.source_url is not None  # noqa: S101 - a changeover between addresses has both
+        assert row.target_url is not None  # noqa: S101
+        source, target = (kept_location(parts, url) for url in (row.source_url, row.target_url))
+        return cls(row.run_id, source, target, parts.ca_certificate)
 
 
 async def location_named(scope: Scope, text: str) -> Location:

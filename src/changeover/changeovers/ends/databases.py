@@ -17,8 +17,9 @@ from changeover.platform.servers import server_of
 from changeover.postgres.canary import connect_as_app, sing
 from changeover.postgres.connect import Connection
 from changeover.store import query
+from changeover.store.changeover_rows import ChangeoverRow
 from changeover.store.query import Db
-from changeover.store.rows import ChangeoverRow, CredentialRow, Database
+from changeover.store.rows import CredentialRow, Database
 
 FENCE_S, DRAIN_S = 5.0, 30.0
 
@@ -39,8 +40,8 @@ class Sides:
     @classmethod
     async def load(cls, db: Db, parts: Parts, row: ChangeoverRow) -> Sides:
         source, target = await both_databases(db, row)
-        credential, *_ = await query.rows(db, CredentialRow, "databases.credentials", addon_id=row.source_id)
-        poolers = await poolers_of(db, row.source_id) or await poolers_of(db, target.addon_id)
+        credential, *_ = await query.rows(db, CredentialRow, "databases.credentials", addon_id=row.our_source_id)
+        poolers = await poolers_of(db, row.our_source_id) or await poolers_of(db, target.addon_id)
         return cls(
             parts=parts,
             source=await server_of(db, source.server_name),
@@ -159,7 +160,9 @@ async def settle_target(db: Db, parts: Parts, row: ChangeoverRow) -> None:
 
 async def both_databases(db: Db, row: ChangeoverRow) -> tuple[Database, Database]:
     """Source and target. Raises NotAvailable when somebody destroyed one of them meanwhile."""
-    found = [await query.one(db, Database, "databases.find", addon_id=one) for one in (row.source_id, row.target_id)]
+    found = [
+        await query.one(db, Database, "databases.find", addon_id=one) for one in (row.our_source_id, row.target_id)
+    ]
     source, target = found
     if source is None or target is None:
         gone = row.source_name if source is None else row.target_name

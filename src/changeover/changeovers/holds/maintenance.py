@@ -9,7 +9,8 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from changeover.platform.accounts import find_account
+from changeover.changeovers.acting import scope_of
+from changeover.changeovers.holds.hold import Held
 from changeover.platform.apps import change_app
 from changeover.platform.attachments import attachments_to
 from changeover.platform.formation import Change, formation_of, scale
@@ -18,8 +19,9 @@ from changeover.platform.scheduling import hold_jobs, resume_jobs
 from changeover.platform.scope import Parts, Scope
 from changeover.runs.run import Run
 from changeover.store import query
+from changeover.store.changeover_rows import ChangeoverRow
 from changeover.store.query import Db
-from changeover.store.rows import App, ChangeoverRow
+from changeover.store.rows import App
 
 STAYS_IN_A_SPACE = "web"
 """There the maintenance page lives beside web (heroku-facts 5.7)."""
@@ -27,7 +29,7 @@ STAYS_IN_A_SPACE = "web"
 
 async def apps_of(db: Db, row: ChangeoverRow) -> list[App]:
     """Every app with an attachment of the source."""
-    ids = sorted({one.app_id for one in await attachments_to(db, row.source_id)})
+    ids = sorted({one.app_id for one in await attachments_to(db, row.our_source_id)})
     return [await query.only(db, App, "apps.find", key=str(app_id)) for app_id in ids]
 
 
@@ -40,7 +42,24 @@ async def levels_to_hold(scope: Scope, app: App) -> dict[str, int]:
     }
 
 
-async def begin_hold(run: Run, parts: Parts, row: ChangeoverRow) -> ChangeoverRow:
+class Maintenance:
+    """A changeover that is given up and one that succeeds leave the apps alike: running, with their former levels."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def take(self, run: Run, row: ChangeoverRow) -> Held:
+        row = await _begin(run, self._parts, row)
+        return Held() if await _are_settled(run.db, row) else Held("dynos end")
+
+    async def let_go(self, run: Run, row: ChangeoverRow) -> Held:
+        return await _end(run, self._parts, row)
+
+    async def release(self, run: Run, row: ChangeoverRow) -> Held:
+        return await _end(run, self._parts, row)
+
+
+async def _begin(run: Run, parts: Parts, row: ChangeoverRow) -> ChangeoverRow:
     """Maintenance on and dynos on their way down, for every app. Repeatable; the row as it is then."""
     apps = await apps_of(run.db, row)
     if row.held is None:
@@ -59,14 +78,14 @@ async def begin_hold(run: Run, parts: Parts, row: ChangeoverRow) -> ChangeoverRo
     return row
 
 
-async def end_hold(run: Run, parts: Parts, row: ChangeoverRow) -> bool:
-    """Everything as it was before; False while dynos are on their way up: call it again. Nothing to do where nothing is held."""
+async def _end(run: Run, parts: Parts, row: ChangeoverRow) -> Held:
+    """Everything as it was before."""
     if row.held is not None:
         await _bring_dynos_back(run, parts, row)
-        if not await are_settled(run.db, row):
-            return False
+        if not await _are_settled(run.db, row):
+            return Held("dynos boot")
         await _end_maintenance(run, parts, row)
-    return True
+    return Held()
 
 
 async def _bring_dynos_back(run: Run, parts: Parts, row: ChangeoverRow) -> None:
@@ -97,13 +116,7 @@ async def _end_maintenance(run: Run, parts: Parts, row: ChangeoverRow) -> None:
         await query.execute(db, "changeovers.let_go", run_id=run.id)
 
 
-async def scope_of(db: Db, run: Run, parts: Parts, *, is_finishing: bool = False) -> Scope:
-    """As the person who began the changeover."""
-    caller = await find_account(db, str(run.account_id))
-    return Scope(db=db, caller=caller, parts=parts, is_finishing=is_finishing)
-
-
-async def are_settled(db: Db, row: ChangeoverRow) -> bool:
+async def _are_settled(db: Db, row: ChangeoverRow) -> bool:
     """No run changes the dynos of the held apps any more."""
     return await query.values(db, "formation.runs_under_way", apps=list(row.held or {})) == []
 

@@ -11,6 +11,10 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from changeover.changeovers.ends.addresses import Ends
+from changeover.changeovers.holds.hold import Held
+from changeover.changeovers.holds.hooks import Hooks
+from changeover.changeovers.holds.writers import Changed, HoldOfWriters
 from changeover.errors.elsewhere import HoldFailed
 from changeover.hosts.network import Reach
 from changeover.postgres.connect import Connection
@@ -54,6 +58,24 @@ async def resume(console: str, names: list[str]) -> None:
     async with _console(console) as asking:
         for name in names:
             await _say(asking, "RESUME", name)
+
+
+class PgBouncer(HoldOfWriters):
+    """The clients of a PgBouncer that the user runs wait at it, and continue at the target."""
+
+    async def before(self, ends: Ends, hooks: Hooks) -> Changed:
+        return {"databases": await leading_to(str(hooks.pgbouncer), ends.source)}
+
+    async def take_from(self, _ends: Ends, hooks: Hooks, changed: Changed) -> tuple[Held, Changed]:
+        await pause(str(hooks.pgbouncer), changed["databases"])
+        return Held(), changed
+
+    async def put_back(self, _ends: Ends, hooks: Hooks, changed: Changed) -> Held:
+        await resume(str(hooks.pgbouncer), changed["databases"])
+        return Held()
+
+    async def pass_on(self, _ends: Ends, hooks: Hooks, changed: Changed) -> None:
+        await resume(str(hooks.pgbouncer), changed["databases"])
 
 
 async def _wait_for(holding: Connection, name: str) -> None:

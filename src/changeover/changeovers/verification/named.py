@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from changeover.postgres.comparing.comparison import Comparison, Difference
 from changeover.postgres.excluding import Excluded
-from changeover.store.move_rows import MigrationRow
+from changeover.store.changeover_rows import ChangeoverRow
 
 MISSING: Final = "is missing on the target"
 ABOUT: Final = ("acl ", "default acl ", "comment ")
@@ -33,9 +33,9 @@ def _plain(title: str) -> str:
     return title.replace('"', "")
 
 
-def left_out_by(migration: MigrationRow) -> dict[str, Any]:
+def left_out_by(migration: ChangeoverRow) -> dict[str, Any]:
     """What a comparison after it leaves out as well: keyword arguments of `Comparisons.look`."""
-    skips, copied = migration.report.get("skips") or {}, migration.report.get("copy") or {}
+    skips, copied = migration.skips or {}, migration.copied or {}
     return {
         "compares_owners": False if copied.get("owners_lost") else None,
         "skip_schemas": tuple(skips.get("skip_schemas") or ()),
@@ -44,7 +44,7 @@ def left_out_by(migration: MigrationRow) -> dict[str, Any]:
     }
 
 
-def with_names(found: Comparison, migration: MigrationRow | None) -> dict[str, Any]:
+def with_names(found: Comparison, migration: ChangeoverRow | None) -> dict[str, Any]:
     """The comparison for JSON. What the report of the last migration between the two names is in `named`, not in `differences`.
 
     The result is `named` if nothing else differs. Adds `migration`, its number, and what it has `excluded`.
@@ -52,7 +52,7 @@ def with_names(found: Comparison, migration: MigrationRow | None) -> dict[str, A
     answer = found.as_dict() | {"named": [], "migration": None, "excluded": None}
     if migration is None:
         return answer
-    copied = migration.report.get("copy") or {}
+    copied = migration.copied or {}
     told = {note for part in _parts(migration) for note in part["notes"]}
     left = [one for one in unnamed(found, copied.get("not_brought") or ()) if str(one) not in told or _is_cut(found)]
     named = [one for one in answer["differences"] if one["text"] not in {str(one) for one in left}]
@@ -63,7 +63,7 @@ def with_names(found: Comparison, migration: MigrationRow | None) -> dict[str, A
     return answer
 
 
-def _parts(migration: MigrationRow) -> list[dict[str, Any]]:
+def _parts(migration: ChangeoverRow) -> list[dict[str, Any]]:
     return list((migration.report.get("verification") or {}).get("parts") or ())
 
 

@@ -10,7 +10,7 @@ from changeover.platform.progress import find_visible_run
 from changeover.platform.scope import Scope
 from changeover.runs.starting import start_run
 from changeover.store import query
-from changeover.store.move_rows import VerificationRow
+from changeover.store.changeover_rows import VerificationRow
 from changeover.store.rows import RunRow
 
 KIND = "verify"

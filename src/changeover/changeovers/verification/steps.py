@@ -12,7 +12,7 @@ from changeover.platform.scope import Parts
 from changeover.postgres.location import Location
 from changeover.runs.run import Advance, Outcome, Run, Step, Wait, Workflow
 from changeover.store import query
-from changeover.store.move_rows import MigrationRow, VerificationRow
+from changeover.store.changeover_rows import ChangeoverRow, VerificationRow
 
 DAYS_S = 86400.0
 
@@ -49,13 +49,13 @@ class Verifying:
             await query.execute(db, "verifications.finish", run_id=run.id, report=Jsonb(with_names(found, former)))
         return Advance("equal" if not found.differences else f"{len(found.differences)} differences")
 
-    async def _migration(self, run: Run, source: Location, target: Location) -> MigrationRow | None:
+    async def _migration(self, run: Run, source: Location, target: Location) -> ChangeoverRow | None:
         """The account's last between these two, if it was done: what it left out is known."""
         account = run.row.account_id
         if account is None:
             return None
         marks = [mark_of(source, target, account), mark_of(source, target)]
-        return await query.one(run.db, MigrationRow, "migrations.finished", marks=marks, account_id=account)
+        return await query.one(run.db, ChangeoverRow, "changeovers.finished_between", marks=marks, account_id=account)
 
     async def stop(self, run: Run) -> None:
         self._comparisons.forget(run)

@@ -1,8 +1,14 @@
 -- name: add
-INSERT INTO changeovers (run_id, source_id, source_name, target_id, target_name, target_app_id, plan, hold, go_at,
+-- Of databases of ours.
+INSERT INTO changeovers (run_id, method, source_id, source_name, target_id, target_name, target_app_id, plan, hold, go_at,
                          keep_source_days, ends_sessions, prediction)
-VALUES (%(run_id)s, %(source_id)s, %(source_name)s, %(target_id)s, %(target_name)s, %(target_app_id)s, %(plan)s, %(hold)s,
-        %(go_at)s, %(keep_source_days)s, %(ends_sessions)s, %(prediction)s);
+VALUES (%(run_id)s, %(method)s, %(source_id)s, %(source_name)s, %(target_id)s, %(target_name)s, %(target_app_id)s, %(plan)s,
+        %(hold)s, %(go_at)s, %(keep_source_days)s, %(ends_sessions)s, %(prediction)s);
+
+-- name: add_between_addresses
+INSERT INTO changeovers (run_id, method, mark, source_url, target_url, source_name, target_name, hold, options, hooks, go_at)
+VALUES (%(run_id)s, %(method)s, %(mark)s, %(source_url)s, %(target_url)s, %(source_name)s, %(target_name)s, %(hold)s,
+        %(options)s, %(hooks)s, %(go_at)s);
 
 -- name: find
 SELECT {columns} FROM changeovers WHERE run_id = %(run_id)s;
@@ -14,7 +20,7 @@ SELECT {columns} FROM changeovers WHERE run_id = ANY (%(runs)s);
 UPDATE changeovers SET target_id = %(target_id)s, target_name = %(target_name)s WHERE run_id = %(run_id)s;
 
 -- name: go
-UPDATE changeovers SET go_at = %(go_at)s, first_attempt_at = NULL, remark = NULL,
+UPDATE changeovers SET go_at = %(go_at)s, first_attempt_at = NULL, remark = NULL, stopped = NULL,
                        ends_sessions = ends_sessions OR %(ends_sessions)s
  WHERE run_id = %(run_id)s;
 
@@ -23,7 +29,10 @@ UPDATE changeovers SET go_at = %(go_at)s, first_attempt_at = NULL, remark = NULL
 UPDATE changeovers SET go_at = NULL, first_attempt_at = NULL, remark = %(remark)s WHERE run_id = %(run_id)s;
 
 -- name: hold
-UPDATE changeovers SET held = %(held)s, held_at = now() WHERE run_id = %(run_id)s RETURNING {columns};
+-- What it changed; again when a later look changed more. `held_at` is when it began.
+UPDATE changeovers SET held = %(held)s, held_at = CASE WHEN held IS NULL THEN now() ELSE held_at END
+ WHERE run_id = %(run_id)s
+RETURNING {columns};
 
 -- name: let_go
 UPDATE changeovers SET held = NULL WHERE run_id = %(run_id)s;
@@ -42,14 +51,66 @@ UPDATE changeovers SET armed_mark = NULL WHERE run_id = %(run_id)s;
 -- name: pass
 UPDATE changeovers SET end_of_source = %(end_of_source)s WHERE run_id = %(run_id)s;
 
+-- name: reach
+UPDATE changeovers SET phase = %(phase)s WHERE run_id = %(run_id)s RETURNING {columns};
+
 -- name: switched
 UPDATE changeovers SET switched_at = now() WHERE run_id = %(run_id)s;
 
 -- name: released
 UPDATE changeovers SET released_at = coalesce(released_at, now()) WHERE run_id = %(run_id)s;
 
--- name: set_report
-UPDATE changeovers SET report = %(report)s WHERE run_id = %(run_id)s;
+-- name: keep_timeline
+UPDATE changeovers SET timeline = %(timeline)s WHERE run_id = %(run_id)s;
+
+-- name: report
+-- Adds to what is reported already.
+UPDATE changeovers SET report = report || %(report)s::jsonb WHERE run_id = %(run_id)s;
+
+-- name: checked
+UPDATE changeovers SET skips = %(skips)s, prediction = %(prediction)s WHERE run_id = %(run_id)s;
+
+-- name: copied
+UPDATE changeovers SET copied = %(copied)s WHERE run_id = %(run_id)s;
+
+-- name: tell
+UPDATE changeovers SET progress = %(progress)s WHERE run_id = %(run_id)s;
+
+-- name: stop
+UPDATE changeovers SET stopped = %(stopped)s WHERE run_id = %(run_id)s;
+
+-- name: continue
+-- With the addresses as they were given now: a password may have changed.
+UPDATE changeovers SET stopped = NULL, source_url = %(source_url)s, target_url = %(target_url)s WHERE run_id = %(run_id)s;
+
+-- name: change_options
+UPDATE changeovers SET hold = %(hold)s, options = %(options)s, hooks = %(hooks)s WHERE run_id = %(run_id)s;
+
+-- name: forget_addresses
+-- Nothing needs them after the end.
+UPDATE changeovers SET source_url = '', target_url = '', hooks = NULL WHERE run_id = %(run_id)s;
+
+-- name: unfinished_between
+-- The account's between those two addresses, if there is one.
+SELECT {changeovers.columns} FROM changeovers JOIN runs ON runs.id = run_id
+ WHERE mark = ANY (%(marks)s) AND runs.account_id = %(account_id)s AND runs.finished_at IS NULL;
+
+-- name: finished_between
+-- The account's last between those two addresses, if it was done.
+SELECT {changeovers.columns} FROM changeovers JOIN runs ON runs.id = run_id
+ WHERE runs.status = 'done'
+   AND run_id = (SELECT max(run_id) FROM changeovers JOIN runs ON runs.id = run_id
+                  WHERE mark = ANY (%(marks)s) AND runs.account_id = %(account_id)s);
+
+-- name: adopt
+-- Brings rows that the previous version made to what their columns mean now. Repeatable.
+UPDATE changeovers
+   SET hold = options->>'hold', options = options - 'hold', go_at = '2000-01-01', held_at = coalesce(held_at, (held->>'since')::timestamptz),
+       skips = report->'skips', copied = report->'copy', report = report - 'skips' - 'copy' - 'forecast',
+       prediction = CASE WHEN report->'forecast'->>'downtime_s' IS NULL THEN prediction
+                         ELSE jsonb_build_object('predicted_pause_s', report->'forecast'->'downtime_s',
+                                                 'prediction_because', report->'forecast'->'because') END
+ WHERE method = 'snapshot' AND options ? 'hold';
 
 -- name: moved_from
 -- The newest changeover that left this database behind.
@@ -76,3 +137,23 @@ SELECT extract(epoch FROM runs.finished_at - runs.step_began_at)::float AS secon
  WHERE runs.kind IN ('dynos', 'release') AND runs.status = 'done' AND runs.step = 'apply'
    AND runs.app_id = %(app_id)s AND run_journal.step = 'apply' AND run_journal.detail ~ %(note)s
  ORDER BY runs.id DESC LIMIT %(most)s;
+
+-- name: adopt_timelines
+UPDATE changeovers SET timeline = report->'timeline'
+ WHERE method = 'follower' AND timeline IS NULL AND report ? 'timeline';
+
+-- name: adopt_phases
+-- What the previous version's step says of the pause of a snapshot.
+UPDATE changeovers SET phase = CASE step WHEN 'copy' THEN 'held' WHEN 'verify' THEN 'copied' WHEN 'switch' THEN 'compared' END
+  FROM runs
+ WHERE runs.id = run_id AND finished_at IS NULL AND kind = 'migrate' AND step IN ('copy', 'verify', 'switch');
+
+-- name: adopt_steps
+-- The names of steps since both methods have the same ones. A higher epoch stops a worker of the previous version.
+UPDATE runs
+   SET step = CASE step WHEN 'look' THEN 'check' WHEN 'provision' THEN 'prepare' WHEN 'restore' THEN 'release'
+                        WHEN 'report' THEN 'finish' WHEN 'tidy' THEN 'finish' ELSE 'cut_over' END,
+       epoch = epoch + 1
+ WHERE finished_at IS NULL
+   AND (kind = 'changeover' AND step IN ('look', 'provision', 'restore', 'report')
+        OR kind = 'migrate' AND step IN ('hold', 'copy', 'verify', 'switch', 'tidy'));

@@ -11,7 +11,7 @@ SELECT {columns} FROM runs WHERE subject = %(subject)s AND finished_at IS NULL;
 
 -- name: progress
 -- How far it is, of the kinds that say so in bytes and things.
-SELECT coalesce((SELECT progress FROM migrations WHERE run_id = %(id)s),
+SELECT coalesce((SELECT progress FROM changeovers WHERE run_id = %(id)s),
                 (SELECT progress FROM verifications WHERE run_id = %(id)s));
 
 -- name: is_any_unfinished

@@ -36,7 +36,7 @@ def mend(target: Elsewhere) -> None:
 def test_a_held_migration_that_stops_says_since_when_writers_wait_and_what_to_do(stopped: Typed) -> None:
     assert stopped.exit_code == 1
     assert "The source's writers have been held since 20" in stopped.stderr
-    assert "The same command goes on from here; with --abort they write again" in stopped.stderr
+    assert "The same command continues from here. With --abort they write again" in stopped.stderr
 
 
 def test_options_given_with_the_repeated_command_take_effect(
@@ -50,7 +50,7 @@ def test_options_given_with_the_repeated_command_take_effect(
 
     assert done.exit_code == 0, done.everything
     last = json.loads(done.stdout.splitlines()[-1])
-    assert last["wish"]["verify"] == "none"
+    assert last["options"]["verify"] == "none"
     assert [json.loads(line)["id"] for line in migrate("--json").stdout.splitlines()] == [last["id"]]
     assert rows_of(target, "items") == ROWS
 
@@ -117,7 +117,8 @@ def test_an_abort_puts_all_back_and_says_so(
             began_during_the_hold.execute("SELECT 1")
 
     assert aborted.exit_code == 0, aborted.everything
-    assert "failed, put back" in aborted.stdout
+    assert "aborted, all put back" in aborted.stdout
+    assert "Failed" not in aborted.stdout
     assert can_write(source)
     assert is_empty(target)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from changeover.changeovers.holds.writers import Ends
+from changeover.changeovers.ends.addresses import Ends
 from changeover.errors import InternalError
 from changeover.errors.elsewhere import TransferFailed
 from changeover.hosts.users import run_as_for_clients
@@ -19,7 +19,7 @@ from changeover.postgres.snapshot.cleaning import clean, forget_ledger
 from changeover.postgres.snapshot.job import Job
 from changeover.postgres.snapshot.starting import Outcome, last_said, log_of, look, processes, start, stop
 from changeover.runs.run import Run
-from changeover.store.move_rows import MigrationRow
+from changeover.store.changeover_rows import ChangeoverRow
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class Copies:
         self._under_way: dict[int, UUID | None] = {}
         """Accounts by run, of those that were seen at work."""
 
-    async def look(self, run: Run, row: MigrationRow, ends: Ends) -> tuple[Progress, dict[str, Any] | None]:
+    async def look(self, run: Run, row: ChangeoverRow, ends: Ends) -> tuple[Progress, dict[str, Any] | None]:
         """How far it is, and its report once it is done. Raises what it failed of: the next look starts it again."""
         work = self._work(run)
         found = look(work) if work.exists() else None
@@ -68,7 +68,7 @@ class Copies:
     def _others_of_account(self, run: Run) -> int:
         return sum(number != run.id and account == run.row.account_id for number, account in self._under_way.items())
 
-    async def remove(self, run: Run, row: MigrationRow, ends: Ends) -> list[str]:
+    async def remove(self, run: Run, row: ChangeoverRow, ends: Ends) -> list[str]:
         """All that it made, on both sides; in words what could not be removed."""
         await stop(self._work(run))
         self._under_way.pop(run.id, None)
@@ -76,7 +76,7 @@ class Copies:
         shutil.rmtree(self._work(run), ignore_errors=True)
         return left
 
-    async def tidy(self, run: Run, row: MigrationRow, ends: Ends) -> None:
+    async def tidy(self, run: Run, row: ChangeoverRow, ends: Ends) -> None:
         """What was made stays for good."""
         await forget_ledger(self._job(run, row, ends))
         shutil.rmtree(self._work(run), ignore_errors=True)
@@ -94,16 +94,16 @@ class Copies:
                 fix="Report this; the same command tries again.",
             )
 
-    def _job(self, run: Run, row: MigrationRow, ends: Ends) -> Job:
-        skips = row.report.get("skips", {})
+    def _job(self, run: Run, row: ChangeoverRow, ends: Ends) -> Job:
+        skips, options = row.skips or {}, row.options
         return Job(
-            source=ends.source.url, target=ends.target.url, run=run.acting_as, mark=row.mark, is_held=row.wish["hold"] != "none",
-            connections=row.wish["connections"], keeps_ledger=True,
+            source=ends.source.url, target=ends.target.url, run=run.acting_as, mark=row.mark or "", is_held=row.hold != "none",
+            connections=options["connections"], keeps_ledger=True,
             installations=tuple(str(path) for path in self._parts.installations),
             skip_extensions=tuple(skips.get("skip_extensions", ())), skip_schemas=tuple(skips.get("skip_schemas", ())),
             skip_roles=tuple(skips.get("skip_roles", ())),
-            refresh=row.wish.get("refresh", "all"), filters=Filters.of(row.wish),
-            keeps_owners=row.wish["keeps_owners"] and skips.get("keeps_owners", True),
+            refresh=options.get("refresh", "all"), filters=Filters.of(options),
+            keeps_owners=options["keeps_owners"] and skips.get("keeps_owners", True),
         )  # fmt: skip
 
     def _work(self, run: Run) -> Path:

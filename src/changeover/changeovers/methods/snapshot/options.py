@@ -1,49 +1,28 @@
-"""What somebody asks for when a database is to be brought from one address to another; and what it says of itself."""
+"""What may be asked of a changeover between two addresses, and what makes no sense together."""
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from datetime import datetime
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from changeover.changeovers.holds.hooks import HOOKS, Hooks
+from changeover.changeovers.holds.registry import OF_ADDRESSES
 from changeover.errors import InvalidParams
 from changeover.platform.secrets import Cipher
 from changeover.postgres.filters import Filters
-from changeover.store.move_rows import MigrationRow
+from changeover.store.changeover_rows import ChangeoverRow
 
-HOLDS = ("none", "read-only", "pgbouncer", "command")
 VERIFIES = ("full", "counts", "none")
 REFRESHES = ("all", "none")
 Options = Mapping[str, Any]
-"""What was given on a command line: names of the fields of Wish and Hooks, without those that were not given."""
+"""What was given on a command line: names of the fields of SnapshotOptions and Hooks, without those that were not given."""
 
 
 @dataclass(frozen=True)
-class Hooks:
-    """Commands of the person's own, and the console of their pooler: all may hold secrets."""
-
-    on_hold: str | None = None
-    on_switch: str | None = None
-    on_release: str | None = None
-    pgbouncer: str | None = None
-
-    @property
-    def are_none(self) -> bool:
-        return not any(self.as_dict().values())
-
-    def as_dict(self) -> dict[str, str | None]:
-        return asdict(self)
-
-
-HOOKS = tuple(one.name for one in fields(Hooks))
-
-
-@dataclass(frozen=True)
-class Wish:
-    """How a migration is to be done. Raises InvalidParams for what makes no sense together."""
+class SnapshotOptions:
+    """How the changeover is done. Raises InvalidParams for what makes no sense together."""
 
     hold: str = "none"
     verify: str | None = None
@@ -61,8 +40,8 @@ class Wish:
     hooks: Hooks = field(default_factory=Hooks)
 
     def __post_init__(self) -> None:
-        if self.hold not in HOLDS:
-            raise InvalidParams(f"There is no hold named {self.hold!r}.", fix=f"There are: {', '.join(HOLDS)}.")
+        if self.hold not in OF_ADDRESSES:
+            raise InvalidParams(f"There is no hold named {self.hold!r}.", fix=f"There are: {', '.join(OF_ADDRESSES)}.")
         if self.verify is not None and self.verify not in VERIFIES:
             raise InvalidParams(f"verify can't be {self.verify!r}.", fix=f"It is one of {', '.join(VERIFIES)}.")
         if self.refresh not in REFRESHES:
@@ -82,7 +61,7 @@ class Wish:
             _require_readable(command)
 
     @classmethod
-    def of(cls, options: Options) -> Wish:
+    def of(cls, options: Options) -> SnapshotOptions:
         """With a default for whatever is not among them."""
         hooks = Hooks(**{name: value for name, value in options.items() if name in HOOKS})
         return cls(**{name: value for name, value in options.items() if name not in HOOKS}, hooks=hooks)
@@ -97,25 +76,21 @@ class Wish:
         return self.verify or ("none" if self.hold == "none" else "full")
 
     def as_dict(self) -> dict[str, object]:
-        """For our state and for people: without secrets."""
+        """For our state and for users: without secrets, and without the hold, which has a column of its own."""
         own = asdict(self)
+        del own["hold"]
         own["hooks"] = [name for name, command in asdict(self.hooks).items() if command]
         return own | {"verify": self.verification}
 
 
-def hooks_of(row: MigrationRow, cipher: Cipher) -> Hooks:
-    return Hooks(**json.loads(cipher.decrypt(row.hooks))) if row.hooks else Hooks()
-
-
-def held_since(row: MigrationRow) -> datetime | None:
-    """When holding the source's writers back began; None where none are held."""
-    if row.held is None or row.held["hold"] == "none" or "since" not in row.held:
-        return None
-    return datetime.fromisoformat(row.held["since"])
-
-
-def sealed(hooks: Hooks, cipher: Cipher) -> bytes | None:
-    return None if hooks.are_none else cipher.encrypt(json.dumps(asdict(hooks)))
+def options_of(row: ChangeoverRow, cipher: Cipher) -> dict[str, Any]:
+    """All options of a changeover, as they were given or by default."""
+    plain = {name: row.options[name] for name in ("verify", "connections", "keeps_owners")}
+    plain["refresh"] = row.options.get("refresh", "all")  # a former version had no such option
+    patterns = {name: tuple(values) for name, values in Filters.of(row.options).as_dict().items()}
+    return {
+        "hold": row.hold, **plain, **patterns, "ignored": tuple(row.options["ignored"]), **Hooks.of(row, cipher).as_dict(),
+    }  # fmt: skip
 
 
 def _require_readable(command: str | None) -> None:

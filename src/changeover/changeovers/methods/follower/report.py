@@ -6,7 +6,7 @@ from typing import Any
 
 from changeover.changeovers.ends.databases import Sides
 from changeover.platform.scope import Parts
-from changeover.store.rows import ChangeoverRow
+from changeover.store.changeover_rows import ChangeoverRow
 
 NOT_PROVEN = (
     "That no client kept a write to itself that was never acknowledged.",
@@ -16,7 +16,7 @@ NOT_PROVEN = (
 
 async def final_report(parts: Parts, row: ChangeoverRow, sides: Sides) -> dict[str, Any]:
     """`pause_s`: what people saw. By maintenance from the page's coming to its going, pooled from hold to release."""
-    events: list[dict[str, Any]] = (row.report or {}).get("timeline", [])
+    events = row.timeline or []
     by_phase = {event["phase"]: event for event in events}
     fenced = by_phase.get("fenced", {})
     health = await parts.engine.health(sides.target)

@@ -11,8 +11,9 @@ from changeover.platform.scope import Parts
 from changeover.platform.workflows.unfollowing import mark_standalone
 from changeover.runs.run import Run
 from changeover.store import query
+from changeover.store.changeover_rows import ChangeoverRow
 from changeover.store.query import Db
-from changeover.store.rows import Addon, ChangeoverRow, RunRow
+from changeover.store.rows import Addon, RunRow
 
 
 async def switch(run: Run, parts: Parts, row: ChangeoverRow, *, restarts: bool) -> None:
@@ -20,11 +21,11 @@ async def switch(run: Run, parts: Parts, row: ChangeoverRow, *, restarts: bool) 
     started: list[RunRow | None] = []
     if row.switched_at is not None or row.target_id is None:
         return
-    await mark_standalone(run, parts, row.target_id, row.source_id)
+    await mark_standalone(run, parts, row.target_id, row.our_source_id)
     async with run.transaction() as db:
-        moved = await attachments_to(db, row.source_id)
-        await query.execute(db, "attachments.move", source_id=row.source_id, target_id=row.target_id)
-        await move_poolers(db, row.source_id, row.target_id)
+        moved = await attachments_to(db, row.our_source_id)
+        await query.execute(db, "attachments.move", source_id=row.our_source_id, target_id=row.target_id)
+        await move_poolers(db, row.our_source_id, row.target_id)
         await _keep_reachable(db, row)
         await query.execute(db, "changeovers.switched", run_id=run.id)
         for app_id in {one.app_id for one in moved}:
@@ -40,7 +41,7 @@ async def switch(run: Run, parts: Parts, row: ChangeoverRow, *, restarts: bool) 
 
 async def _keep_reachable(db: Db, row: ChangeoverRow) -> None:
     """A name for the former database on its own app: to look at it, and to destroy it."""
-    source = await query.one(db, Addon, "addons.find", key=str(row.source_id))
+    source = await query.one(db, Addon, "addons.find", key=str(row.our_source_id))
     if source is not None:
         taken = {one.name for one in await attachments_of(db, source.app_id)}
         name = free_attachment_name(taken, may_be_default=False)

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import time
 from collections.abc import Awaitable, Iterable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from psycopg import OperationalError
 from psycopg.types.json import Jsonb
 
 from changeover.changeovers.ends.databases import Sides, Way
+from changeover.changeovers.phases import Timeline
 from changeover.changeovers.sessions import counted
 from changeover.engines.passage import EndOfSource, Fenced, Passage
 from changeover.errors import ChangeoverError, NotQuiet
@@ -26,7 +25,7 @@ from changeover.postgres.canary import sing
 from changeover.postgres.connect import Connection
 from changeover.runs.run import Run
 from changeover.store import query
-from changeover.store.rows import ChangeoverRow
+from changeover.store.changeover_rows import ChangeoverRow
 
 QUIET_S = 0.04
 """No transaction may be older when the pause begins: each would be waited for."""
@@ -35,17 +34,6 @@ PAUSE_S, FENCE_S, DRAIN_S = 0.06, 2.0, 2.0
 REHEARSAL_S = 0.5
 LOOKS, LOOK_S = 20, 0.02
 Result = TypeVar("Result")
-
-
-@dataclass
-class Timeline:
-    """The phases with their moments, in seconds since the first."""
-
-    began: float = field(default_factory=time.monotonic)
-    events: list[dict[str, Any]] = field(default_factory=list)
-
-    def mark(self, phase: str, **facts: Any) -> None:
-        self.events.append({"phase": phase, "at_s": round(time.monotonic() - self.began, 4), **facts})
 
 
 class Attempt:
