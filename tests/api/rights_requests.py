@@ -198,6 +198,7 @@ REQUESTS: dict[tuple[str, str], Asked] = {
     ("POST", _OURS + "/checks"): Asked(_OURS + "/checks", {"source": "{addon}", "target": "none", "sample_s": 0}),
     ("POST", _OURS + "/migrations"): Asked(_OURS + "/migrations", _TWICE),
     ("GET", _OURS + "/migrations"): Asked(_OURS + "/migrations", on="nothing"),
+    ("POST", _OURS + "/migrations/actions/plan"): Asked(_OURS + "/migrations/actions/plan", _TWICE),
     ("POST", _OURS + "/migrations/actions/find"): Asked(_OURS + "/migrations/actions/find", _TWICE),
     ("GET", _OURS + "/migrations/{number}"): Asked(_OURS + "/migrations/1", on="nothing"),  # its author's alone
     ("POST", _OURS + "/migrations/actions/abort"): Asked(_OURS + "/migrations/actions/abort", _TWICE),

@@ -66,6 +66,7 @@ DOORS: dict[str, Door] = {
     "migrate SOURCE": lambda who, bad: post(who, f"{OURS}/migrations", source=bad, target=who.url),
     "migrate TARGET": lambda who, bad: post(who, f"{OURS}/migrations", source=who.url, target=bad),
     "migrate --abort": lambda who, bad: post(who, f"{OURS}/migrations/actions/abort", source=bad, target=who.url),
+    "migrate --plan": lambda who, bad: post(who, f"{OURS}/migrations/actions/plan", source=bad, target=who.url),
     "migrate, again": lambda who, bad: post(who, f"{OURS}/migrations/actions/find", source=who.url, target=bad),
     "verify SOURCE": lambda who, bad: post(who, f"{OURS}/verifications", source=bad, target=who.url),
     "verify TARGET": lambda who, bad: post(who, f"{OURS}/verifications", source=who.url, target=bad),

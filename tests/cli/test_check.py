@@ -69,7 +69,7 @@ def test_what_is_not_passed_is_told_with_reason_and_fix(plane: Plane, typed: Key
     shown = typed("check", "postgres://shop@db.example.com/shop").stdout
 
     assert " ✘ S16  One waits.\n        No snapshot has it.\n        ROLLBACK PREPARED 'x';\n" in shown
-    assert " ✓ 1 checks passed; 1 failed" in shown
+    assert " ✓ 1 check passed; 1 failed" in shown
     for fact in (
         "Amazon RDS (role rdsadmin)",
         "2.5 GB of 100.0 GB",

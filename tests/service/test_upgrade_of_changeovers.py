@@ -41,6 +41,14 @@ def until(api: httpx2.Client, path: str, what: str, condition: Any) -> dict[str,
     return found
 
 
+def connected(url: str) -> psycopg.Connection | None:
+    """None while its server is starting."""
+    try:
+        return psycopg.connect(url, autocommit=True)
+    except psycopg.OperationalError:
+        return None
+
+
 def test_what_the_previous_version_began_to_move_is_finished_by_this_one(home: Path, tmp_path: Path) -> None:
     old = ControlPlane(home, {"PYTHONPATH": str(sources_of(PREVIOUS, tmp_path))})
     old.start()
@@ -66,7 +74,7 @@ def test_what_the_previous_version_began_to_move_is_finished_by_this_one(home: P
     new.start()
     with new.client() as api:
         assert until(api, f"/migrations/{stops}", "its stop", lambda seen: seen["stopped"])["held_since"]
-        with psycopg.connect(ends["target"], autocommit=True) as db:
+        with wait_until(lambda: connected(ends["target"]), what="the target") as db:
             db.execute("CREATE OR REPLACE FUNCTION half(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1'")
         assert api.post(f"{V1}/migrations", json={**migration, "verify": "none"}).json()["id"] == stops
         assert api.post(f"{V1}/changeovers/{waits}/actions/cut-over", json={}).status_code == 200

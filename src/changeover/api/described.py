@@ -37,6 +37,10 @@ NEW_APP = {
 COLLABORATOR = {"user": NAMED, "silent": FLAG, "permissions": TEXTS}
 MEMBER = {"email": TEXT, "role": TEXT, "federated": FLAG}
 BETWEEN = {"source": LOCATION, "target": LOCATION}
+MIGRATION = {
+    **BETWEEN, "hold": TEXT, "verify": TEXT, "refresh": TEXT, "connections": WHOLE, "keeps_owners": FLAG, "ignored": TEXTS,
+    "on_hold": TEXT, "on_switch": TEXT, "on_release": TEXT, "pgbouncer": TEXT,
+}  # fmt: skip
 PLAN = {"app": NAMED, "source": NAMED, "to": TEXT, "hold": TEXT}
 
 BODIES: dict[str, dict[str, Schema]] = {
@@ -79,10 +83,8 @@ BODIES: dict[str, dict[str, Schema]] = {
     "POST /changeover/v1/changeovers/{number}/actions/cut-over": {"ends_sessions": FLAG},
     "POST /changeover/v1/apps/{app}/scheduler/jobs": {"command": TEXT, "every": TEXT, "size": TEXT},
     "POST /client/v11/databases/{key}/connection-pooling": {"app": NAMED, "name": TEXT, "credential": TEXT},
-    "POST /changeover/v1/migrations": {
-        **BETWEEN, "hold": TEXT, "verify": TEXT, "refresh": TEXT, "connections": WHOLE, "keeps_owners": FLAG, "ignored": TEXTS,
-        "on_hold": TEXT, "on_switch": TEXT, "on_release": TEXT, "pgbouncer": TEXT,
-    },
+    "POST /changeover/v1/migrations": MIGRATION,
+    "POST /changeover/v1/migrations/actions/plan": MIGRATION,
     "POST /changeover/v1/migrations/actions/find": BETWEEN,
     "POST /changeover/v1/migrations/actions/abort": BETWEEN,
     "POST /changeover/v1/verifications": {**BETWEEN, "is_quick": FLAG},

@@ -9,14 +9,16 @@ from fastapi import APIRouter, Request
 from changeover.api.addresses import desk_of
 from changeover.api.bodies import Body, Fields, address, flag, patterns, text, texts, whole
 from changeover.api.changeovers import view
+from changeover.api.checks import LOOKS_S
 from changeover.api.desk import opened
 from changeover.api.moments import iso, maybe_iso
 from changeover.api.ours import run_view
 from changeover.api.parameters import RunNumber
 from changeover.api.views import Json
-from changeover.changeovers.between import KIND, WHAT, abort_between, begin, between
+from changeover.changeovers.between import KIND, WHAT, abort_between, begin, between, ends_named
 from changeover.changeovers.holds.hooks import HOOKS
-from changeover.changeovers.methods.snapshot.options import Options
+from changeover.changeovers.methods.snapshot.options import Options, SnapshotOptions
+from changeover.changeovers.methods.snapshot.planning import as_dict, plan_migration
 from changeover.changeovers.requests import abort as abort_changeover
 from changeover.changeovers.requests import find_changeover, list_changeovers
 from changeover.changeovers.verification.requests import SeenVerification, find_verification
@@ -63,6 +65,16 @@ async def create(request: Request, body: Body) -> Json:
     options = _options(body)
     async with opened(request) as scope:
         return view(request, await begin(scope, address(body, "source"), address(body, "target"), options))
+
+
+@router.post("/migrations/actions/plan")
+async def plan(request: Request, body: Body) -> Json:
+    """What one between these two would do, and what the checks found; nothing is changed."""
+    options = SnapshotOptions.of(_options(body))
+    async with opened(request) as scope:
+        ends = await ends_named(scope, address(body, "source"), address(body, "target"))
+        async with scope.asking(LOOKS_S):
+            return as_dict(await plan_migration(scope.parts, *ends, options))
 
 
 @router.get("/migrations")

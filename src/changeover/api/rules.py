@@ -185,6 +185,7 @@ _MOVES: Mapping[Key, Needs] = {
     ("POST", _OURS + "/checks"): Needs(RP, CONFIG),
     ("POST", _OURS + "/migrations"): Needs(WP, OPERATE),
     ("GET", _OURS + "/migrations"): Needs(R, VIEW),
+    ("POST", _OURS + "/migrations/actions/plan"): Needs(RP, OPERATE),
     ("POST", _OURS + "/migrations/actions/find"): Needs(RP, OPERATE),
     ("GET", _OURS + "/migrations/{number}"): Needs(R, VIEW),
     ("POST", _OURS + "/migrations/actions/abort"): Needs(WP, OPERATE),

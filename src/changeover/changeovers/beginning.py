@@ -7,7 +7,7 @@ from datetime import datetime
 
 from psycopg.types.json import Jsonb
 
-from changeover.changeovers.plan import Plan, plan_changeover
+from changeover.changeovers.plan import ChangeoverPlan, plan_changeover
 from changeover.changeovers.timing import AT_ONCE
 from changeover.errors import NotAvailable
 from changeover.platform.scope import Scope
@@ -36,17 +36,17 @@ class ChangeoverRequest:
     """Those with an open transaction are ended instead of waited for."""
 
 
-async def begin(scope: Scope, request: ChangeoverRequest) -> tuple[RunRow, Plan]:
+async def begin(scope: Scope, request: ChangeoverRequest) -> tuple[RunRow, ChangeoverPlan]:
     """Start it. Raises what `plan_changeover` does, NotAvailable when a check failed, RunConflict."""
     plan = await plan_changeover(
         scope, app_key=request.app, source_key=request.source, to=request.to, hold=request.hold
     )
-    failed = [check for check in plan.checks if check.result == "failed"]
+    failed = [finding for finding in plan.findings if finding.result == "failed"]
     if failed:
         raise NotAvailable(
             f"{plan.source.name} can't be moved now.",
-            why="\n".join(f"{check.says}" for check in failed),
-            fix="\n".join(check.fix for check in failed if check.fix),
+            why="\n".join(finding.what for finding in failed),
+            fix="\n".join(finding.fix for finding in failed if finding.fix),
         )
     run = await start_run(
         scope.db, kind=KIND, first_step=FIRST_STEP, subject=plan.source.name, app=plan.app,

@@ -29,8 +29,7 @@ async def begin(scope: Scope, source: str, target: str, options: Options) -> Cha
     InvalidParams, and NotAvailable for an option that can't change any more.
     """
     _require_operator(scope, options)
-    ends = await location_named(scope, source), await location_named(scope, target)
-    require_two(*ends)
+    ends = await ends_named(scope, source, target)
     cipher = scope.parts.cipher
     urls = {"source_url": cipher.encrypt(ends[0].url), "target_url": cipher.encrypt(ends[1].url)}
     former = await _unfinished(scope, *ends)
@@ -55,6 +54,13 @@ async def begin(scope: Scope, source: str, target: str, options: Options) -> Cha
     )  # fmt: skip
     scope.started.append(run)
     return await find_changeover(scope, run.id, WHAT)
+
+
+async def ends_named(scope: Scope, source: str, target: str) -> tuple[Location, Location]:
+    """Both ends. Raises BadAddress, also where both are the same database; NotFound."""
+    ends = await location_named(scope, source), await location_named(scope, target)
+    require_two(*ends)
+    return ends
 
 
 @dataclass(frozen=True)

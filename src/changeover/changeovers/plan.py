@@ -3,42 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
+from changeover.changeovers.checks.finding import Finding
+from changeover.changeovers.checks.ours import finding
+from changeover.changeovers.holds.registry import OF_DATABASES, holds
 from changeover.changeovers.predict import Looked, Prediction, predict
 from changeover.changeovers.sessions import counted
 from changeover.engines.engine import Behind, Server
 from changeover.engines.passage import Traffic
-from changeover.engines.pooler import PoolerFacts
 from changeover.errors import InvalidParams, NotFound, ServerUnreachable
 from changeover.platform.apps import find_app
 from changeover.platform.attachments import attachments_to
 from changeover.platform.catalogue import Plan as CataloguePlan
 from changeover.platform.leaders import find_leader
-from changeover.platform.pooling import is_pooled, poolers_of
 from changeover.platform.resolving import resolve_addon
 from changeover.platform.scope import Scope
 from changeover.platform.servers import server_of
 from changeover.store import query
-from changeover.store.rows import Addon, App, Attachment, Database
-
-Result = Literal["passed", "warning", "failed", "unknown"]
+from changeover.store.rows import Addon, App, Database
 
 
 @dataclass(frozen=True)
-class Check:
-    """One preflight question and its answer."""
-
-    id: str
-    result: Result
-    says: str
-    fix: str = ""
-
-
-@dataclass(frozen=True)
-class Plan:
+class ChangeoverPlan:
     """Everything known beforehand. Exactly one of `new_plan` and `target`: what is made, or what is there."""
 
     app: App
@@ -47,9 +35,10 @@ class Plan:
     new_plan: CataloguePlan | None
     target: Addon | None
     hold: str
+    hold_says: str
     apps: tuple[str, ...]
     """Every app with an attachment of the source."""
-    checks: tuple[Check, ...]
+    findings: tuple[Finding, ...]
     rejected: tuple[str, ...]
     """Who is connected past the poolers just now; the fence will end them."""
     prediction: Prediction
@@ -62,8 +51,9 @@ class Plan:
             "target": self.target.name if self.target else None,
             "plan": self.new_plan.full_name if self.new_plan else None,
             "hold": self.hold,
+            "hold_says": self.hold_says,
             "apps": list(self.apps),
-            "checks": [asdict(check) for check in self.checks],
+            "findings": [asdict(finding) for finding in self.findings],
             "rejected": list(self.rejected),
             "predicted_pause_s": round(self.prediction.seconds, 2),
             "prediction_because": self.prediction.because,
@@ -72,9 +62,9 @@ class Plan:
         }
 
 
-async def plan_changeover(scope: Scope, *, app_key: str, source_key: str, to: str, hold: str) -> Plan:
+async def plan_changeover(scope: Scope, *, app_key: str, source_key: str, to: str, hold: str) -> ChangeoverPlan:
     """Raises NotFound, Forbidden, NotFollowable, NotAvailable, InvalidParams for what can't be planned at all."""
-    if hold not in ("maintenance", "pooled"):
+    if hold not in OF_DATABASES:
         raise InvalidParams(f"--hold {hold} is not known.", fix="Write --hold maintenance or --hold pooled.")
     app = await find_app(scope, app_key)
     new_plan, target = await _where_to(scope, app, to)
@@ -83,11 +73,16 @@ async def plan_changeover(scope: Scope, *, app_key: str, source_key: str, to: st
     server = await server_of(scope.db, leader.server_name)
     mine = list(await attachments_to(scope.db, source.id))
     look = await _look(scope, server, leader)
-    checks = (*_of_server(look), *await _of_target(scope, target, leader), *await _of_hold(scope, source, hold, mine))
+    findings = (
+        *_of_server(look),
+        *await _of_target(scope, target, leader),
+        *await _of_followers(scope, source),
+        *await holds(scope.parts)[hold].plan(scope, source, mine),
+    )
     prediction = await predict(scope, Looked(hold, mine, leader, target, look.traffic if look else None))
-    return Plan(
-        app=app, source=source, new_plan=new_plan, target=target, hold=hold,
-        apps=tuple(sorted({one.app_name for one in mine})), checks=checks,
+    return ChangeoverPlan(
+        app=app, source=source, new_plan=new_plan, target=target, hold=hold, hold_says=holds(scope.parts)[hold].says,
+        apps=tuple(sorted({one.app_name for one in mine})), findings=findings,
         rejected=look.direct if look else (), prediction=prediction,
     )  # fmt: skip
 
@@ -146,22 +141,24 @@ async def _look(scope: Scope, server: Server, leader: Database) -> _Look | None:
     )
 
 
-def _of_server(look: _Look | None) -> list[Check]:
+def _of_server(look: _Look | None) -> list[Finding]:
     if look is None:
-        return [Check("source_answers", "failed", "The source does not answer.", "See `changeover pg:info`.")]
-    checks = [Check("source_answers", "passed", "The source answers.")]
+        return [finding("source_answers", "failed", "The source does not answer.", "See `changeover pg:info`.")]
+    checks = [finding("source_answers", "passed", "The source answers.")]
     if look.prepared:
         listed = ", ".join(look.prepared)
-        checks.append(Check("prepared_transactions", "warning", f"Prepared transactions go along undecided: {listed}."))
+        checks.append(
+            finding("prepared_transactions", "warning", f"Prepared transactions go along undecided: {listed}.")
+        )
     if look.unknown_workers:
         checks.append(
-            Check(
+            finding(
                 "background_workers", "warning", f"Background workers will be ended: {', '.join(look.unknown_workers)}."
             )
         )
     if look.longest_s > 1:
         checks.append(
-            Check(
+            finding(
                 "long_transactions", "warning",
                 f"An open transaction would be waited for: {look.longest_transaction}.",
                 "Let it end before the pause, or end it: `changeover pg:kill PID`.",
@@ -170,13 +167,13 @@ def _of_server(look: _Look | None) -> list[Check]:
     return checks
 
 
-async def _of_target(scope: Scope, target: Addon | None, leader: Database) -> list[Check]:
+async def _of_target(scope: Scope, target: Addon | None, leader: Database) -> list[Finding]:
     if target is None:
         return []
     database = await query.one(scope.db, Database, "databases.find", addon_id=target.id)
     if database is None or database.leader_id != leader.addon_id:
         return [
-            Check(
+            finding(
                 "target_follows", "failed", f"{target.name} is not a follower of {leader.addon_name}.",
                 "Name a plan (a follower of it is made), or one of its followers.",
             )
@@ -190,50 +187,17 @@ async def _of_target(scope: Scope, target: Addon | None, leader: Database) -> li
         pass
     if behind is None or behind.is_lost:
         return [
-            Check(
+            finding(
                 "target_follows", "failed", f"{target.name} can't catch up, or does not answer.",
                 f"`changeover pg:info {target.name}` says more.",
             )
         ]  # fmt: skip
-    return [Check("target_follows", "passed", f"{target.name} follows, {behind.commits or 0} commits behind.")]
+    return [finding("target_follows", "passed", f"{target.name} follows, {behind.commits or 0} commits behind.")]
 
 
-async def _of_hold(scope: Scope, source: Addon, hold: str, mine: Sequence[Attachment]) -> list[Check]:
-    followers = await query.rows(scope.db, Database, "databases.followers", addon_id=source.id)
-    checks = []
-    others = [one.addon_name for one in followers]
-    if others:
-        says = f"Followers of the source go on following it, not the target: {', '.join(others)}."
-        checks.append(Check("other_followers", "warning", says, "Make new ones afterwards."))
-    if hold == "pooled":
-        checks.append(await _of_pooler(scope, source, mine))
-    return checks
-
-
-async def _pooler_facts(scope: Scope, source: Addon) -> PoolerFacts:
-    """Of the oldest that runs; where none does, of the one that would be started."""
-    found, poolers = [], await poolers_of(scope.db, source.id)
-    for pooler in poolers:
-        with contextlib.suppress(ServerUnreachable):
-            async with scope.asking(), scope.parts.poolers.console(pooler) as console:
-                found.append(console.facts)
-    return min(found, key=lambda one: one.version, default=None) or scope.parts.poolers.facts()
-
-
-async def _of_pooler(scope: Scope, source: Addon, mine: Sequence[Attachment]) -> Check:
-    if not any(is_pooled(one.namespace) for one in mine):
-        return Check(
-            "pooler", "failed", f"No app reaches {source.name} through a pooler, so nothing would wait.",
-            f"`changeover pg:connection-pooling:attach {source.name}` makes one; have your app use its URL. "
-            "Or choose --hold maintenance.",
-        )  # fmt: skip
-    facts = await _pooler_facts(scope, source)
-    version = ".".join(map(str, facts.version))
-    if not facts.has_prepared_statements:
-        return Check(
-            "prepared_statements", "warning", f"PgBouncer {version} knows no prepared statements in transaction mode.",
-            "Clients must not prepare: psycopg prepare_threshold=None; asyncpg statement_cache_size=0, and each of its "
-            "statements in a transaction: it parses and executes in two turns, which may reach two connections of the "
-            "server. PgBouncer 1.21 and newer can (CHANGEOVER_PGBOUNCER names a build of your own).",
-        )  # fmt: skip
-    return Check("prepared_statements", "passed", f"PgBouncer {version} carries prepared statements along.")
+async def _of_followers(scope: Scope, source: Addon) -> list[Finding]:
+    others = [one.addon_name for one in await query.rows(scope.db, Database, "databases.followers", addon_id=source.id)]
+    if not others:
+        return []
+    says = f"Followers of the source continue to follow it, not the target: {', '.join(others)}."
+    return [finding("other_followers", "warning", says, "Make new ones afterwards.")]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from changeover.cli.findings import show_findings
 from changeover.cli.resolve import Record
 from changeover.cli.terminal import header, paint, rows, say
 
-MARKS = {"passed": ("good", "✓"), "warning": ("caution", "▸"), "failed": ("bad", "✘"), "unknown": ("caution", "?")}
 STATES = {"done": "✓", "current": "▸", "pending": "·"}
 
 
@@ -16,24 +16,13 @@ def show_plan(plan: Record) -> None:
             "From": plan["source_plan"],
             "To": plan["target"] or f"{plan['plan']}, for {plan['app']}",
             "Apps": plan["apps"] or ["none"],
-            "Hold": _HOLDS[plan["hold"]],
+            "Hold": plan["hold_says"],
             "Pause": f"about {plan['predicted_pause_s']:g} s: {plan['prediction_because']}",
             "Rejected": plan["rejected"] or ["nobody is connected past a pooler just now"],
         }
     )
     say()
-    for check in plan["checks"]:
-        style, mark = MARKS[check["result"]]
-        say(f" {paint(style, mark)} {check['says']}")
-        if check["fix"] and check["result"] != "passed":
-            say(f"   {check['fix']}")
-    say()
-
-
-_HOLDS = {
-    "maintenance": "maintenance page on, dynos down, then everything back to its level",
-    "pooled": "clients of the pooler wait; no dyno is stopped",
-}
+    show_findings(plan["findings"])
 
 
 def show_changeover(seen: Record) -> None:
@@ -54,13 +43,21 @@ def show_changeover(seen: Record) -> None:
         }
     )
     say()
+    show_steps(seen)
+    if is_over:
+        say()
+        show_report(seen)
+
+
+def show_steps(seen: Record) -> None:
+    """The table of steps, with the phases of a pause that outlives workers below its step."""
     at = [step["name"] for step in seen["steps"]].index(seen["step"])
     for number, step in enumerate(seen["steps"]):
         state = "done" if number < at or seen["status"] == "done" else "current" if number == at else "pending"
         say(f" {STATES[state]} {step['says']}")
-    if is_over:
-        say()
-        show_report(seen)
+        if step["name"] == "cut_over" and state == "current" and seen["phase"]:
+            for phase in seen["phases"]:
+                say(f"   {STATES['done' if phase['is_reached'] else 'pending']} {phase['says']}")
 
 
 FINDINGS = {

@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from changeover.cli.addresses import address
-from changeover.cli.changeover_views import MARKS
 from changeover.cli.failures import UNKNOWN, report
+from changeover.cli.findings import show_findings
 from changeover.cli.private import a_plane
 from changeover.cli.resolve import Record
 from changeover.cli.session import Session, command
@@ -81,7 +81,7 @@ def show_report(checked: Record) -> None:
     """Who is checked, what is not passed, the facts, the verdict."""
     if checked["source"]:
         _show_sides(checked)
-    _show_findings(checked)
+    show_findings(checked["findings"])
     if checked["source"]:
         _show_extensions(checked["extensions"])
         _show_clients(checked)
@@ -116,29 +116,6 @@ def _side(side: Record) -> str:
     because = f" ({provider['because']})" if provider["because"] else ""
     system = f", system {side['system_identifier']}" if side["system_identifier"] else ""
     return one_line(f"{side['address']}: {side['version']}{system}, {provider['title']}{because}")
-
-
-def _show_findings(checked: Record) -> None:
-    for finding in checked["findings"]:
-        if finding["result"] == "passed":
-            continue
-        style, mark = MARKS[finding["result"]]
-        say(f" {paint(style, mark)} {finding['id']:<4} {one_line(finding['what'])}")
-        if finding["why"]:
-            say(f"        {one_line(finding['why'])}")
-        if finding.get("query"):
-            say(f"        To list them: {one_line(finding['query'])}")
-        if finding["fix"]:
-            say(f"        {paint('label', one_line(finding['fix']))}")
-    counts = checked["counts"]
-    style, mark = MARKS["passed"]
-    others = ", ".join(f"{counts[result]} {word}" for result, word in _OTHERS.items() if counts[result])
-    say(f" {paint(style, mark)} {counts['passed']} checks passed" + (f"; {others}" if others else ""))
-    say("   What each id means: docs/checks.md")
-    say()
-
-
-_OTHERS = {"warning": "with a warning", "failed": "failed", "unknown": "not found out"}
 
 
 def _show_extensions(extensions: list[Record]) -> None:

@@ -10,9 +10,7 @@ from changeover.cli.addresses import address
 from changeover.cli.failures import UNKNOWN
 from changeover.cli.failures import report as report_failure
 from changeover.cli.migration_views import (
-    failures_of,
     list_migrations,
-    planned,
     show_migration,
     show_plan,
     show_verification,
@@ -112,7 +110,7 @@ def _finished(client: Client, ends: Record) -> Record | None:
     known = client.post(f"{MIGRATIONS}/actions/find", ends)
     if known["id"] or not known["finished"]:
         return None
-    checked = _check(client, ends)
+    checked = client.post("/changeover/v1/checks", {**ends, "sample_s": 0})
     is_filled = any(one["id"] == NOT_EMPTY and one["result"] == "failed" for one in checked["findings"])
     return dict(client.get(f"{MIGRATIONS}/{known['finished']}")) if is_filled else None
 
@@ -167,27 +165,22 @@ def _hold(text: str | None, on_hold: str | None) -> Record:
     return {"hold": "command" if on_hold and kind == "none" else kind}
 
 
-def _check(client: Client, ends: Record, options: Record | None = None, *, sample_s: int = 0) -> Record:
-    patterns = {name: value for name, value in (options or {}).items() if name in PATTERNS}
-    return dict(client.post("/changeover/v1/checks", {**ends, **patterns, "sample_s": sample_s}))
-
-
 def _ask(session: Session, client: Client, ends: Record, options: Record) -> None:
-    checked = _check(client, ends, options, sample_s=1)
+    planned = client.post(f"{MIGRATIONS}/actions/plan", {**ends, **options})
     if not session.wants_json:
-        show_plan(checked, options)
-    if failed := failures_of(checked, options.get("ignored", ())):
-        raise Reported(failed)
-    ask_to_begin(f"{checked['source']['database']} would be copied.", False, session.wants_json)
+        show_plan(planned)
+    if planned["refusal"]:
+        raise Reported(planned["refusal"])
+    ask_to_begin(f"{planned['source']['database']} would be copied.", False, session.wants_json)
 
 
 def _plan(session: Session, client: Client, ends: Record, options: Record) -> int:
     """Shown or printed; the exit code of `check`, for what is not ignored."""
-    checked = _check(client, ends, options, sample_s=1)
-    session.tell({**checked, "plan": planned(checked, options)}, lambda: show_plan(checked, options))
-    if failures_of(checked, options.get("ignored", ())):
+    planned = client.post(f"{MIGRATIONS}/actions/plan", {**ends, **options})
+    session.tell(planned, lambda: show_plan(planned))
+    if planned["refusal"]:
         return 1
-    return 3 if checked["verdict"] == "unknown" else 0
+    return UNKNOWN if planned["verdict"] == "unknown" else 0
 
 
 def _abort(session: Session, client: Client, ends: Record) -> None:

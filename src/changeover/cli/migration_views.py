@@ -2,73 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any
-
-from changeover.cli.changeover_views import MARKS
+from changeover.cli.changeover_views import show_steps
+from changeover.cli.findings import MARKS, show_findings
 from changeover.cli.resolve import Record
 from changeover.cli.terminal import Column, bytes_of, header, one_line, paint, rows, say, table
-from changeover.errors.elsewhere import CheckFailed
 
 MOST = 10
 MOST_TABLES = 20
 
 
-def planned(checked: Record, options: Record) -> dict[str, Any]:
-    """What a migration with these options would do: to the writers, the target, owners and roles."""
-    hold = options.get("hold", "none")
-    verify = options.get("verify") or ("none" if hold == "none" else "full")
-    forecast = checked["forecast"]
-    seconds = f"about {forecast['downtime_s']:,.0f} s: {forecast['because']}" if forecast else "not known"
-    return {
-        "writers": _PLANNED[hold],
-        "downtime": "none; the copy takes " + seconds if hold == "none" else seconds,
-        "target": "must be empty. Schemas, tables and all else that the source holds are made there; "
-        "until the end there is also a schema _changeover. An abort removes all of it",
-        "owners": _owners(checked, options),
-        "verify": _VERIFIES[verify],
-        "excluded": checked.get("excluded"),
-    }
-
-
-_PLANNED = {
-    "none": "go on. What they write after the copy has begun is NOT moved",
-    "read-only": "can't write to the source from then on, also afterwards: their sessions are ended, new ones are read-only",
-    "pgbouncer": "wait at their PgBouncer, and go on at the target",
-    "command": "are held by your command",
-}
-_VERIFIES = {
-    "full": "all content of both sides is compared",
-    "counts": "rows of both sides are counted",
-    "none": "nothing: `changeover verify` compares both sides, once nobody writes",
-}
-
-
-def _owners(checked: Record, options: Record) -> str | None:
-    target = checked["target"]
-    if options.get("keeps_owners") is False:
-        return f"all belongs to {target['user'] if target else 'the role of TARGET'}; no roles and rights are brought"
-    if not checked.get("keeps_owners", True):
-        return "all belongs to the role of TARGET, which may not give it to others"
-    lacking = [
-        one["name"] for one in checked.get("roles", []) if one["is_on_target"] is False and not one["is_reserved"]
-    ]
-    made = f"; made there, without passwords: {', '.join(lacking[:MOST])}" if lacking else ""
-    more = f" and {len(lacking) - MOST} more" if len(lacking) > MOST else ""
-    return f"as on the source{made}{more}"
-
-
-def show_plan(checked: Record, options: Record) -> None:
-    """What would be done, then the findings that are not passed, and how many are."""
+def show_plan(checked: Record) -> None:
+    """What would be done, then the findings."""
     source, target = checked["source"], checked["target"]
     header(f"Migration of {paint('datastore', source['database'] if source else 'a database')}")
-    size, plan = checked["size"] or {}, planned(checked, options)
+    size, plan = checked["size"] or {}, checked["plan"]
     rows(
         {
             "From": _side(source),
             "To": _side(target),
             "Size": f"{size['bytes'] / 1e6:,.0f} MB, {size['tables']} tables" if size else None,
-            "Excluded": excluded(plan["excluded"]),
+            "Excluded": excluded(checked["excluded"]),
             "Writers": plan["writers"],
             "Downtime": plan["downtime"],
             "Target": plan["target"],
@@ -77,16 +30,7 @@ def show_plan(checked: Record, options: Record) -> None:
         }
     )
     say()
-    shown = [one for one in checked["findings"] if one["result"] != "passed"]
-    for one in shown:
-        style, mark = MARKS[one["result"]]
-        say(f" {paint(style, mark)} {one['id']}: {one['what']}")
-        lists = f"To list them: {one['query']}" if one.get("query") else ""
-        for more in (one["why"], lists, one["fix"]):
-            if more:
-                say(f"   {more}")
-    say(f" {paint('good', '✓')} {checked['counts']['passed']} checks passed")
-    say()
+    show_findings(checked["findings"])
 
 
 def excluded(found: Record | None) -> list[str]:
@@ -109,18 +53,6 @@ def _some(names: list[str]) -> str:
 
 def _side(side: Record | None) -> str | None:
     return f"{side['address']}, {side['version']}, {side['provider']['title']}" if side else None
-
-
-def failures_of(checked: Record, ignored: Collection[str]) -> Record | None:
-    """As an error's body; None where nothing stands in the way."""
-    failed = [one for one in checked["findings"] if one["result"] == "failed" and one["id"] not in ignored]
-    if not failed:
-        return None
-    return CheckFailed(
-        "The database can't be brought over yet; nothing was changed.",
-        why="\n".join(f"{one['id']}: {one['what']}" for one in failed),
-        fix="\n".join(one["fix"] for one in failed if one["fix"]),
-    ).as_dict()
 
 
 def list_migrations(found: list[Record]) -> None:
@@ -185,6 +117,9 @@ def show_migration(seen: Record) -> None:
             "Next": _next(seen),
         }
     )
+    if not seen["finished_at"]:
+        say()
+        show_steps(seen)
     _show_tables(copied)
 
 

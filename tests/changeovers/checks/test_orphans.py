@@ -6,7 +6,7 @@ import pytest
 from tests.changeovers.checks.fix_grounds import Pair, asked, connected, results
 
 from changeover.changeovers.checks import orphans
-from changeover.changeovers.methods.snapshot import method
+from changeover.changeovers.methods.snapshot.planning import in_a_line
 
 PARENT = "CREATE TABLE shelves (room int, number int, PRIMARY KEY (room, number)); INSERT INTO shelves VALUES (1, 1)"
 BROKEN = {
@@ -61,7 +61,7 @@ async def test_a_migration_that_is_refused_shows_the_query(pair: Pair) -> None:
 
     (found,) = await asked("C32", pair.source)
 
-    assert method._in_a_line(found) == f"C32: {found.what} To list them: {found.query} {found.fix}"
+    assert in_a_line(found) == f"C32: {found.what} To list them: {found.query} {found.fix}"
 
 
 async def test_a_key_that_must_match_in_full_is_broken_by_a_half_empty_one(pair: Pair) -> None:

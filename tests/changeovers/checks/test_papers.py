@@ -7,6 +7,7 @@ from pathlib import Path
 
 from changeover.changeovers.checks import CHECKS
 from changeover.changeovers.checks.finding import counted, in_bytes, in_order, in_time, named
+from changeover.changeovers.checks.ours import TITLES
 
 PAGE = Path(__file__).resolve().parents[3] / "docs/checks.md"
 TELL_ONLY = {"C28", "N2"}
@@ -15,6 +16,10 @@ TELL_ONLY = {"C28", "N2"}
 
 def test_every_check_is_explained() -> None:
     assert set(re.findall(r"^\| `([NSCT]\d+)` \|", PAGE.read_text(), re.MULTILINE)) == set(CHECKS)
+
+
+def test_every_check_of_a_changeover_of_ours_is_explained() -> None:
+    assert set(re.findall(r"^\| `([a-z]\w+)` \|", PAGE.read_text(), re.MULTILINE)) == set(TITLES)
 
 
 def test_every_check_is_tried_with_what_it_is_for() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from changeover.changeovers.checks.finding import Finding
+from changeover.platform.scope import Scope
 from changeover.runs.run import Run
 from changeover.store.changeover_rows import ChangeoverRow
+from changeover.store.rows import Addon, Attachment
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,15 @@ class Held:
 
 class Hold(Protocol):
     """One way to hold writers back."""
+
+    @property
+    def says(self) -> str:
+        """What happens to writers, for the plan."""
+        ...
+
+    async def plan(self, scope: Scope, source: Addon, attachments: Sequence[Attachment], /) -> list[Finding]:
+        """What speaks against it, for a source of ours. Looks, and changes nothing."""
+        ...
 
     async def take(self, run: Run, row: ChangeoverRow, /) -> Held:
         """Hold them. Raises HoldFailed, HookFailed, ServerUnreachable."""

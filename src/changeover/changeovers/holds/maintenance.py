@@ -5,11 +5,13 @@ What is changed is written down before it is changed, so that whoever comes afte
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
 from changeover.changeovers.acting import scope_of
+from changeover.changeovers.checks.finding import Finding
 from changeover.changeovers.holds.hold import Held
 from changeover.platform.apps import change_app
 from changeover.platform.attachments import attachments_to
@@ -21,7 +23,7 @@ from changeover.runs.run import Run
 from changeover.store import query
 from changeover.store.changeover_rows import ChangeoverRow
 from changeover.store.query import Db
-from changeover.store.rows import App
+from changeover.store.rows import Addon, App, Attachment
 
 STAYS_IN_A_SPACE = "web"
 """There the maintenance page lives beside web (heroku-facts 5.7)."""
@@ -45,8 +47,13 @@ async def levels_to_hold(scope: Scope, app: App) -> dict[str, int]:
 class Maintenance:
     """A changeover that is given up and one that succeeds leave the apps alike: running, with their former levels."""
 
+    says = "maintenance page on, dynos down, then everything back to its level"
+
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+
+    async def plan(self, _scope: Scope, _source: Addon, _attachments: Sequence[Attachment]) -> list[Finding]:
+        return []
 
     async def take(self, run: Run, row: ChangeoverRow) -> Held:
         row = await _begin(run, self._parts, row)

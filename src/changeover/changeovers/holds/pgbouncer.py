@@ -63,6 +63,8 @@ async def resume(console: str, names: list[str]) -> None:
 class PgBouncer(HoldOfWriters):
     """The clients of a PgBouncer that the user runs wait at it, and continue at the target."""
 
+    says = "wait at their PgBouncer, and continue at the target"
+
     async def before(self, ends: Ends, hooks: Hooks) -> Changed:
         return {"databases": await leading_to(str(hooks.pgbouncer), ends.source)}
 

@@ -15,6 +15,8 @@ NAME = "changeover hold"
 class ReadOnly(HoldOfWriters):
     """After a changeover that succeeds the source stays read-only: its writers belong to the target."""
 
+    says = "can't write to the source from then on, also afterwards: their sessions are ended, new ones are read-only"
+
     async def before(self, ends: Ends, _hooks: Hooks) -> Changed:
         async with reach(ends.source, application_name=NAME) as connection:
             return {"before": await setting_before(connection)}

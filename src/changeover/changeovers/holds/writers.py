@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from changeover.changeovers.checks.finding import Finding
 from changeover.changeovers.ends.addresses import Ends
 from changeover.changeovers.holds.hold import Held
 from changeover.changeovers.holds.hooks import Hooks, run_hook
-from changeover.platform.scope import Parts
+from changeover.platform.scope import Parts, Scope
 from changeover.runs.run import Run
 from changeover.store import query
 from changeover.store.changeover_rows import ChangeoverRow
+from changeover.store.rows import Addon, Attachment
 
 Changed = dict[str, Any]
 """What a hold changed, as our state keeps it: what has to be put back."""
@@ -21,8 +24,13 @@ Changed = dict[str, Any]
 class HoldOfWriters:
     """The writers are not held: they continue, and the copy is the source at one moment. Other holds build on this one."""
 
+    says = "continue. What they write after the copy has begun is NOT moved"
+
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+
+    async def plan(self, _scope: Scope, _source: Addon, _attachments: Sequence[Attachment]) -> list[Finding]:
+        return []
 
     async def before(self, _ends: Ends, _hooks: Hooks) -> Changed:
         """What must be remembered before anything is changed."""

@@ -8,20 +8,21 @@ from typing import Any
 from psycopg.errors import InsufficientPrivilege
 from psycopg.types.json import Jsonb
 
-from changeover.changeovers.checks import Finding, check
+from changeover.changeovers.checks import check
 from changeover.changeovers.ends.addresses import Ends
 from changeover.changeovers.holds.hooks import Hooks, run_hook
 from changeover.changeovers.holds.registry import holds
 from changeover.changeovers.methods.snapshot import copying
 from changeover.changeovers.methods.snapshot.choosing import excluded_from
 from changeover.changeovers.methods.snapshot.copying import Copies
+from changeover.changeovers.methods.snapshot.planning import refusal_for
 from changeover.changeovers.phases import SNAPSHOT, is_reached, phases_of
 from changeover.changeovers.stopping import OUT_OF_REACH, stop
 from changeover.changeovers.timing import too_early
 from changeover.changeovers.verification.comparing import Comparisons, finally_failed, look_again_s
 from changeover.changeovers.verification.named import unnamed
 from changeover.errors import ChangeoverError
-from changeover.errors.elsewhere import CheckFailed, Differs, TransferFailed
+from changeover.errors.elsewhere import Differs, TransferFailed
 from changeover.platform.scope import Parts
 from changeover.postgres.comparing.comparison import Difference
 from changeover.postgres.excluding import Excluded
@@ -54,9 +55,8 @@ class Snapshot:
             checked = await check(
                 ends.source, ends.target, sample_s=0, mark=row.mark or "", installations=self._parts.installations
             )
-            failed = [one for one in checked.findings if one.result == "failed" and one.id not in ignored]
-            if failed:
-                raise _check_failed(ends, failed)
+            if refusal := refusal_for(checked, ignored, ends.source.database):
+                raise refusal
             skips = checked.skips()
             await excluded_from(ends.source, Filters.of(row.options), skips["skip_schemas"])
         prediction: dict[str, Any] = {}
@@ -207,25 +207,12 @@ def _came_with_owners(row: ChangeoverRow) -> bool:
     return bool(is_asked) and not (row.copied or {}).get("owners_lost")
 
 
-def _check_failed(ends: Ends, failed: Sequence[Finding]) -> CheckFailed:
-    return CheckFailed(
-        f"{ends.source.database} can't be brought over yet; nothing was changed.",
-        why="\n".join(_in_a_line(one) for one in failed),
-        fix=f"Fix that, then repeat the command. `--ignore {failed[0].id}` skips a failed check.",
-    )
-
-
 def _not_tidied(ends: Ends, refused: InsufficientPrivilege) -> TransferFailed:
     return TransferFailed(
         f"Everything is moved, but {ends.target.user} may not drop the schema {ledger.SCHEMA} on the target.",
         why=refused.diag.message_primary or "",
         fix=f"Drop it there as its owner (DROP SCHEMA {ledger.SCHEMA} CASCADE). Then repeat the command: it ends the migration.",
     )
-
-
-def _in_a_line(finding: Finding) -> str:
-    lists = f"To list them: {finding.query}" if finding.query else ""
-    return " ".join(part for part in (f"{finding.id}:", finding.what, lists, finding.fix) if part)
 
 
 def differs(found: Sequence[Difference]) -> Differs:
