@@ -62,7 +62,7 @@ ODD = {
     "default_transaction_isolation": "serializable", "default_transaction_read_only": "off", "extra_float_digits": "-15",
     "IntervalStyle": "sql_standard", "lock_timeout": "1ms", "quote_all_identifiers": "on", "row_security": "off",
     "search_path": "nowhere", "standard_conforming_strings": "off", "TimeZone": "Asia/Kathmandu",
-    "transform_null_equals": "on", "xmlbinary": "hex", "xmloption": "document",
+    "statement_timeout": "1ms", "transform_null_equals": "on", "xmlbinary": "hex", "xmloption": "document",
 }  # fmt: skip
 
 

@@ -34,8 +34,9 @@ COMPILED = {
 UNSET = ("connect_timeout", "client_encoding", "sslcertmode", "min_protocol_version", "max_protocol_version")
 """libpq takes nothing for a wrong value of these, and none of them opens a file or leads elsewhere."""
 NEUTRAL = {name: value for name, value in COMPILED.items() if value or name not in UNSET}
-PLAIN_STRINGS = "-c standard_conforming_strings=on"
-"""pg_dump takes the database's own value, and doubles each backslash where that is off. All else it sets itself."""
+PROGRAM_OPTIONS = "-c standard_conforming_strings=on -c statement_timeout=0"
+"""pg_dump takes the database's own value of the first, and doubles each backslash where that is off. It lifts the limit itself,
+but only after its first statements. All else it sets itself."""
 KNOWN = {one.keyword.decode() for one in Conninfo.get_defaults()}
 
 
@@ -49,7 +50,7 @@ class Told:
     def environment(self) -> dict[str, str]:
         """For one of libpq's programs, which starts with no other PG… variable: a password never is an argument."""
         named = {VARIABLES[name]: value for name, value in self.parameters.items() if name in VARIABLES and value}
-        return {"PGSERVICEFILE": NOWHERE, "PGSYSCONFDIR": NOWHERE, **named, "PGOPTIONS": PLAIN_STRINGS}
+        return {"PGSERVICEFILE": NOWHERE, "PGSYSCONFDIR": NOWHERE, **named, "PGOPTIONS": PROGRAM_OPTIONS}
 
     @property
     def for_psycopg(self) -> dict[str, str]:

@@ -16,7 +16,7 @@ from changeover.postgres.connect import Connection
 from changeover.postgres.libpq import addresses_of, told
 from changeover.postgres.location import KEEPALIVES, Location
 from changeover.postgres.pooled import has_a_go_between, shares_backends
-from changeover.postgres.session_settings import LIMITS, MEANING, settle
+from changeover.postgres.session_settings import LIMITS, MEANING, limit, settle
 
 SESSION = MEANING | LIMITS | {
     "search_path": "pg_catalog",  # the database's own functions and operators never stand before the catalog's
@@ -95,12 +95,17 @@ async def _refuse_a_pooler(location: Location, connection: Connection, parameter
 
 
 async def _settle(connection: Connection, *, is_read_only: bool, statement_timeout_s: float) -> None:
-    wanted = SESSION | {"statement_timeout": str(int(statement_timeout_s * 1000))}
+    milliseconds = int(statement_timeout_s * 1000)
+    wanted = SESSION | {"statement_timeout": str(milliseconds)}
     if is_read_only:
         wanted["default_transaction_read_only"] = "on"
     if connection.info.parameter_status("server_encoding") != "SQL_ASCII":
         wanted["client_encoding"] = "UTF8"
-    await settle(connection, wanted)
+    try:
+        await settle(connection, wanted)
+    except psycopg.errors.QueryCanceled:  # the database's own limit is shorter than that takes
+        await limit(connection, milliseconds)
+        await settle(connection, wanted)
     try:
         await connection.execute("SELECT pg_catalog.set_config('lc_messages', 'C', false)")
     except psycopg.errors.InsufficientPrivilege:

@@ -8,7 +8,10 @@ has: each is here, or is known to change no result.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
+
+from psycopg.errors import QueryCanceled
 
 from changeover.postgres.connect import Connection
 
@@ -47,12 +50,22 @@ LIMITS: Final = {
     "transaction_timeout": "0",
 }
 """Nothing ends our sessions but we. `statement_timeout` is for each session to choose."""
+TRIES: Final = 20
 APPLY: Final = """
 SELECT count(pg_catalog.set_config(s.name, v.setting, false))
   FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.text[])) v (name, setting)
   JOIN pg_catalog.pg_settings s ON s.name OPERATOR(pg_catalog.=) v.name
 """
 """Settings that this version doesn't know are left out."""
+
+
+async def limit(connection: Connection, milliseconds: int) -> None:
+    """Set `statement_timeout`, also where the database's own is so short that this statement may not end in time."""
+    for _ in range(TRIES):
+        with suppress(QueryCanceled):
+            await connection.execute(f"SET statement_timeout = {milliseconds}".encode())
+            return
+    await connection.execute(f"SET statement_timeout = {milliseconds}".encode())
 
 
 async def settle(connection: Connection, settings: Mapping[str, str]) -> None:

@@ -22,7 +22,7 @@ from changeover.errors.elsewhere import ConnectionLost, SnapshotGone
 from changeover.postgres.connect import Connection
 from changeover.postgres.location import KEEPALIVES, Location
 from changeover.postgres.reaching import reach
-from changeover.postgres.session_settings import APPLY, LIMITS, MEANING, settle
+from changeover.postgres.session_settings import APPLY, LIMITS, MEANING, TRIES, settle
 from changeover.postgres.snapshot.reader import connect_reader
 
 SILENCE_MS: Final = 70_000
@@ -86,6 +86,7 @@ async def open_reader(location: Location, name: str, snapshot: str, *, encoding:
     try:
         _keep_alive(reader)
         settings = READING | {"client_encoding": encoding}
+        await _lift_limit(reader)
         await reader.fetchval(APPLY, list(settings), list(settings.values()))
         await reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         await reader.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
@@ -98,6 +99,14 @@ async def open_reader(location: Location, name: str, snapshot: str, *, encoding:
         reader.terminate()
         raise
     return reader
+
+
+async def _lift_limit(reader: Any) -> None:
+    """See `session_settings.limit`, for asyncpg."""
+    for _ in range(TRIES):
+        with contextlib.suppress(asyncpg.QueryCanceledError):
+            await reader.execute("SET statement_timeout = 0")
+            return
 
 
 def _keep_alive(reader: Any) -> None:
