@@ -135,6 +135,8 @@ def title(process: psutil.Process) -> str:
     if "changeover.service" in words:
         return " ".join(words[words.index("changeover.service") :][:2])
     line = " ".join(words)
+    if line.startswith("changeover "):
+        return line.partition(" --")[0]
     if line.startswith("postgres:"):
         return line[:40]
     return " ".join([Path(words[0]).name, *[word for word in words[1:4] if not word.startswith(("-", "/"))]])[:40]

@@ -147,6 +147,9 @@ class Engine(Protocol):
     async def health(self, server: Server) -> Health:
         """One look; never raises for a server that is down."""
 
+    async def until_down(self, server: Server) -> None:
+        """Returns when its process has ended, or at once where none runs."""
+
     async def facts(self, server: Server, database: str) -> DatabaseFacts:
         """Raises ServerUnreachable."""
 

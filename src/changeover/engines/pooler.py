@@ -112,6 +112,9 @@ class Poolers(Protocol):
     async def health(self, pooler: Pooler) -> Health:
         """One look; never raises for one that is down."""
 
+    async def until_down(self, pooler: Pooler) -> None:
+        """Returns when its process has ended, or at once where none runs."""
+
     def console(self, pooler: Pooler) -> AbstractAsyncContextManager[Console]:
         """Raises ServerUnreachable."""
 

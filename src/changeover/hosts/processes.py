@@ -81,7 +81,7 @@ def end_process(process: Process, how: signal.Signals) -> bool:
     return True
 
 
-async def wait_until_gone(process: Process, *, timeout_s: float) -> bool:
+async def wait_until_gone(process: Process, *, timeout_s: float | None = None) -> bool:
     """Wait for the process to end, woken by the kernel; False when the time is up first."""
     try:
         handle = os.pidfd_open(process.pid)

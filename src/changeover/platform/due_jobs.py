@@ -23,8 +23,8 @@ from changeover.store import query
 from changeover.store.query import Db
 from changeover.store.rows import SCHEDULER, App, ScheduledJob
 
-SOONEST_S, LATEST_S = 0.1, 5.0
-"""When to look again: at the next due time, but in time for a job that somebody adds meanwhile."""
+SOONEST_S, LATEST_S = 0.1, 30.0
+"""When to look again: at the next due time, and in time for a job that somebody has added without being heard."""
 CLOCKS_DIFFER = timedelta(minutes=1)
 """A job may have been claimed a moment before it was due."""
 

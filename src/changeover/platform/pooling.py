@@ -6,7 +6,6 @@ keeps them alive. So nothing half-made stays, and nobody else has to clean up.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from changeover.engines.engine import Server
 from changeover.engines.pooler import Pooler, Route
-from changeover.errors import ChangeoverError, NotFound, PoolingUnavailable, ToolMissing
+from changeover.errors import NotFound, PoolingUnavailable, ToolMissing
 from changeover.errors.elsewhere import NotOurs
 from changeover.platform.catalogue import Plan
 from changeover.platform.environment import POOLING_NAMESPACE
@@ -26,8 +25,6 @@ from changeover.platform.servers import server_of
 from changeover.store import query
 from changeover.store.query import Db
 from changeover.store.rows import Addon, CredentialRow, Database, PoolerRow
-
-log = logging.getLogger(__name__)
 
 SHARE_OF_CONNECTIONS = 0.75
 """Of the plan's connections: the rest is for those who connect directly."""
@@ -124,65 +121,6 @@ async def pooling_status(db: Db, parts: Parts, database: Database) -> str:
 
 def is_pooled(namespace: str | None) -> bool:
     return namespace == POOLING_NAMESPACE
-
-
-# -- keeping them alive
-
-
-async def keep_poolers_alive(parts: Parts, pool: AsyncConnectionPool[Any]) -> None:
-    """One round: start each pooler that is down, remove each that nobody knows.
-
-    Not in the pause of a changeover: it would let clients through, to a side that is fenced.
-    """
-    async with pool.connection() as db:
-        rows = await query.rows(db, PoolerRow, "poolers.of_host", host=parts.host)
-    for row in rows:
-        health = await parts.poolers.health(as_pooler(row))
-        if health.state in ("stopped", "failed"):
-            if not await _is_in_a_pause(pool, row):
-                await _revive(parts, pool, row, health.because)
-        elif row.trouble and health.state == "available":
-            await _remember(pool, row, None)
-    await _remove_strangers(parts, pool)
-
-
-async def _is_in_a_pause(pool: AsyncConnectionPool[Any], row: PoolerRow) -> bool:
-    async with pool.connection() as db:
-        return await query.values(db, "poolers.is_in_a_pause", name=row.name) == [True]
-
-
-async def _revive(parts: Parts, pool: AsyncConnectionPool[Any], row: PoolerRow, because: str) -> None:
-    """It leads where it led last; one whose files were lost, to its database."""
-    try:
-        if Path(row.folder, "pgbouncer.ini").exists():
-            await parts.poolers.start(as_pooler(row))
-        else:
-            async with pool.connection() as db:
-                database = await query.only(db, Database, "databases.find", addon_id=row.addon_id)
-                await parts.poolers.start(as_pooler(row), await route_to(db, parts, database))
-    except ChangeoverError as error:
-        trouble = f"{error.what} {error.why}".strip()
-        if trouble != row.trouble:
-            log.warning("pooler %s does not start: %s", row.name, error.message)
-        await _remember(pool, row, trouble)
-        return
-    log.warning("pooler %s was down (%s): started it", row.name, because)
-    await _remember(pool, row, None)
-
-
-async def _remember(pool: AsyncConnectionPool[Any], row: PoolerRow, trouble: str | None) -> None:
-    async with pool.connection() as db:
-        await query.execute(db, "poolers.set_trouble", name=row.name, trouble=trouble)
-
-
-async def _remove_strangers(parts: Parts, pool: AsyncConnectionPool[Any]) -> None:
-    """Never while one is being made: then it has no row that we could see."""
-    async with pool.connection() as db, db.transaction():
-        [is_alone] = await query.values(db, "poolers.try_lock_making", host=parts.host)
-        if is_alone:
-            known = await query.rows(db, PoolerRow, "poolers.of_host", host=parts.host)
-            for name in await parts.poolers.destroy_all_but({row.name for row in known}):
-                log.info("removed the pooler %s: it leads to no database", name)
 
 
 async def tidy_poolers(parts: Parts, pool: AsyncConnectionPool[Any]) -> None:

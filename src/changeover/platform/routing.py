@@ -16,6 +16,7 @@ from changeover.runtime.runtime import Dyno
 from changeover.store import query
 from changeover.store.rows import App, DynoRow
 
+LOOK_AGAIN_S = 30.0
 MAINTENANCE_PAGE, ERROR_PAGE = "MAINTENANCE_PAGE_URL", "ERROR_PAGE_URL"
 
 
@@ -27,7 +28,7 @@ class Routing:
         self._told: tuple[Site, ...] | None = None
 
     async def look(self, pool: AsyncConnectionPool[Any]) -> None:
-        """One look, for a keeper to take each second once the router is up. Raises RouterFailed."""
+        """One look, for a keeper to take once the router is up. Raises RouterFailed."""
         async with pool.connection() as db:
             sites = tuple(site_of(app) for app in await query.rows(db, App, "formation.all_apps"))
         if sites != self._told:
@@ -124,13 +125,15 @@ class WebDynoNames:
     def __init__(self) -> None:
         self._known: dict[str, dict[int, str]] = {}
 
-    async def look(self, pool: AsyncConnectionPool[Any]) -> None:
+    async def look(self, pool: AsyncConnectionPool[Any]) -> float:
+        """The seconds until the next look, where no change is told of."""
         async with pool.connection() as db:
             rows = await query.rows(db, DynoRow, "formation.web_dynos")
         known: dict[str, dict[int, str]] = {}
         for row in rows:
             known.setdefault(str(row.app_id), {})[row.port or 0] = row.name
         self._known = known
+        return LOOK_AGAIN_S
 
     def of(self, app: str) -> Mapping[int, str]:
         return self._known.get(app, {})

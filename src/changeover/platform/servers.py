@@ -1,10 +1,9 @@
-"""The servers of this host as our state knows them: where a new database goes, and keeping alive what should run."""
+"""The servers of this host as our state knows them: where a new database goes, who has one in hand, stopping them all."""
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
-import logging
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -15,7 +14,7 @@ from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
 from changeover.engines.engine import Server, Size
-from changeover.errors import ChangeoverError, HostFull
+from changeover.errors import HostFull
 from changeover.errors.elsewhere import NotOurs
 from changeover.platform.catalogue import Plan
 from changeover.platform.names import new_server_name
@@ -24,8 +23,6 @@ from changeover.platform.spaces import COMMON_ADDRESS
 from changeover.store import query
 from changeover.store.query import Db
 from changeover.store.rows import App, ServerRow, Space
-
-log = logging.getLogger(__name__)
 
 ENGINE = "local"
 MOST_ON_SHARED = 50
@@ -119,54 +116,6 @@ async def holding_server(db: Db, name: str, *, within_s: float = 0.0) -> AsyncIt
 
 async def servers_of_host(db: Db, host: str) -> Sequence[ServerRow]:
     return await query.rows(db, ServerRow, "databases.servers", host=host)
-
-
-async def keep_alive(parts: Parts, pool: AsyncConnectionPool[Any]) -> None:
-    """One round: start each server that should run and does not; remember why one would not start."""
-    async with pool.connection() as db:
-        rows = await servers_of_host(db, parts.host)
-    for row in rows:
-        if not row.is_wanted:
-            continue
-        health = await parts.engine.health(as_server(row))
-        if health.state in ("stopped", "failed"):
-            await _revive(parts, pool, row, health.because)
-        elif health.state == "available":
-            if row.trouble:
-                await _remember(pool, row.name, None)
-            if not parts.engine.has_current_access(as_server(row)):
-                await _renew_access(parts, pool, row)
-
-
-async def _revive(parts: Parts, pool: AsyncConnectionPool[Any], row: ServerRow, because: str) -> None:
-    async with pool.connection() as db, holding_server(db, row.name) as is_ours:
-        fresh = await query.one(db, ServerRow, "databases.server", name=row.name)
-        if not is_ours or fresh is None or not fresh.is_wanted:
-            return
-        try:
-            await parts.engine.start(as_server(row))
-            log.warning("server %s was down (%s): started it", row.name, because)
-            trouble = None
-        except ChangeoverError as error:
-            log.warning("server %s does not start: %s", row.name, error.message)
-            trouble = f"{error.what} {error.why}".strip()
-    await _remember(pool, row.name, trouble)
-
-
-async def _renew_access(parts: Parts, pool: AsyncConnectionPool[Any], row: ServerRow) -> None:
-    """Once for each server that ran before this process did."""
-    async with pool.connection() as db, holding_server(db, row.name) as is_ours:
-        if not is_ours:
-            return
-        try:
-            await parts.engine.renew_access(as_server(row))
-        except ChangeoverError as error:
-            log.warning("server %s keeps its former access rules: %s", row.name, error.message)
-
-
-async def _remember(pool: AsyncConnectionPool[Any], name: str, trouble: str | None) -> None:
-    async with pool.connection() as db:
-        await query.execute(db, "databases.set_trouble", name=name, trouble=trouble)
 
 
 async def tidy_servers(parts: Parts, pool: AsyncConnectionPool[Any]) -> None:

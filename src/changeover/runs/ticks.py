@@ -11,14 +11,37 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import procrastinate
+import psycopg
 from procrastinate.exceptions import AlreadyEnqueued
 
 from changeover.runs.job_tables import JOBS_SCHEMA
+from changeover.store.changes import until_readable
+from changeover.store.query import Db
 
 log = logging.getLogger(__name__)
 
 TASK = "advance"
 SHUTDOWN_S = 5.0
+POLL_S = 30.0
+"""A new job is told of (NOTIFY). This is for one that was not heard, and the sweep finds its run as soon."""
+
+
+class _Connector(procrastinate.PsycopgConnector):
+    """Hears of new jobs without waking ten times a second."""
+
+    async def _loop_notify(self, on_notification: Any, connection: Db, *_timeout: float, **_more: float) -> None:
+        """Until the connection is lost; then procrastinate makes another."""
+        told: list[psycopg.Notify] = []
+        connection.add_notify_handler(told.append)
+        while True:
+            await until_readable(connection.fileno())
+            try:
+                await connection.execute("SELECT 1")
+            except psycopg.OperationalError:
+                return
+            while told:
+                one = told.pop(0)
+                await on_notification(channel=one.channel, payload=one.payload)
 
 
 class Ticks:
@@ -27,9 +50,7 @@ class Ticks:
     def __init__(self, conninfo: dict[str, str], *, host: str, most_at_once: int = 2) -> None:
         self._host = host
         options = f"-c search_path={JOBS_SCHEMA}"
-        connector = procrastinate.PsycopgConnector(
-            kwargs={**conninfo, "options": options}, min_size=1, max_size=most_at_once
-        )
+        connector = _Connector(kwargs={**conninfo, "options": options}, min_size=1, max_size=most_at_once)
         self.app = procrastinate.App(connector=connector)
 
     async def __aenter__(self) -> Ticks:
@@ -62,5 +83,6 @@ class Ticks:
         options: dict[str, Any] = {
             "queues": [f"host:{self._host}"], "concurrency": concurrency, "delete_jobs": "always",
             "install_signal_handlers": False, "shutdown_graceful_timeout": SHUTDOWN_S,
+            "fetch_job_polling_interval": POLL_S, "abort_job_polling_interval": POLL_S,
         }  # fmt: skip
         await self.app.run_worker_async(**options)

@@ -124,7 +124,10 @@ class Dynos(Protocol):
         """End every dyno and one-off, gracefully, and what keeps them. The next `start` brings the dynos back."""
 
     async def is_alive(self) -> bool:
-        """One quick look, for a keeper to take each second: when it says no, call `start`."""
+        """One quick look, for a keeper to take now and then: when it says no, call `start`."""
+
+    async def until_down(self) -> None:
+        """Returns when what keeps dynos has ended, or at once where it doesn't run."""
 
     async def silent_process(self) -> int | None:
         """The pid of what keeps dynos, where it lives and does not answer: `start` would end it, and it may only be slow."""

@@ -11,7 +11,7 @@ import fcntl
 import logging
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, NoReturn
@@ -21,33 +21,31 @@ from psycopg_pool import AsyncConnectionPool
 from changeover.changeovers.after.probing import probe_old_sides
 from changeover.changeovers.after.retiring import destroy_old_sources
 from changeover.changeovers.in_flight import until_none_is_under_way
-from changeover.errors import ChangeoverError
-from changeover.hosts.disks import full_disk_behind
 from changeover.platform.auditing import forget_old_events
 from changeover.platform.due_jobs import bring_jobs_forward, start_due_jobs
+from changeover.platform.keeping import PoolerKeeper, ServerKeeper
 from changeover.platform.liveness import hold_worker_lock
-from changeover.platform.pooling import keep_poolers_alive, tidy_poolers
+from changeover.platform.pooling import tidy_poolers
 from changeover.platform.progress import has_unfinished_runs
-from changeover.platform.routing import Routing, WebDynoNames, has_code
+from changeover.platform.routing import WebDynoNames
 from changeover.platform.scope import Parts
-from changeover.platform.servers import keep_alive, tidy_servers
+from changeover.platform.servers import tidy_servers
 from changeover.platform.transfers.keeping import begin_due_backups, bring_backups_forward, tidy_transfers
 from changeover.runs.dispatcher import Dispatcher
 from changeover.runs.driver import Driver
 from changeover.runs.ticks import Ticks
 from changeover.runtime.router import follow_access_log
 from changeover.service.composition import connect_state, make_parts, make_pool, router_places, workflows
+from changeover.service.keeping import AppKeeper, Look, every, outlasting_full_disks, whenever
 from changeover.service.places import Places
 from changeover.service.state import State
-from changeover.service.watching import Patience
 from changeover.settings import Settings
+from changeover.store.changes import Changes
 
 log = logging.getLogger(__name__)
 
-SWEEP_S, PROBE_S, KEEP_ALIVE_S, NAMES_S, HOURLY_S = 30.0, 30.0, 1.0, 1.0, 3600.0
-LOOK_S = STATE_S = 0.5
-BACKUPS_S = 2.0
-FULL_DISK_PAUSE_S = 2.0
+SWEEP_S, PROBE_S, HOURLY_S = 30.0, 30.0, 3600.0
+LOOK_S = 0.5
 DUMP_AGE = timedelta(days=1)
 
 
@@ -59,59 +57,42 @@ async def work(places: Places, settings: Settings, *, router_listen: str, until_
     parts = make_parts(places, settings, ticks)
     async with await connect_state(state) as lock, pool, ticks:
         await _become_the_worker(lock, settings.host_name)
-        names, routing = WebDynoNames(), Routing(parts)
+        names, changes = WebDynoNames(), Changes()
         await names.look(pool)
-        patience = Patience("supervisord", settings.frozen_after_s), Patience("router", settings.frozen_after_s)
         kinds = workflows(parts)
         driver = Driver(lambda: connect_state(state), kinds)
         dispatcher = Dispatcher(driver, kinds, pool.connection, host=settings.host_name)
         await _until_told_to_stop(
-            _every(SWEEP_S, lambda: _sweep(dispatcher, ticks)),
-            _every(KEEP_ALIVE_S, lambda: keep_alive(parts, pool)),
-            _every(KEEP_ALIVE_S, lambda: keep_poolers_alive(parts, pool)),
-            _every(PROBE_S, lambda: probe_old_sides(parts, pool)),
-            _every(KEEP_ALIVE_S, lambda: _keep_apps_alive(parts, pool, routing, router_listen, patience)),
-            _outlasting_full_disks(lambda: follow_access_log(router_places(places), parts.logs.append, names.of)),
-            _every(NAMES_S, lambda: names.look(pool)),
-            _start_jobs(parts, pool),
-            _every(BACKUPS_S, lambda: begin_due_backups(parts, pool)),
-            _every(HOURLY_S, lambda: _housekeeping(parts, pool, state)),
-            _every(HOURLY_S, lambda: forget_old_events(pool, settings.audit_days)),
-            _every(STATE_S, lambda: lock.execute("SELECT 1")),
+            changes.hear(lock),
+            every(SWEEP_S, lambda: _sweep(dispatcher, ticks)),
+            every(PROBE_S, lambda: probe_old_sides(parts, pool)),
+            *_keepers(parts, pool, changes, settings, router_listen),
+            outlasting_full_disks(lambda: follow_access_log(router_places(places), parts.logs.append, names.of)),
+            whenever(changes, ("dynos",), lambda _: lambda: names.look(pool)),
+            every(HOURLY_S, lambda: _housekeeping(parts, pool, state)),
+            every(HOURLY_S, lambda: forget_old_events(pool, settings.audit_days)),
             *([_keep_in_use(places, pool)] if until_idle else []),
             dispatcher.run(),
             ticks.obey(dispatcher.tick),
         )
 
 
-async def _keep_apps_alive(
-    parts: Parts,
-    pool: AsyncConnectionPool[Any],
-    routing: Routing,
-    router_listen: str,
-    patience: tuple[Patience, Patience],
-) -> None:
-    """What keeps dynos, and the router: started, adopted, or started again. A failure is tried again in a second.
+def _keepers(
+    parts: Parts, pool: AsyncConnectionPool[Any], changes: Changes, settings: Settings, router_listen: str
+) -> list[Awaitable[None]]:
+    def keep_apps(bell: asyncio.Event) -> Look:
+        patience_s = settings.frozen_after_s
+        return AppKeeper(parts, pool, bell, router_listen=router_listen, frozen_after_s=patience_s).look
 
-    One that lives and does not answer has as much time as our own processes: on a busy machine it may be slow.
-
-    Neither runs before the first deploy: who only moves databases doesn't pay for them.
-    """
-    if not await has_code(pool):
-        return
-    try:
-        with_dynos, with_router = patience
-        if await parts.dynos.is_alive():
-            with_dynos.answered()
-        elif with_dynos.is_over(await parts.dynos.silent_process()):
-            await parts.dynos.start()
-        if (await parts.router.health()).is_up:
-            with_router.answered()
-        elif with_router.is_over(await parts.router.silent_process()):
-            await parts.router.start(router_listen)
-        await routing.look(pool)
-    except ChangeoverError as error:
-        log.warning("%s", error.message)
+    return [
+        whenever(changes, ("servers",), lambda bell: ServerKeeper(parts, pool, bell).look),
+        whenever(changes, ("poolers",), lambda bell: PoolerKeeper(parts, pool, bell).look),
+        whenever(changes, ("apps", "slugs"), keep_apps),
+        whenever(changes, ("schedulers", "scheduled_jobs"), lambda _: lambda: start_due_jobs(parts, pool)),
+        whenever(
+            changes, ("transfers", "transfer_schedules", "runs"), lambda _: lambda: begin_due_backups(parts, pool)
+        ),
+    ]
 
 
 async def _become_the_worker(lock: Any, host: str) -> None:
@@ -143,36 +124,6 @@ def _die(reasons: list[BaseException | None]) -> NoReturn:
         log.error("the worker dies", exc_info=reason)
     logging.shutdown()
     os._exit(1)
-
-
-async def _every(seconds: float, act: Callable[[], Awaitable[Any]]) -> None:
-    while True:
-        await _outlasting_full_disks(act)
-        await asyncio.sleep(seconds)
-
-
-async def _outlasting_full_disks(act: Callable[[], Awaitable[Any]]) -> None:
-    """Until it returns. A full disk does not end the worker: it is logged once, and tried again until there is room."""
-    said = ""
-    while True:
-        try:
-            await act()
-        except Exception as failure:
-            full = full_disk_behind(failure, "The job worker can't go on with a part of its work: a disk is full.")
-            if full is None:
-                raise
-            if full.what != said:
-                log.error("%s", full.message)  # noqa: TRY400 - not a bug
-            said = full.what
-            await asyncio.sleep(FULL_DISK_PAUSE_S)
-        else:
-            return
-
-
-async def _start_jobs(parts: Parts, pool: AsyncConnectionPool[Any]) -> None:
-    while True:  # a clock sends no event
-        wait_s = await start_due_jobs(parts, pool)
-        await asyncio.sleep(wait_s)
 
 
 async def _keep_in_use(places: Places, pool: AsyncConnectionPool[Any]) -> None:

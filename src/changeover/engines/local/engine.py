@@ -30,6 +30,7 @@ from changeover.errors import (
     ServerFailed,
     ServerUnreachable,
 )
+from changeover.hosts.processes import wait_until_gone
 from changeover.postgres import access, databases, extensions, fencing, replication, statistics, wal
 from changeover.postgres.acting import Actor
 from changeover.postgres.configuration import SettingValue
@@ -160,6 +161,11 @@ class LocalEngine:
             if cluster.postmaster():
                 return Health("starting", because=_why(down))
         return await self._health_when_down(server)
+
+    async def until_down(self, server: Server) -> None:
+        postmaster = self._places.cluster(server).postmaster()
+        if postmaster is not None:
+            await wait_until_gone(postmaster)
 
     async def _health_when_down(self, server: Server) -> Health:
         cluster = self._places.cluster(server)

@@ -26,12 +26,13 @@ from changeover.store.transfer_rows import TransferRow, TransferScheduleRow
 
 log = logging.getLogger(__name__)
 
+LOOK_AGAIN_S = 30.0
 OLD_DAYS = 90
 """How long the list shows restores and copies, and backups that failed."""
 
 
-async def begin_due_backups(parts: Parts, pool: AsyncConnectionPool[Any]) -> None:
-    """One look: what is due by schedule, then what waits for its turn.
+async def begin_due_backups(parts: Parts, pool: AsyncConnectionPool[Any]) -> float:
+    """One look: what is due by schedule, then what waits for its turn. The seconds until the next look.
 
     The next time is moved on in the same transaction that adds the backup: each due time gives one, also over a crash.
     What came due while nobody looked is backed up once.
@@ -44,6 +45,7 @@ async def begin_due_backups(parts: Parts, pool: AsyncConnectionPool[Any]) -> Non
     async with pool.connection() as db:
         started = await records.start_waiting(db, parts)
     await parts.tick(started)
+    return LOOK_AGAIN_S
 
 
 async def bring_backups_forward(pool: AsyncConnectionPool[Any]) -> None:

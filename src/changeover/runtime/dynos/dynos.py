@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 
-from changeover.hosts.processes import end_all
+from changeover.hosts.processes import end_all, wait_until_gone
 from changeover.hosts.programs import run_or_fail
 from changeover.runtime.dynos import supervising
 from changeover.runtime.dynos.alone import alone
@@ -51,6 +51,10 @@ class LocalDynos:
 
     async def is_alive(self) -> bool:
         return await self._supervisor.identity() == self._places.identity
+
+    async def until_down(self) -> None:
+        for process in await asyncio.to_thread(supervising.supervisors, self._places):
+            await wait_until_gone(process)
 
     async def silent_process(self) -> int | None:
         if await self._supervisor.identity() is not None:

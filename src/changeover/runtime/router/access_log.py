@@ -17,6 +17,8 @@ from changeover.runtime.router.lines import DYNO, SOURCE, router_line
 from changeover.runtime.router.places import RouterPlaces
 
 POLL_S = 0.25
+WITHOUT_S = 2.0
+"""Nothing was deployed yet, or no request came since."""
 CHUNK_BYTES = 128 * 1024
 
 Append = Callable[[str, str, str, str], None]
@@ -37,7 +39,7 @@ async def follow_access_log(places: RouterPlaces, append: Append, dyno_names: Dy
                     app, record = said
                     append(app, SOURCE, DYNO, router_line(record, dyno_names(app)))
             tail.save()
-            await asyncio.sleep(0 if lines else POLL_S)
+            await asyncio.sleep(0 if lines else POLL_S if tail.is_open else WITHOUT_S)
     finally:
         tail.close()
 
@@ -65,6 +67,10 @@ class Tail:
     """How far whole lines were read."""
     _saved: tuple[int, int] = (0, 0)
     _is_too_long: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        return self._file is not None
 
     def read(self) -> list[bytes]:
         """The next whole lines, at most a chunk; none when there are none now."""

@@ -113,6 +113,10 @@ class CaddyRouter:
                 await wait_until_gone(process, timeout_s=GRACE_S + 2)
         await end_all(lambda: routers_of(self.places), gently=signal.SIGKILL)
 
+    async def until_down(self) -> None:
+        for process in await asyncio.to_thread(routers_of, self.places):
+            await wait_until_gone(process)
+
     async def silent_process(self) -> int | None:
         return next((one.pid for one in await asyncio.to_thread(routers_of, self.places)), None)
 

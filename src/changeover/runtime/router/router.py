@@ -69,7 +69,10 @@ class Router(Protocol):
         """Leave it running and forget it: for a process of ours that ends. The next one's `start` adopts it."""
 
     async def health(self) -> RouterHealth:
-        """One quick look, for a keeper to take each second: when it isn't up, call `start`."""
+        """One quick look, for a keeper to take now and then: when it isn't up, call `start`."""
+
+    async def until_down(self) -> None:
+        """Returns when its process has ended, or at once where none runs."""
 
     async def silent_process(self) -> int | None:
         """The pid of the router that lives and, as `health` said, does not answer: `start` would end it."""

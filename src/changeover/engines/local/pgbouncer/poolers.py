@@ -30,7 +30,7 @@ from changeover.engines.local.ports import POOLERS, free_port
 from changeover.engines.pooler import Console, Pooler, PoolerFacts, Route
 from changeover.errors import BadSetting, PortTaken, ServerFailed, ServerUnreachable, ToolMissing
 from changeover.hosts.ports import is_free
-from changeover.hosts.processes import Process, end_all, end_process, everything_running
+from changeover.hosts.processes import Process, end_all, end_process, everything_running, wait_until_gone
 from changeover.hosts.programs import last_lines, said_in, start_detached
 from changeover.postgres import access
 from changeover.postgres.cluster import alone_with, make_folder, tail_of, write_file
@@ -119,6 +119,10 @@ class LocalPoolers:
         if not self._own(pooler).settings.exists():
             return Health("stopped", because="It was never started.")
         return Health("failed", because=f"Its process ended: {last_lines(tail_of(self._own(pooler).log), 2)}")
+
+    async def until_down(self, pooler: Pooler) -> None:
+        for process in await asyncio.to_thread(self._processes, pooler):
+            await wait_until_gone(process)
 
     def console(self, pooler: Pooler) -> AbstractAsyncContextManager[Console]:
         return open_console(pooler, self._administrator, lambda *told: self._configure(pooler, *told))
