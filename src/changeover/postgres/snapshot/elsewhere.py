@@ -76,6 +76,25 @@ SELECT partrelid::bigint FROM pg_catalog.pg_partitioned_table
  WHERE partexprs IS NOT NULL AND ('pg_catalog.pg_class'::regclass, partrelid) IN (SELECT classid, objid FROM calling)
 """
 
+INSIDE: Final = """
+WITH RECURSIVE reaching (type, domain, is_inside) AS (
+    SELECT contypid, contypid, false FROM pg_catalog.pg_constraint
+     WHERE contype = 'c' AND contypid >= 16384 AND oid = ANY (%(checks)s::oid[])
+    UNION
+    SELECT t.oid, r.domain, r.is_inside OR t.typtype <> 'd' FROM reaching r JOIN pg_catalog.pg_type t ON t.oid >= 16384
+     WHERE r.type IN (t.typbasetype, t.typelem)
+        OR EXISTS (SELECT FROM pg_catalog.pg_range g WHERE g.rngsubtype = r.type AND t.oid = g.rngtypid)
+        OR EXISTS (SELECT FROM pg_catalog.pg_attribute a
+                    WHERE a.attrelid = t.typrelid AND a.atttypid = r.type AND a.attnum > 0 AND NOT a.attisdropped)
+), columns AS (
+    SELECT c.oid, r.domain, r.is_inside FROM reaching r JOIN pg_catalog.pg_attribute a ON a.atttypid = r.type
+      JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+     WHERE c.relkind IN ('r', 'p', 'm') AND a.attnum > 0 AND NOT a.attisdropped
+)
+SELECT DISTINCT oid::bigint FROM columns WHERE domain IN (SELECT domain FROM columns WHERE is_inside)
+"""
+"""Tables with values of a domain that some table has inside an array, a composite or a range: its CHECK can't be added later."""
+
 
 @dataclass(frozen=True)
 class Check:
@@ -135,11 +154,13 @@ class Elsewhere:
     """Tables whose partitions are found by a function."""
     self_reading: frozenset[int]
     """Views that read themselves: no SQL makes one."""
+    checked_at_once: frozenset[int] = frozenset()
+    """Tables whose rows are checked as they arrive by a domain's CHECK, which can't be added later."""
 
     @property
     def tables(self) -> frozenset[int]:
         """Those that are filled after all others."""
-        return frozenset(one.table for one in self.generated)
+        return frozenset(one.table for one in self.generated) | self.checked_at_once
 
     def without(self, excluded: Excluded) -> Elsewhere:
         """A domain is left out with its schema only."""
@@ -170,8 +191,9 @@ async def read_elsewhere(connection: Connection, skip_schemas: tuple[str, ...]) 
     await connection.execute("SET LOCAL quote_all_identifiers = off")
     partitioned = await (await connection.execute(PARTITIONED, chosen)).fetchall()
     self_reading = await (await connection.execute(SELF_READING)).fetchall()
+    inside = await (await connection.execute(INSIDE, {"checks": [oid for oid, *_ in checks]})).fetchall()
     return Elsewhere(
         frozenset((kind, oid) for kind, oid in indexes), tuple(Check(*row) for row in checks),
         tuple(Generated(*row) for row in generated), frozenset(oid for (oid,) in partitioned),
-        frozenset(oid for (oid,) in self_reading),
+        frozenset(oid for (oid,) in self_reading), frozenset(oid for (oid,) in inside),
     )  # fmt: skip
