@@ -47,6 +47,8 @@ class TocEntry:
     """Since PostgreSQL 17."""
     depends: tuple[int, ...]
     """Numbers of entries; some are not in the archive."""
+    position: int = 0
+    """Where it stands in the archive, from 0: after everything that it needs."""
 
 
 @dataclass(frozen=True)
@@ -112,9 +114,9 @@ class _Reader:
         count = self._int()
         if not 0 <= count <= MOST:
             raise NotRead("Its table of contents has no sensible length.")
-        return [self._entry() for _ in range(count)]
+        return [self._entry(position) for position in range(count)]
 
-    def _entry(self) -> TocEntry:
+    def _entry(self, position: int) -> TocEntry:
         number = self._int()
         self._int()  # whether it has data
         class_oid, oid = int(self._text() or 0), int(self._text() or 0)
@@ -132,7 +134,18 @@ class _Reader:
         depends = self._numbers()
         self._place()
         return TocEntry(
-            number, class_oid, oid, kind, schema, name, owner, definition, access_method, relkind.strip("\0"), depends
+            number,
+            class_oid,
+            oid,
+            kind,
+            schema,
+            name,
+            owner,
+            definition,
+            access_method,
+            relkind.strip("\0"),
+            depends,
+            position,
         )
 
     def _numbers(self) -> tuple[int, ...]:

@@ -74,6 +74,23 @@ def test_rows_that_a_domain_checks_as_they_arrive_come_after_the_rows_of_all_oth
     assert pair.notes == []
 
 
+KEYS = """
+CREATE TABLE z_rates (currency text PRIMARY KEY, rate int); INSERT INTO z_rates VALUES ('a', 1), ('b', 2);
+CREATE FUNCTION rate_of(text) RETURNS int LANGUAGE sql IMMUTABLE
+    BEGIN ATOMIC SELECT rate FROM z_rates WHERE currency = $1 GROUP BY currency; END;
+CREATE FUNCTION twice_rate_of(text) RETURNS int LANGUAGE sql IMMUTABLE BEGIN ATOMIC SELECT 2 * rate_of($1); END;
+COMMENT ON FUNCTION rate_of IS 'a rate'; REVOKE ALL ON FUNCTION rate_of FROM PUBLIC;
+CREATE TABLE a_orders (id int, currency text DEFAULT 'b', rate int DEFAULT twice_rate_of('a'));
+INSERT INTO a_orders (id) VALUES (1); CREATE INDEX a_by_rate ON a_orders (twice_rate_of(currency));
+"""
+
+
+def test_a_key_that_a_functions_body_needs_is_made_before_the_tables_that_call_it(pair: Pair) -> None:
+    pair.make(KEYS)
+    pair.move()
+    assert pair.differs() == SAME
+
+
 INDEXES = (
     LOOK_UP
     + """

@@ -152,6 +152,23 @@ def split(written: bytes, toc: Mapping[int, TocEntry]) -> list[Entry]:
     return [Entry(entry, _with_access_method(entry, text)) for (entry, _, _), text in zip(found, texts, strict=True)]
 
 
+def with_needed(before: Sequence[Entry], after: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
+    """Both sections of an archive. What the first one needs is taken over from the second.
+
+    A table's default can call a function whose body groups by a primary key. Then the key and the function come before the table,
+    although pg_dump puts both into the section that is made after the data.
+    """
+    late = {one.number: one for one in after}
+    needed, asked = set[int](), [number for one in before for number in one.toc.depends]
+    while asked:
+        number = asked.pop()
+        if number in late and number not in needed:
+            needed.add(number)
+            asked += late[number].toc.depends
+    first = [*before, *(one for one in after if one.number in needed)]
+    return sorted(first, key=lambda one: one.toc.position), [one for one in after if one.number not in needed]
+
+
 def depending(entries: Sequence[Entry], numbers: Collection[int]) -> list[Entry]:
     """Those that need one of these, or one that needs one, in their order."""
     found = set(numbers)

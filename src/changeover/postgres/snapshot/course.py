@@ -13,7 +13,7 @@ from changeover.postgres.clients import clients_for, needs_tls
 from changeover.postgres.connect import Connection, fetch_row
 from changeover.postgres.excluding import Excluded
 from changeover.postgres.installations import find_installations
-from changeover.postgres.snapshot.archive import ABOUT, Archive, Entry, depending, dump_schema
+from changeover.postgres.snapshot.archive import ABOUT, Archive, Entry, depending, dump_schema, with_needed
 from changeover.postgres.snapshot.board import Board, Hands, Task
 from changeover.postgres.snapshot.contents import Contents, sequence_names
 from changeover.postgres.snapshot.database import bring_comment_of_public, bring_database, read_database
@@ -85,8 +85,7 @@ class Course:
         await apply_shaping(self.target, self.shaping)
         self.telling.enter("schema", "pg_dump")
         archive = await self._dump()
-        before = await self._entries(archive, "pre-data")
-        after = await self._entries(archive, "post-data")
+        before, after = with_needed(*[await self._entries(archive, one) for one in ("pre-data", "post-data")])
         rights = [entry for entry in before if entry.kind == "ACL"]
         attached = [entry for entry in before if self._is_attached_late(entry, before)]
         await self._make_schema([entry for entry in before if entry.kind != "ACL" and entry not in attached])
