@@ -234,4 +234,4 @@ def is_refused(url: str) -> bool:
         connect(url).close()
     except psycopg.OperationalError as refused:
         return "rejects" in str(refused)
-    pytest.fail("somebody was let in")
+    pytest.fail("a login succeeded")

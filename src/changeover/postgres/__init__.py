@@ -1,4 +1,4 @@
-"""PostgreSQL itself: installations, clusters as processes, and what is asked of a running server.
+"""PostgreSQL itself: installations, clusters as processes, and queries to running servers.
 
-Takes paths and connections, returns plain values; has never heard of apps, plans, HTTP or our tables.
+Takes paths and connections and returns plain values. Knows nothing of apps, plans, HTTP or our tables.
 """

@@ -1,4 +1,4 @@
-"""Brings the access files of a server that an older version made to what this version wants."""
+"""Upgrades a server's access files that an older version of changeover wrote."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from changeover.postgres.connect import Address, connect, fetch_row
 
 READ_WITHIN_S = 10.0
 TURN_S = 60.0
-"""A start that is under way keeps the files to itself."""
+"""How long to wait for the files while another process starts the server."""
 
 
 async def renew(cluster: Cluster) -> None:
-    """Only we may be its superuser, followers and poolers come in by passwords. Nothing to do where that is so.
+    """Make our system user the only superuser, and let followers and poolers in by password. Does nothing when up to date.
 
-    Includes the access file that waits behind a fence. Raises ServerUnreachable when a running server does not read it,
-    or while another process starts it.
+    Includes the original access file that is kept while a server is fenced. Raises ServerUnreachable when a running
+    server does not reload it, or while another process starts the server.
     """
     if not cluster.is_initialised or not _outdated(cluster):
         return
@@ -34,7 +34,7 @@ async def renew(cluster: Cluster) -> None:
 
 
 def _outdated(cluster: Cluster) -> dict[Path, str]:
-    """The files that are not as this version wants them, and what it wants."""
+    """The outdated files and their new contents."""
     behind_fence, access, identity = (
         _behind_fence(cluster), cluster.data_directory / "pg_hba.conf", cluster.data_directory / "pg_ident.conf",
     )  # fmt: skip
@@ -48,7 +48,7 @@ def _behind_fence(cluster: Cluster) -> Path:
 
 
 def _text_of(path: Path) -> str:
-    """As root, never what a link of the servers' user names: it would be written into a file of theirs."""
+    """Reads as root, so it must not follow links made by the servers' user: the content is written to a file of theirs."""
     return read_within(path.parent, path.name).decode()
 
 
@@ -60,13 +60,13 @@ async def _have_it_read(cluster: Cluster) -> None:
         if time.monotonic() > deadline:
             raise ServerUnreachable(
                 f"The server in {cluster.data_directory} does not read its configuration.",
-                why=f"It was told to, {READ_WITHIN_S:.0f} seconds ago.",
-                fix=f"Its log in {cluster.log_directory} says what is wrong with it.",
+                why=f"It was told to reload it {READ_WITHIN_S:.0f} seconds ago.",
+                fix=f"See its log in {cluster.log_directory}.",
             )
         await asyncio.sleep(0.02)
 
 
 async def _read_at(address: Address) -> object:
-    """As a session sees it that begins now: when the postmaster read its configuration for the last time."""
+    """When the postmaster last read its configuration, as seen by a new session."""
     async with connect(address) as connection:
         return await fetch_row(connection, "SELECT pg_conf_load_time()")

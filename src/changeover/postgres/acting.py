@@ -1,7 +1,7 @@
-"""Who may act on a server: one actor for each run, the one of the highest epoch. The lock works on a standby, too.
+"""Who may act on a server: only the driver of a run with the highest epoch. The lock works on a standby, too.
 
-The actor's backend is named `changeover:RUN:EPOCH` and holds a session advisory lock; a successor ends its
-predecessor's backend first, so that a driver which only slept can change nothing when it wakes.
+The driver's backend is named `changeover:RUN:EPOCH` and holds a session advisory lock. A successor first ends its
+predecessor's backend. A driver that was suspended can therefore change nothing when it wakes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from changeover.postgres.connect import Address, Connection, connect, fetch_row
 
 @dataclass(frozen=True)
 class Actor:
-    """The driver of one run, at one take-over of it."""
+    """The driver of one run, at one epoch."""
 
     run: str
     epoch: int
@@ -40,9 +40,9 @@ class Actor:
 
 @asynccontextmanager
 async def acting(address: Address, actor: Actor, *, timeout_s: float = 30) -> AsyncIterator[Connection]:
-    """A connection whose owner alone acts for its run here.
+    """A connection that only one driver of the run can hold on this server.
 
-    Raises RunConflict when a higher epoch is here already, or the lock stays taken; ServerUnreachable.
+    Raises RunConflict when a higher epoch is already here or the lock stays taken, and ServerUnreachable.
     """
     deadline = time.monotonic() + timeout_s
     async with connect(address, application_name=actor.application_name, timeout_s=timeout_s) as connection:
@@ -70,9 +70,9 @@ async def _end_predecessors(connection: Connection, actor: Actor) -> None:
     for *named, epoch in await others.fetchall():
         if epoch > actor.epoch:
             raise RunConflict(
-                f"Run {actor.run} is driven by somebody else now.",
-                why=f"A driver of epoch {epoch} acts on this server; this one has epoch {actor.epoch}.",
-                fix="Nothing: the other one finishes the run. See `changeover runs`.",
+                f"Run {actor.run} is now driven by another process.",
+                why=f"A driver with epoch {epoch} acts on this server. This one has epoch {actor.epoch}.",
+                fix="No action is needed: the other process finishes the run. See `changeover runs`.",
             )
         if epoch < actor.epoch:
             await ending.end(connection, [ending.Backend(*named)])
@@ -82,5 +82,5 @@ def _conflict(address: Address, actor: Actor, why: str) -> RunConflict:
     return RunConflict(
         f"Run {actor.run} cannot act on the server at {address}.",
         why=f"It waited, but {why} (epoch {actor.epoch}).",
-        fix="Try again; if it stays, look at `changeover runs` for who drives it.",
+        fix="Try again. If the error persists, see `changeover runs` for the process that drives it.",
     )

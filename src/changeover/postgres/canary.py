@@ -1,4 +1,4 @@
-"""The canary: the first write and read on a new leader, as the app's own role, before anybody else may."""
+"""The canary: the first write and read on a new leader, as the app's own role, before clients are let in."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ TABLE = "CREATE TABLE IF NOT EXISTS _heroku.canary (token text NOT NULL, sung_at
 PATIENCE_S = 5
 
 
-async def make_place(connection: Connection, role: str) -> None:
-    """Where it sings: an empty table of ours that the role may write to. On the source, so that the target gets it too."""
+async def create_table(connection: Connection, role: str) -> None:
+    """Create the empty table that the role may write to. Run on the source, so that the target gets it too."""
     await connection.execute(TABLE)
     await connection.execute("TRUNCATE _heroku.canary")
     await connection.execute(sql.SQL("GRANT SELECT, INSERT ON _heroku.canary TO {}").format(sql.Identifier(role)))
@@ -26,7 +26,7 @@ async def make_place(connection: Connection, role: str) -> None:
 async def connect_as_app(
     *, address: str, port: int, database: str, user: str, password: str, where: str
 ) -> AsyncIterator[Connection]:
-    """As the app would come: by address and password. Raises CanaryFailed."""
+    """Connect by address and password, as the app does. Raises CanaryFailed."""
     try:
         connection = await psycopg.AsyncConnection.connect(
             host=address, port=port, user=user, password=password, dbname=database, autocommit=True,
@@ -37,7 +37,7 @@ async def connect_as_app(
         raise CanaryFailed(
             f"The app's role can't log in to {where}.",
             why=" ".join(str(refused).split()),
-            fix="The app would not get in either. Mend it, then try again.",
+            fix="The app could not log in either. Fix the reported problem, then try again.",
         ) from refused
     async with connection:
         yield connection
@@ -52,7 +52,7 @@ async def sing(connection: Connection, token: str) -> None:
         raise CanaryFailed(
             "The first write on the new leader failed.",
             why=" ".join(str(refused).split()),
-            fix="Mend what it names; the changeover goes on by itself.",
+            fix="Fix the reported problem. The changeover then continues automatically.",
         ) from refused
     if not found.rowcount:
-        raise CanaryFailed("The new leader does not show the first row that was written to it.")
+        raise CanaryFailed("The new leader does not return the first row that was written to it.")

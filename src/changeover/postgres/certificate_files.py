@@ -1,4 +1,4 @@
-"""The certificates of a location as files, for programs that are not ours. Our own connections need no files."""
+"""Writes a location's certificates to files, for programs such as pg_dump. Our own connections need no files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SECRET = ("sslkey",)
 
 
 def write_certificates(location: Location, folder: Path, *, is_for_all: bool = False) -> dict[str, str]:
-    """Paths by parameter; the operator's own paths and `system` stay. `is_for_all`: every user of this host may read them."""
+    """Paths by parameter. The operator's own paths and `system` stay. `is_for_all`: every user of this host may read them."""
     made: dict[str, str] = {**location.certificates, **location.files}
     texts = {name: text for name, text in made.items() if name not in location.files and text != SYSTEM}
     for name, text in texts.items():
@@ -31,7 +31,7 @@ def write_certificates(location: Location, folder: Path, *, is_for_all: bool = F
 
 
 def url_with_files(location: Location, folder: Path, authority: Path) -> str:
-    """With the password, and paths of files: `authority` where that is what it trusts, others are written into `folder`."""
+    """The URL with its password and with file paths. Uses `authority` if its content matches, else writes into `folder`."""
     if authority.is_file() and location.parameters.get("sslrootcert") == authority.read_text():
         location = replace(location, files={**location.files, "sslrootcert": str(authority)})
     return written({**location.parameters, **write_certificates(location, folder)})

@@ -1,4 +1,4 @@
-"""Certificates in an address: always text here. A path is read once, for the operator only."""
+"""Certificates in an address. They are always text here; a path is read once, and only for the operator."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from changeover.errors.elsewhere import BadAddress
 
 CERTIFICATES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 SYSTEM = "system"
-"""As sslrootcert: the authorities that this system trusts."""
+"""As sslrootcert: the authorities that the operating system trusts."""
 LARGEST_BYTES = 400_000
 """The bundles of large providers have up to 200 kB."""
 BUNDLES = (
@@ -22,22 +22,22 @@ BUNDLES = (
 
 
 def is_text(value: str) -> bool:
-    """PEM text or `system`, and not a path."""
+    """Whether this is PEM text or `system`, rather than a path."""
     return value == SYSTEM or value.lstrip().startswith("-----BEGIN") or "\n" in value
 
 
 def system_bundle() -> str | None:
-    """The file with the authorities that this system trusts: older programs of PostgreSQL don't know `system`."""
+    """The file with the authorities that the system trusts. Older PostgreSQL programs don't know `system`."""
     return next((path for path in BUNDLES if path and Path(path).is_file()), None)
 
 
 def read_certificate(name: str, path: str, *, is_operator: bool) -> str:
-    """What is in the file. Raises Forbidden, BadAddress."""
+    """The file's content. Raises Forbidden, BadAddress."""
     if not is_operator:
         raise Forbidden(
-            "Only the operator may name files of this host in an address.",
+            "Only the operator may use files of this host in an address.",
             why=f"{name} would be read as the user that the control plane runs as.",
-            fix=f"Send the PEM text as {name}; `changeover` does so for a file of yours.",
+            fix=f"Send the PEM text as {name}. The `changeover` CLI does this for files on your machine.",
         )
     file = Path(path)
     try:
@@ -49,19 +49,19 @@ def read_certificate(name: str, path: str, *, is_operator: bool) -> str:
 
 
 def checked_certificate(name: str, text: str) -> str:
-    """The same, if it is what `name` says. Raises BadAddress, without the text."""
+    """The text, if it is valid for `name`. Raises BadAddress, whose message does not contain the text."""
     if name == "sslrootcert" and text == SYSTEM:
         return text
     try:
         if len(text) > LARGEST_BYTES or not is_text(text):
-            raise ValueError("It isn't PEM text")  # noqa: TRY301 - said once, below
+            raise ValueError("It isn't PEM text")  # noqa: TRY301 - reported below
         _load(name, text)
     except (ValueError, TypeError, ssl.SSLError, UnicodeError) as error:
         kinds = {"sslkey": "an unencrypted private key", "sslcrl": "a revocation list"}
         raise BadAddress(
             f"{name} can't be used.",
             why=f"It must be {kinds.get(name, 'certificates')} as PEM text. {type(error).__name__}.",
-            fix="Name the file when you type the command: changeover sends its text.",
+            fix="Give the file's path on the command line: `changeover` sends its content.",
         ) from None
     return text
 

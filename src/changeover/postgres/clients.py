@@ -1,7 +1,7 @@
-"""Which pg_dump, pg_restore or psql to use with which server. Pure choice among the installations of this host.
+"""Chooses pg_dump, pg_restore or psql for a server from the installations on this host. Pure.
 
-pg_dump refuses a server newer than itself, so it is of the source's major or newer; and pg_restore reads every archive of
-its own or an older major, so both come from one installation, as near to the target's major as there is.
+pg_dump refuses a server newer than itself, so it must have the source's major version or a newer one. pg_restore reads
+every archive of its own or an older major version. So both come from one installation, the one closest to the target's.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from changeover.postgres.location import Location, SocketLocation
 
 @dataclass(frozen=True)
 class Clients:
-    """pg_dump and pg_restore that go together, and the major that they are of."""
+    """pg_dump and pg_restore from one installation, and its major version."""
 
     dump: Path
     restore: Path
@@ -27,7 +27,7 @@ class Clients:
 def client_for(
     server_version_num: int, program: str, installations: Iterable[Installation], *, needs_tls: bool = False
 ) -> Path:
-    """`program` of the server's own major, or of the next newer one. Raises NoInstallation."""
+    """`program` of the server's own major version, or of the next newer one. Raises NoInstallation."""
     major = server_version_num // 10000
     return _nearest(major, major, {program}, installations, needs_tls=needs_tls).bin_directory / program
 
@@ -35,14 +35,14 @@ def client_for(
 def clients_for(
     source_version_num: int, target_version_num: int, installations: Iterable[Installation], *, needs_tls: bool = False
 ) -> Clients:
-    """The pair that brings a schema from the one server to the other. Raises NoInstallation."""
+    """The pair that copies a schema from one server to the other. Raises NoInstallation."""
     oldest, wanted = source_version_num // 10000, target_version_num // 10000
     found = _nearest(oldest, wanted, {"pg_dump", "pg_restore"}, installations, needs_tls=needs_tls)
     return Clients(found.bin_directory / "pg_dump", found.bin_directory / "pg_restore", found.version[0])
 
 
 def needs_tls(location: Location) -> bool:
-    """A program without TLS could not, or should not, go there."""
+    """Whether a client program needs TLS to connect there."""
     return not isinstance(location, SocketLocation) and location.parameters.get("sslmode") != "disable"
 
 
@@ -66,8 +66,8 @@ def _nearest(
 def _missing(oldest: int, programs: set[str], *, needs_tls: bool) -> NoInstallation:
     names = " and ".join(sorted(programs))
     return NoInstallation(
-        f"There is no {names} here for a PostgreSQL {oldest}.",
-        why=f"It takes one of version {oldest} or newer{', with TLS' if needs_tls else ''};"
-        " looked at the system's packages, configured folders and wheels.",
-        fix=f"Install it (`apt-get install postgresql-{oldest}`), or name its folder in CHANGEOVER_POSTGRES.",
+        f"No {names} for PostgreSQL {oldest} was found.",
+        why=f"Version {oldest} or newer is needed{', with TLS' if needs_tls else ''}."
+        " Searched the system's packages, configured folders and wheels.",
+        fix=f"Install it (`apt-get install postgresql-{oldest}`), or set CHANGEOVER_POSTGRES to its folder.",
     )

@@ -1,4 +1,4 @@
-"""The pause of a changeover between two servers of this host: its verbs, over connections that are open before it begins."""
+"""The pause of a changeover between two servers of this host, over connections opened beforehand."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from changeover.postgres.wal import position_number
 POLL_S = 0.001
 PREPARE_S = 10.0
 PATIENCE_WITH_READERS = ("max_standby_streaming_delay", "max_standby_archive_delay")
-"""Both count: which one holds depends on where the startup process found the record."""
+"""Both matter: which one applies depends on where the startup process found the record."""
 
 
 @dataclass(frozen=True)
 class LocalPassage:
-    """Open connections: ours to both servers, one more to watch the promotion, one to the target as the app's role."""
+    """Open connections: ours to both servers, another one to watch the promotion, and one to the target as the app's role."""
 
     cluster: Cluster
     source: Connection
     in_database: Connection
-    """Ours, to the database itself on the source."""
+    """Ours, to the database on the source."""
     target: Connection
     watching: Connection
     as_app: Connection
@@ -50,10 +50,10 @@ class LocalPassage:
         )
 
     async def prepare(self, mark: str) -> None:
-        # First: a startup process that waits for a reader already does not look at its settings until that one is gone.
+        # Must come first: a startup process that is already waiting for a reader doesn't reread its settings until then.
         await _alter(self.target, "ALTER SYSTEM SET {} = 0", PATIENCE_WITH_READERS)
         await fencing.prepare(self.cluster, mark, timeout_s=PREPARE_S)
-        await canary.make_place(self.in_database, self.as_app.info.user)
+        await canary.create_table(self.in_database, self.as_app.info.user)
         await self.source.execute("CHECKPOINT")
         await self.target.execute("CHECKPOINT")
 
@@ -71,10 +71,10 @@ class LocalPassage:
         identifier, timeline = await replication.history(self.target)
         if (identifier, timeline) != (end.system_identifier, end.timeline):
             raise WrongTarget(
-                "The target is not a copy of the source any more.",
-                why=f"It has system identifier {identifier} and timeline {timeline}; "
-                f"the source has {end.system_identifier} and {end.timeline}.",
-                fix="Nothing was switched. Destroy this follower and begin again with a new one.",
+                "The target is no longer a copy of the source.",
+                why=f"It has system identifier {identifier} and timeline {timeline}. "
+                f"The source has {end.system_identifier} and {end.timeline}.",
+                fix="Nothing was switched. Destroy this follower and create a new one.",
             )
         deadline = time.monotonic() + timeout_s
         while not await replication.has_replayed(self.target, end.position):
@@ -95,7 +95,7 @@ class LocalPassage:
 async def open_passage(
     cluster: Cluster, source: Server, target: Server, *, database: str, role: Credential, acting_as: str
 ) -> AsyncIterator[LocalPassage]:
-    """Every connection that the pause needs, made and warm. Raises ServerUnreachable, RunConflict, CanaryFailed."""
+    """Opens every connection that the pause needs. Raises ServerUnreachable, RunConflict, CanaryFailed."""
     actor = Actor.named(acting_as)
     here, there = Address(source.socket_directory, source.port), Address(target.socket_directory, target.port)
     async with AsyncExitStack() as stack:
@@ -121,7 +121,7 @@ async def open_passage(
 
 
 async def wait_for_readers_again(target: Connection) -> None:
-    """Replay does, as before `prepare`."""
+    """Let replay wait for readers again, as before `prepare`."""
     await _alter(target, "ALTER SYSTEM RESET {}", PATIENCE_WITH_READERS)
 
 

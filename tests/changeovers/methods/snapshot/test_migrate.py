@@ -255,8 +255,8 @@ def test_a_failure_is_a_line_of_json_too(migrate: Callable[..., Typed], target: 
     ("words", "says"),
     [
         (("postgres://u@h/d", "postgres://u@h/d", "--yes"), "same database"),
-        (("http://h/d", "postgres://u@h/d", "--yes"), "not a PostgreSQL address"),
-        (("postgres://u:hunter2@h:x/d", "postgres://u@h/d", "--yes"), "can't be read"),
+        (("http://h/d", "postgres://u@h/d", "--yes"), "Invalid PostgreSQL address"),
+        (("postgres://u:hunter2@h:x/d", "postgres://u@h/d", "--yes"), "can't be parsed"),
         (("env:NOWHERE", "postgres://u@h/d"), "no such variable"),
         (("postgres://u@h/d", "postgres://u@h/e", "--hold", "tight"), "--hold can't be"),
         (
