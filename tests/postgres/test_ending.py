@@ -164,7 +164,7 @@ async def test_a_hold_waits_for_sessions_that_no_list_has_yet(pair: Pair) -> Non
                 held_up = await end_sessions(connection, within_s=0.2)
             let_in = await end_sessions(connection)
         entering.result().close()
-    assert held_up.left == [f"one that is just being let in (pid {pid})" for pid in arriving]
+    assert held_up.left == [f"a session that is logging in (pid {pid})" for pid in arriving]
     assert let_in.left == []
 
 

@@ -1,7 +1,6 @@
-"""A data directory and its postmaster, as files and processes: initialise, configure, start or adopt, stop.
+"""A data directory and its postmaster, as files and processes: initialize, configure, start or adopt, stop.
 
-Knows nothing of what is inside the databases. Our own state server is one of these, and so is every server of the
-local engine.
+Knows nothing about the databases inside. Used for our own state server and for every server of the local engine.
 """
 
 from __future__ import annotations
@@ -31,12 +30,12 @@ LONGEST_SOCKET_PATH = 100
 WAL_SEGMENT_MB = 4
 """A promotion copies one and syncs it; docs/adr/0011-small-wal-segments.md has what each size costs."""
 TELLING = ("FATAL:", "PANIC:", "ERROR:", "HINT:  Is", "could not", "invalid value", "unrecognized")
-"""What a line of a log has that explains a failure."""
+"""Words that mark the log lines that explain a failure."""
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where one server lives. A value: making one touches nothing."""
+    """The paths and the port of one server. A value: creating one has no effects."""
 
     bin_directory: Path
     data_directory: Path
@@ -44,28 +43,28 @@ class Cluster:
     log_directory: Path
     port: int
     run_as: str | None = None
-    """The user whom its processes and files belong to; None: ourselves."""
+    """The user that owns its processes and files. None: the current user."""
 
     @property
     def address(self) -> Address:
-        """Our own way in."""
+        """The address for our own connections."""
         return Address(self.socket_directory, self.port)
 
     @property
     def installation(self) -> Installation:
-        """What its PostgreSQL can do. Raises InstallationGone."""
+        """The features of its PostgreSQL. Raises InstallationGone."""
         require_program(self.bin_directory, "postgres")
         return probe(self.bin_directory, "configured")
 
-    # -- making
+    # -- creating
 
     @property
     def is_initialised(self) -> bool:
-        """The data directory is whole."""
+        """Whether the data directory is complete."""
         return (self.data_directory / "PG_VERSION").is_file()
 
     async def initialise(self, settings: Mapping[str, SettingValue], *, listens: bool) -> None:
-        """Make the data directory and configure it. It appears under its name only once it is whole."""
+        """Create and configure the data directory. It gets its final name only when it is complete."""
         if self.is_initialised:
             return
         making = self.data_directory.with_name(self.data_directory.name + ".making")
@@ -84,7 +83,7 @@ class Cluster:
         making.rename(self.data_directory)
 
     def configure(self, settings: Mapping[str, SettingValue], *, listens: bool, folder: Path | None = None) -> None:
-        """Write the three configuration files, into `folder` where it isn't the data directory itself."""
+        """Write the three configuration files, into `folder` if given."""
         folder = folder or self.data_directory
         has_tls = bool(settings.get("ssl"))
         self._write(folder / "postgresql.conf", settings_file({**settings, **self._places()}))
@@ -101,10 +100,10 @@ class Cluster:
     def _write(self, path: Path, text: str) -> None:
         write_file(path, text.encode(), run_as=self.run_as)
 
-    # -- looking
+    # -- inspecting
 
     def postmaster(self) -> Process | None:
-        """Its postmaster, if one runs. Proven by what the process is and where it works, not by the pid in the file."""
+        """The running postmaster, if any. Identified by its command line and working directory, not by the pid alone."""
         with contextlib.suppress(FileNotFoundError, NotADirectoryError, ValueError, IndexError):
             pid = int((self.data_directory / "postmaster.pid").read_text().splitlines()[0])
             process = look_at(pid)
@@ -113,11 +112,11 @@ class Cluster:
         return None
 
     def _is_postmaster(self, process: Process) -> bool:
-        # A backend works in the same folder, but its title replaces its arguments.
+        # A backend has the same working directory, but its process title replaces its arguments.
         return process.working_directory == self.data_directory.resolve() and "-D" in process.arguments
 
     def processes(self) -> list[Process]:
-        """The postmaster and everything that it has forked: all that work in the data directory."""
+        """The postmaster and all its children: every process that works in the data directory."""
         home = self.data_directory.resolve()
         return [
             process
@@ -126,7 +125,7 @@ class Cluster:
         ]
 
     async def was_shut_down(self) -> bool:
-        """Its last end was an orderly one."""
+        """Whether the last shutdown was clean."""
         control = require_program(self.bin_directory, "pg_controldata")
         said = await run_program([control, self.data_directory], run_as=self.run_as)
         return any(
@@ -134,7 +133,7 @@ class Cluster:
         )
 
     def last_log_lines(self, *, since: float = 0) -> str:
-        """The end of the newest log, for an error to quote; only of files touched after `since` (epoch seconds)."""
+        """The end of the newest log, to quote in an error. Considers only files modified after `since` (epoch seconds)."""
         logs = [
             path for path in self.log_directory.glob("*.log") if path.stat().st_mtime >= since and path.stat().st_size
         ]
@@ -146,9 +145,9 @@ class Cluster:
     # -- starting
 
     async def start(self, *, timeout_s: float = 60) -> None:
-        """Start the postmaster, or adopt the running one, and wait until it accepts connections.
+        """Start the postmaster, or adopt a running one, and wait until it accepts connections.
 
-        Raises PortTaken, DiskFull, ServerFailed, InstallationGone; ServerUnreachable when it is not ready in time.
+        Raises PortTaken, DiskFull, ServerFailed, InstallationGone, and ServerUnreachable when it is not ready in time.
         """
         deadline = time.monotonic() + timeout_s
         pg_ctl = require_program(self.bin_directory, "pg_ctl")
@@ -163,7 +162,7 @@ class Cluster:
         except ServerFailed:
             if not is_adopted:
                 raise
-            await self.start(timeout_s=max(1.0, deadline - time.monotonic()))  # it was on its way out
+            await self.start(timeout_s=max(1.0, deadline - time.monotonic()))  # it was shutting down
 
     async def _launch(self, pg_ctl: Path, timeout_s: float) -> None:
         log = self.log_directory / "startup.log"
@@ -187,9 +186,9 @@ class Cluster:
         make_folder(self.log_directory, run_as=self.run_as)
 
     async def _clear_away_the_dead(self) -> None:
-        """End the children of a killed postmaster, and drop the lock files that it left.
+        """End the children of a killed postmaster and remove its lock files.
 
-        PostgreSQL itself gives up when the pid in such a file lives again as a stranger's.
+        PostgreSQL refuses to start when another process has reused the pid in such a file.
         """
         await end_all(self.processes, gently=signal.SIGQUIT)
         (self.data_directory / "postmaster.pid").unlink(missing_ok=True)
@@ -222,13 +221,13 @@ class Cluster:
         if full := full_disk_in(said, what, where=self.data_directory):
             return full
         return ServerFailed(
-            what, why=said, fix=f"The log in {self.log_directory} says more; mend what it names and try again."
+            what, why=said, fix=f"See the log in {self.log_directory}. Fix the reported problem, then try again."
         )
 
     # -- stopping
 
     async def stop(self, *, timeout_s: float = 90) -> None:
-        """An orderly, fast shutdown; nothing to do when it does not run. Raises ServerFailed when it takes too long."""
+        """Shut down in fast mode. Does nothing if not running. Raises ServerFailed when it takes too long."""
         postmaster = self.postmaster()
         if postmaster is None:
             await end_all(self.processes, gently=signal.SIGQUIT)
@@ -238,29 +237,29 @@ class Cluster:
             raise ServerFailed(
                 f"The server in {self.data_directory} is still shutting down.",
                 why=f"It has not finished within {timeout_s:.0f} seconds: {self.last_log_lines()}",
-                fix="Wait and try again; a follower that hangs can hold it up.",
+                fix="Wait and try again. A follower that hangs can delay the shutdown.",
             )
 
     async def kill(self) -> None:
-        """An immediate end, without a checkpoint: the next start recovers. Reaches this server's own processes only."""
+        """Shut down immediately, without a checkpoint; the next start recovers. Affects only this server's processes."""
         if postmaster := self.postmaster():
             end_process(postmaster, signal.SIGQUIT)
             await wait_until_gone(postmaster, timeout_s=5)
         await end_all(self.processes, gently=signal.SIGQUIT)
 
     def reload(self) -> None:
-        """Let it read its configuration and certificate again."""
+        """Make it reload its configuration and certificate."""
         if postmaster := self.postmaster():
             end_process(postmaster, signal.SIGHUP)
 
 
 def administrator() -> str:
-    """The system user that may be the superuser of our servers: the one that runs us, never the one that runs them."""
+    """The system user that is superuser of our servers: the user of changeover itself, never the user they run as."""
     return pwd.getpwuid(os.geteuid()).pw_name
 
 
 def make_folder(folder: Path, *, run_as: str | None, mode: int = 0o700) -> None:
-    """A folder of the server's user; its parents must exist or belong to us."""
+    """Create a folder owned by the server's user. Its parents must exist or belong to us."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.mkdir(exist_ok=True)
     folder.chmod(mode)
@@ -269,7 +268,7 @@ def make_folder(folder: Path, *, run_as: str | None, mode: int = 0o700) -> None:
 
 
 def write_file(path: Path, content: bytes, *, run_as: str | None, mode: int = 0o600) -> None:
-    """Write at once or not at all, owned by the server's user and never readable by others in between."""
+    """Write atomically. The file belongs to the server's user and is never readable by others."""
     ready = _ready(path)
     if ready.exists() and ready.read_bytes() == content:
         ready.replace(path)
@@ -286,7 +285,7 @@ def write_file(path: Path, content: bytes, *, run_as: str | None, mode: int = 0o
 
 
 def lay_ready(path: Path, content: bytes, *, run_as: str | None) -> None:
-    """Bring it to the disk beside `path`, so that `write_file` of the same only renames it: for when milliseconds count."""
+    """Write the content to disk beside `path`, so that `write_file` only has to rename it during the pause."""
     write_file(_ready(path), content, run_as=run_as)
 
 
@@ -295,7 +294,7 @@ def _ready(path: Path) -> Path:
 
 
 def tail_of(path: Path, count: int = 4096) -> str:
-    """The last `count` bytes of a file as text; empty when it doesn't exist."""
+    """The last `count` bytes of a file as text. Empty when it doesn't exist."""
     with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - count))
         return file.read().decode(errors="replace")
@@ -304,9 +303,9 @@ def tail_of(path: Path, count: int = 4096) -> str:
 
 @asynccontextmanager
 async def alone_with(folder: Path, deadline: float) -> AsyncIterator[None]:
-    """One starter at a time, for the second would take the first one's young process for a leftover.
+    """A lock on the data directory. Without it, a second starter could mistake the first one's new process for a leftover.
 
-    Who replaces a server's access file has it too: a fence must not be overwritten by rules that were read before it.
+    Also held to replace the access file, so that a fence isn't overwritten by rules that were read before it.
     """
     handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -318,8 +317,8 @@ async def alone_with(folder: Path, deadline: float) -> AsyncIterator[None]:
                 if time.monotonic() > deadline:
                     raise ServerUnreachable(
                         f"The server in {folder} is not ready.",
-                        why="Another process of ours is still starting it.",
-                        fix="Wait for a moment and try again.",
+                        why="Another changeover process is still starting it.",
+                        fix="Wait a moment and try again.",
                     ) from None
             await asyncio.sleep(0.05)
         yield
@@ -328,7 +327,7 @@ async def alone_with(folder: Path, deadline: float) -> AsyncIterator[None]:
 
 
 async def _locale(installation: Installation) -> list[str]:
-    """Bytewise order everywhere, so that no upgrade of the system's collations can break an index."""
+    """Bytewise order, so that an upgrade of the system's collations can't corrupt an index."""
     known = await run_program([Path("/usr/bin/locale"), "-a"])
     has_utf8 = any(line.strip().lower() in ("c.utf8", "c.utf-8") for line in known.output.splitlines())
     locale = "C.UTF-8" if has_utf8 else "C"

@@ -1,35 +1,35 @@
-"""The text of PostgreSQL's three configuration files. Pure: decides, writes nothing."""
+"""The text of PostgreSQL's three configuration files. Pure: writes nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 SUPERUSER = "changeover"
-"""The role that we administer every server as. It has no password: only peer authentication lets it in."""
+"""The role that changeover administers servers as. It has no password: only peer authentication lets it in."""
 
 FOLLOWERS = "changeover_followers"
-"""The group of the roles that followers replicate as. Each has a password of its own and REPLICATION, nothing else."""
+"""The group of the roles that followers replicate as. Each has its own password and REPLICATION, nothing else."""
 OURS = f"local all {SUPERUSER} peer map={SUPERUSER}"
 LED = (f"local replication +{FOLLOWERS} scram-sha-256", f"local all +{FOLLOWERS} reject")
-"""Followers replicate over the socket. They enter no database."""
+"""Followers replicate over the socket. They can't log in to any database."""
 POOLED = "local all all scram-sha-256"
-"""Poolers come by the socket, whose folder only the servers' user can enter; each client with its own password."""
+"""Poolers connect over the socket, whose folder only the servers' user can enter. Each client has its own password."""
 NEVER_BY_TCP = (f"host all {SUPERUSER} all reject", f"host all +{FOLLOWERS} all reject")
 FORMERLY = f"local replication {SUPERUSER} peer map={SUPERUSER}"
-"""How followers came in before they had roles of their own."""
+"""How followers logged in before they had their own roles."""
 
 SettingValue = str | int | bool
 
 
 def settings_file(settings: Mapping[str, SettingValue]) -> str:
-    """postgresql.conf with just these settings, quoted."""
+    """postgresql.conf with exactly these settings, quoted."""
     lines = [f"{name} = {_setting(value)}" for name, value in sorted(settings.items())]
     return "# Written by changeover whenever it configures this server; edits are lost.\n" + "\n".join(lines) + "\n"
 
 
 def access_file(*, listens: bool, has_tls: bool) -> str:
-    """pg_hba.conf: we by peer over the socket, followers and poolers there by SCRAM, everybody else over TLS where the
-    build has it."""
+    """pg_hba.conf: changeover by peer over the socket, followers and poolers by SCRAM over the socket, everybody else
+    over TLS if the build supports it."""
     lines = [OURS]
     if listens:
         kind = "hostssl" if has_tls else "host"
@@ -38,12 +38,12 @@ def access_file(*, listens: bool, has_tls: bool) -> str:
 
 
 def fenced_access_file(mark: str) -> str:
-    """pg_hba.conf of a fenced server: we and its followers, nobody else. `mark` is its first line."""
+    """pg_hba.conf of a fenced server: only changeover and its followers. `mark` is its first line."""
     return "\n".join([mark, OURS, *LED, "local all all reject", "host all all all reject"]) + "\n"
 
 
 def renewed(access: str) -> str:
-    """An access file as an older version wrote it, in the form of this version. Every other text is left alone."""
+    """Upgrade an access file that an older version wrote. Any other text is returned unchanged."""
     lines = access.splitlines()
     if FORMERLY in lines:
         at = lines.index(FORMERLY)
@@ -58,7 +58,7 @@ def renewed(access: str) -> str:
 
 
 def identity_file(system_user: str) -> str:
-    """pg_ident.conf: this user of the host, and no other, may be our superuser over the socket."""
+    """pg_ident.conf: only this system user may log in as our superuser over the socket."""
     return f'{SUPERUSER} "{system_user}" {SUPERUSER}\n'
 
 

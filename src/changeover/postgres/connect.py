@@ -24,9 +24,10 @@ OURS_ALWAYS = (
     "-c default_transaction_isolation=read\\ committed -c default_transaction_deferrable=off "
     "-c default_tablespace= -c lock_timeout=0"
 )
-"""Owners may set these for their database. Its functions and operators never stand before the catalog's.
+"""Owners may set these for their database. `search_path` keeps its functions and operators from shadowing the catalog's.
 
-They come with the login, so only those that every version knows; `session_settings` has the whole list for foreign servers.
+They are sent with the login, so only settings that every version knows. `session_settings` has the full list for foreign
+servers.
 """
 
 Connection = psycopg.AsyncConnection[TupleRow]
@@ -85,7 +86,7 @@ def _unreachable(address: Address, lost: Exception) -> ServerUnreachable:
     return ServerUnreachable(
         f"The server at {address} does not answer.",
         why=" ".join(str(lost).split()),
-        fix="If it is being started or recovers, it will soon; otherwise its log says why it is down.",
+        fix="If it is starting or recovering, try again soon. Otherwise its log says why it is down.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Databases inside a server: made for one owner, closed to everybody else; dropped with their sessions."""
+"""Databases inside a server: created for one owner and closed to other roles; dropped with their sessions."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from changeover.postgres.roles import create_login, drop_role, grant_watching_ri
 async def create_database(
     address: Address, database: str, *, owner: str, password: str, connection_limit: int | None = None, is_alone: bool
 ) -> None:
-    """A database that only `owner` can enter. Safe to repeat: each part that exists is left or put right.
+    """Create a database that only `owner` can enter. Safe to repeat: existing parts are kept or corrected.
 
-    `is_alone`: nobody else uses this server, so that the owner may also see and end other sessions.
+    `is_alone`: nobody else uses this server, so the owner may also see and end other sessions.
     """
     async with connect(address, timeout_s=60) as connection:
-        # One at a time: rights on postgres and template1 are every database's, and PostgreSQL does not wait for who changes them.
+        # Serialized: all databases share the rights on postgres and template1, and concurrent changes to them would fail.
         await connection.execute("SELECT pg_advisory_lock(hashtext('changeover.create_database'))")
         await create_login(connection, owner, password, connection_limit=connection_limit)
         if is_alone:
@@ -35,31 +35,31 @@ async def create_database(
 
 
 async def drop_database(address: Address, database: str, owner: str) -> None:
-    """End its sessions and remove database and owner; nothing to do when they are gone."""
+    """End its sessions, then drop the database and its owner. Does nothing if they are gone."""
     async with connect(address, timeout_s=60) as connection:
         await connection.execute(_named("DROP DATABASE IF EXISTS {} WITH (FORCE)", database))
         await drop_role(connection, owner)
 
 
 async def bytes_of_all(connection: Connection) -> int:
-    """What all databases of the server take on its disk, without its WAL."""
+    """The disk space of all databases of the server, without WAL."""
     (size,) = await fetch_row(connection, "SELECT sum(pg_database_size(oid))::bigint FROM pg_database")
     return int(size)
 
 
 async def end_sessions(address: Address, database: str) -> int:
-    """End every client's session in it, but for our own; how many were told to go. Raises ServerUnreachable."""
+    """End all client sessions in it except our own. Returns how many were signalled. Raises ServerUnreachable."""
     async with connect(address) as connection:
         return await ending.end(connection, await ending.client_backends(connection, database, but_of=SUPERUSER))
 
 
 async def end_own_sessions(connection: Connection) -> int:
-    """As `end_sessions`, without a superuser: those of the roles whose rights this one has."""
+    """Like `end_sessions` without a superuser: ends the sessions of roles whose rights this one has."""
     return await ending.end(connection, await ending.own_backends(connection))
 
 
 async def _furnish(connection: Connection, owner: str, *, is_alone: bool) -> None:
-    """What is inside from the beginning: schema public of the owner, ours, and the statistics of statements."""
+    """Create the initial contents: schema public of the owner, schema _heroku, and pg_stat_statements."""
     await connection.execute(_named("ALTER SCHEMA public OWNER TO {}", owner))
     await connection.execute("CREATE SCHEMA IF NOT EXISTS _heroku")
     await connection.execute(_named("GRANT USAGE ON SCHEMA _heroku TO {}", owner))
@@ -89,7 +89,7 @@ def _named(statement: LiteralString, *names: str) -> sql.Composed:
 
 
 async def furnish_server(address: Address) -> None:
-    """What we ourselves need in the server's own database `postgres`: reading the WAL, to count commits."""
+    """Create the extension that we need in database `postgres`: pg_walinspect, to count commits in the WAL."""
     async with connect(address, timeout_s=60) as connection:
         found = await connection.execute("SELECT FROM pg_available_extensions WHERE name = 'pg_walinspect'")
         if found.rowcount:

@@ -1,7 +1,7 @@
-"""Takes everything that a role owns out of a database, as that role: what a restore puts its contents into.
+"""Drops everything that a role owns in a database, as that role, before a restore.
 
-The database itself stays, with its settings and rights, and so does what others own in it: extensions that only a
-superuser can make, and reserved schemas.
+Keeps the database with its settings and rights, and objects of other owners: extensions that only a superuser can
+create, and reserved schemas.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ SELECT count(lo_unlink(oid)) FROM (
 
 
 async def empty(connection: Connection, *, reserved: Sequence[str] = RESERVED_SCHEMAS) -> int:
-    """Ends the role's other sessions and drops what it owns; how many things were dropped by name.
+    """End the role's other sessions and drop what it owns. Returns the number of objects dropped by name.
 
-    `connection` is autocommit and as the owner. Not one transaction: a database of many tables would need more locks
-    than its server has. Raises ServerBusy when others keep something locked all the while.
+    `connection` is an autocommit connection as the owner. Uses several transactions: one for a database with many tables
+    would need more locks than the server has. Raises ServerBusy when another session keeps an object locked.
     """
     await connection.execute("SELECT set_config('lock_timeout', '2s', false)")
     await _end_others(connection)
@@ -70,7 +70,7 @@ async def empty(connection: Connection, *, reserved: Sequence[str] = RESERVED_SC
 
 
 async def _drop(connection: Connection, kind: LiteralString, identity: LiteralString) -> None:
-    """`identity` comes quoted from the server's own functions. Dropping one thing takes along what depends on it."""
+    """`identity` comes quoted from the server's own functions. Also drops dependent objects."""
     statement = sql.SQL("DROP {} IF EXISTS {} CASCADE").format(sql.SQL(kind), sql.SQL(identity))
     for _ in range(ATTEMPTS):
         try:
@@ -78,11 +78,11 @@ async def _drop(connection: Connection, kind: LiteralString, identity: LiteralSt
         except psycopg.errors.LockNotAvailable:
             await _end_others(connection)
         except psycopg.errors.InsufficientPrivilege:
-            return  # somebody else's: the restore says so where it is in the way
+            return  # another role's: the restore reports it if it is in the way
         else:
             return
     raise ServerBusy(
-        f"{identity} could not be dropped.", why="Somebody holds a lock on it, and again after being ended.",
+        f"{identity} could not be dropped.", why="Another session holds a lock on it, even after sessions were ended.",
         fix="Stop the app (`changeover ps:scale`), then try again.",
     )  # fmt: skip
 

@@ -1,7 +1,7 @@
-"""Ends sessions of a server, each named by its pid, its start and its database. No other file calls pg_terminate_backend.
+"""Ends sessions, each identified by pid, start time and database. No other file calls pg_terminate_backend.
 
-A name proves nothing: anyone may choose an application name, and one role may work in several databases of a server.
-A pid alone proves nothing either: the server may give it to another session between the look and the signal.
+An application name proves nothing: any client may choose any name, and one role may work in several databases.
+A pid alone proves nothing either: the server may reuse it between the query and the signal.
 """
 
 from __future__ import annotations
@@ -51,19 +51,19 @@ SELECT pg_catalog.count(*) FILTER (WHERE pg_catalog.pg_terminate_backend(found.p
 
 @dataclass(frozen=True)
 class Backend:
-    """One session of a server, and no other: a later one with the same pid has started later."""
+    """One session of a server. A later session with the same pid has a later start time."""
 
     pid: int
     started: str
-    """`backend_start` as text, because a session's DateStyle may be one that no driver reads."""
+    """`backend_start` as text, because psycopg can't parse every DateStyle."""
     database: str | None
-    """None for a session without a database, such as that of a follower."""
+    """None for a session without a database, such as a follower's."""
 
 
 async def end(connection: Connection, backends: Iterable[Backend]) -> int:
-    """End these sessions, where they are still there; how many were told to end.
+    """End these sessions if they still exist. Returns the number of sessions signalled.
 
-    Raises psycopg's InsufficientPrivilege for one that this role may not end.
+    Raises psycopg's InsufficientPrivilege for a session that this role may not end.
     """
     named = list(backends)
     if not named:
@@ -75,19 +75,19 @@ async def end(connection: Connection, backends: Iterable[Backend]) -> int:
 
 
 async def own_backends(connection: Connection) -> list[Backend]:
-    """The other client sessions in this database whose role's rights this one has."""
+    """Other client sessions in this database whose role's rights this one has."""
     return await _listed(connection, OWN_IN_THIS_DATABASE)
 
 
 async def client_backends(connection: Connection, database: str, *, but_of: str) -> list[Backend]:
-    """All client sessions in `database`, without those of the role `but_of`."""
+    """All client sessions in `database`, except those of the role `but_of`."""
     return await _listed(connection, ALL_IN_A_DATABASE, [database, but_of])
 
 
 async def arriving(connection: Connection) -> set[int]:
-    """The processes of sessions that are being let into this database. No list of sessions has them yet, but some may be
-    past the check of its connection limit, or have read its settings: from before both until it is listed a session
-    holds this lock.
+    """The processes of sessions that are logging in to this database. pg_stat_activity doesn't list them yet, but they may
+    already have passed the connection limit or read the settings. Each holds this lock from before that until it is
+    listed.
     """
     found = await connection.execute(ARRIVING.encode())
     return {int(pid) for (pid,) in await found.fetchall()}
@@ -96,8 +96,8 @@ async def arriving(connection: Connection) -> set[int]:
 async def left_behind(connection: Connection, begins: str, ends: str) -> list[Backend]:
     """Sessions of this role in this database that are older than this one and are named `begins…ends`.
 
-    Names only narrow the choice. What an earlier program left is older than the session that asks, so that a program
-    whose source and target are databases of one server never ends its own other side.
+    Names only narrow the choice. An earlier program's sessions are older than the session that asks, so a program whose
+    source and target are on one server never ends its own other session.
     """
     return await _listed(connection, LEFT_BEHIND, [f"{_escaped(begins)}%{_escaped(ends)}"])
 

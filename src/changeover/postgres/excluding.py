@@ -1,4 +1,4 @@
-"""What filters leave out of a database, with all that goes with it; and what would be left without something that it needs."""
+"""What filters leave out of a database, including dependent objects, and whether something that stays depends on it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from changeover.postgres.filters import Filters, is_match, schema_pattern, table
 from changeover.postgres.partition_trees import TREES, trees_of
 
 MOST_NAMED, MOST_SCHEMAS = 5_000, 10_000
-"""What pg_dump is told of one by one, on its command line; a table takes it some milliseconds."""
+"""Limits of what is passed to pg_dump on its command line. Each table costs it some milliseconds."""
 SHOWN: Final = 10
 SCHEMAS: Final = """
 SELECT n.oid::bigint, n.nspname::text FROM pg_catalog.pg_namespace n
@@ -50,7 +50,7 @@ WITH RECURSIVE own (oid) AS (
      WHERE d.deptype IN ('a', 'i', 'P', 'S', 'e')
 )
 """
-"""What PostgreSQL would drop with them, without CASCADE. Extensions in schema public stay: that schema is always there."""
+"""What PostgreSQL would drop with them, without CASCADE. Extensions in schema public stay: that schema always exists."""
 LEFT_OUT: Final = f"""{GONE}
 SELECT g.classid = 'pg_catalog.pg_extension'::regclass, n.nspname::text, coalesce(c.relname, e.extname)::text
   FROM gone g LEFT JOIN pg_catalog.pg_class c ON g.classid = 'pg_catalog.pg_class'::regclass AND c.oid = g.objid
@@ -86,14 +86,14 @@ Name = tuple[str, str]
 
 @dataclass(frozen=True)
 class Excluded:
-    """By name. What lies in one of the schemas is not named again."""
+    """The names of excluded objects. Objects inside an excluded schema are not listed again."""
 
     schemas: tuple[str, ...] = ()
     tables: tuple[Name, ...] = ()
-    """Views, sequences and the others included."""
+    """Includes views, sequences and other relations."""
     extensions: tuple[str, ...] = ()
     mentioned_by: tuple[str, ...] = ()
-    """Functions that stay, and whose text has the name of a table that doesn't. Nobody knows what they do with it."""
+    """Functions that stay although their text contains the name of an excluded table. What they do with it is unknown."""
 
     def has(self, schema: str, name: str) -> bool:
         return (schema, name) in self._tables or schema in self.schemas
@@ -103,7 +103,7 @@ class Excluded:
         return frozenset(self.tables)
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON; `of` reads it."""
+        """For JSON. `of` reads it."""
         return {"schemas": list(self.schemas), "tables": [list(one) for one in self.tables],
                 "extensions": list(self.extensions), "mentioned_by": list(self.mentioned_by)}  # fmt: skip
 
@@ -118,9 +118,9 @@ NOTHING: Final = Excluded()
 
 
 async def choose(connection: Connection, filters: Filters, skip_schemas: Collection[str]) -> Excluded:
-    """In the caller's transaction, whose snapshot it sees; its search_path must be `pg_catalog` or empty.
+    """Runs in the caller's transaction and sees its snapshot. Its search_path must be `pg_catalog` or empty.
 
-    Raises CannotExclude for a pattern that matches nothing, for what is needed by something that stays, and when nothing stays.
+    Raises CannotExclude for a pattern without a match, for an excluded object that others need, and when nothing is left.
     """
     if not filters:
         return Excluded()
@@ -142,12 +142,12 @@ async def choose(connection: Connection, filters: Filters, skip_schemas: Collect
     if len(left) > MOST_SCHEMAS:
         raise CannotExclude(
             f"The patterns exclude {len(left):,} schemas.",
-            why=f"At most {MOST_SCHEMAS:,} can be named to pg_dump.", fix="Move in parts, or drop schemas on the source.",
+            why=f"pg_dump takes at most {MOST_SCHEMAS:,}.", fix="Move in parts, or drop schemas on the source.",
         )  # fmt: skip
     if len(names) > MOST_NAMED:
         raise CannotExclude(
             f"The patterns exclude {len(names):,} tables, views and sequences one by one.",
-            why=f"At most {MOST_NAMED:,} can be named to pg_dump.", fix="Exclude their schemas as a whole.",
+            why=f"pg_dump takes at most {MOST_NAMED:,}.", fix="Exclude their schemas as a whole.",
         )  # fmt: skip
     excluded = Excluded(tuple(left.values()), names, tuple(name for is_extension, _, name in found if is_extension))
     bodies = await _rows(connection, BODIES, chosen)
@@ -157,7 +157,7 @@ async def choose(connection: Connection, filters: Filters, skip_schemas: Collect
 
 
 def mentioning(bodies: Sequence[tuple[str, str]], gone: Collection[Name], stay: Collection[str]) -> tuple[str, ...]:
-    """Pure: functions whose text has one of these names; without its schema only where no table that stays is named so."""
+    """The functions whose text contains one of these names. A name without a schema counts only if no remaining table has it."""
     wanted = {f"{schema}.{name}" for schema, name in gone} | {name for _, name in gone if name not in stay}
     odd = [f'"{name}"' for name in wanted if not WORDS.fullmatch(name)]
     return tuple(
@@ -168,7 +168,7 @@ def mentioning(bodies: Sequence[tuple[str, str]], gone: Collection[Name], stay: 
 
 
 def _names_in(text: str) -> set[str]:
-    """Words of it, and words joined by a dot; as they are written, and folded."""
+    """Its words, and words joined by a dot, both as written and in lower case."""
     found = set[str]()
     for joined in WORDS.findall(text.replace('"', "")):
         words = joined.split(".")
@@ -181,18 +181,20 @@ async def _rows(connection: Connection, query: str, parameters: Any) -> list[Any
 
 
 def _schemas(filters: Filters, schemas: dict[int, str]) -> dict[int, str]:
-    """Those that are left out, by oid."""
+    """The excluded schemas, by oid."""
     names = list(schemas.values())
     only = _matched("--only-schema", filters.only_schemas, names, _of_schema) if filters.only_schemas else set(names)
     without = _matched("--exclude-schema", filters.exclude_schemas, names, _of_schema)
     left = {oid: name for oid, name in schemas.items() if name not in only or name in without}
     if len(left) == len(schemas):
-        raise CannotExclude("Nothing would be moved.", why="The patterns leave out every schema.", fix="Leave one in.")
+        raise CannotExclude(
+            "Nothing would be moved.", why="The patterns exclude every schema.", fix="Keep at least one."
+        )
     return left
 
 
 def _tables(filters: Filters, relations: list[Any], schemas: list[str]) -> dict[int, int]:
-    """Oid, and place in `relations`, of what is named."""
+    """The named relations: oid to index in `relations`."""
     found = dict[int, int]()
     for text in filters.exclude_tables:
         of_schema, of_name = table_pattern(text)
@@ -225,22 +227,22 @@ def _matched(
 def _no_match(option: str, text: str, there: Sequence[str]) -> CannotExclude:
     return CannotExclude(
         f"{option} {text!r} matches nothing on the source.",
-        why=f"There is: {_some(there)}.",
-        fix="Correct the pattern. A table that is not in schema public is written SCHEMA.TABLE; a name with capitals or "
+        why=f"The source has: {_some(there)}.",
+        fix="Correct the pattern. Write a table outside schema public as SCHEMA.TABLE, and put a name with capitals or "
         "special characters in double quotes.",
     )
 
 
 def _needed(needing: Sequence[tuple[str, str]]) -> CannotExclude:
     return CannotExclude(
-        "What would be moved needs something that is excluded.",
+        "An object to be moved depends on an excluded one.",
         why=f"{_some([f'{one} needs {other}' for one, other in needing], separator='; ')}.",
-        fix="Exclude what needs it too, or leave in what it needs, or drop it on the source.",
+        fix="Exclude the dependent object too, keep what it needs, or drop it on the source.",
     )
 
 
 def _whole_trees(rows: list[Any], relations: list[Any], schemas: Collection[str], names: Sequence[Name]) -> None:
-    """A row that belongs to another partition on the target has none there if that partition is excluded."""
+    """A row that the target puts into another partition has no place if that partition is excluded."""
     places = {oid: (schema, name) for oid, schema, name, _ in relations}
     left_out = {oid for oid, place in places.items() if place in names or place[0] in schemas}
     for tree in trees_of(rows):

@@ -1,4 +1,4 @@
-"""What was added to an extension or changed in it by hand: no dump has what belongs to an extension."""
+"""Objects added to an extension or changed in it by hand. Dumps don't contain objects that belong to an extension."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final, LiteralString
 from changeover.postgres.connect import Connection
 
 Member = tuple[str, str]
-"""`hstore 1.8`, and `function public.mine()`."""
+"""For example `hstore 1.8` and `function public.mine()`."""
 RELATIONS: Final = ("table ", "view ", "materialized view ", "foreign table ", "sequence ")
 MEMBERS: Final[LiteralString] = """
 SELECT e.extname::text AS extension, e.extversion AS version, i.type || ' ' || replace(i.identity, 'pg_catalog.', '') AS member
@@ -21,7 +21,7 @@ SELECT e.extname::text AS extension, e.extversion AS version, i.type || ' ' || r
         UNION ALL SELECT FROM pg_catalog.pg_type t LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid
                    WHERE t.oid = d.objid AND (t.typtype::text = 'm' OR c.relkind <> 'c')))
 """
-"""Without the types that PostgreSQL makes by itself beside another: newer versions count them as members."""
+"""Without the types that PostgreSQL creates with other objects: newer versions count them as members."""
 
 
 CHANGES: Final[LiteralString] = """
@@ -52,16 +52,16 @@ SELECT c.extension, c.version, m.type || ' ' || replace(m.identity, 'pg_catalog.
   FROM changes c, pg_catalog.pg_identify_object(c.member_class, c.member, 0) m,
        pg_catalog.pg_identify_object(c.classid, c.objid, c.objsubid) i
 """
-"""What its members have that an owner can add or change: comments, settings of functions, and what hangs at their tables."""
+"""What an owner can add to members or change: comments, settings of functions, and objects on their tables."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """One of these."""
+    """One addition or change."""
 
     member: Member
     title: str
-    """As a comparison names it: `trigger fires on public.base`."""
+    """As a comparison shows it: `trigger fires on public.base`."""
     value: str
     """A comment's text, a function's settings."""
 
@@ -72,7 +72,7 @@ async def read_changes(connection: Connection) -> frozenset[Change]:
 
 
 def changed_by_hand(source: Collection[Change], target: Collection[Change], made: Collection[Member]) -> list[Change]:
-    """What the source has so, and the same extensions of the target, of the same version, have not. Pure."""
+    """What the source has and the target's extensions of the same version lack. Pure."""
     extensions = {extension for extension, _ in made}
     return sorted((one for one in set(source) - set(target) if one.member[0] in extensions), key=lambda one: one.title)
 
@@ -83,14 +83,14 @@ async def read_members(connection: Connection) -> frozenset[Member]:
 
 
 def added_by_hand(source: Collection[Member], target: Collection[Member]) -> list[Member]:
-    """What the source's extensions have and the same ones of the target, of the same version, have not. Pure."""
+    """Members of the source's extensions that the target's extensions of the same version lack. Pure."""
     extensions = {extension for extension, _ in target}
     return sorted(one for one in set(source) - set(target) if one[0] in extensions)
 
 
 def of_another_version(source: Collection[Member], target: Collection[Member]) -> list[Member]:
-    """Relations of the source's extensions that are not there, where the target has another version. Functions come and go
-    between versions; relations hardly ever do, and they can have rows. Pure."""
+    """Relations of the source's extensions that the target's other version lacks. Functions come and go between versions.
+    Relations hardly ever do, and they can contain rows. Pure."""
     made = {(_name(extension), member) for extension, member in target}
     names, versions = {name for name, _ in made}, {extension for extension, _ in target}
     return sorted(

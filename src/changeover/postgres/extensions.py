@@ -1,7 +1,7 @@
-"""Extensions that only a superuser can make, made by us for the owner of a database, from a list.
+"""Creates extensions from a list for the owner of a database, as superuser.
 
-An extension's script runs as superuser and may call what lies in the schema it goes to. So it runs while no other session
-is in the database, and only where nothing lies there that the owner or another role has written.
+An extension's script runs as superuser and may call what is in its target schema. So it runs only while no other session
+is in the database, and only if the schema contains nothing written by the owner or another role.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FOR_OWNERS = frozenset({
     "ip4r", "moddatetime", "pg_freespacemap", "pg_stat_statements", "pg_visibility", "pgrouting", "pgrowlocks", "pgstattuple",
     "postgis", "rum", "semver",
 })  # fmt: skip
-"""They reach no file, no program and no other server, and give nobody a right that their caller doesn't have.
+"""They reach no file, program or other server, and give no role a right that it doesn't have.
 
 Deliberately absent: dblink, postgres_fdw and file_fdw, untrusted languages, adminpack, pg_cron, postgis_raster.
 """
@@ -43,12 +43,12 @@ SELECT e.extname::text FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extn
                     WHERE wanted.name = e.extname AND wanted.schema = n.nspname)
  ORDER BY e.oid DESC
 """
-"""Those that we made for a former content, or that came along with one; each before what it needs. 10: our superuser."""
+"""Extensions that we created for an earlier content, or their dependencies; dependents first. 10: our superuser."""
 WRITTEN_BY_OTHERS = """
 SELECT EXISTS (SELECT FROM pg_proc WHERE proowner <> 10) OR EXISTS (SELECT FROM pg_operator WHERE oprowner <> 10)
 """
-"""10: the superuser that made the server, which is ours. What belongs to an extension counts as well: the owner of a trusted
-extension can add functions to it (ALTER EXTENSION … ADD).
+"""10: the superuser that created the server, which is ours. Includes members of extensions, because the owner of a
+trusted extension can add functions to it (ALTER EXTENSION … ADD).
 """
 
 FORMER_LIMIT = sql.Identifier("changeover", "connection_limit")
@@ -61,11 +61,11 @@ SELECT former.value FROM pg_db_role_setting, LATERAL unnest(setconfig) AS settin
 
 
 async def make_for_owner(address: Address, database: str, owner: str, wanted: Mapping[str, str]) -> list[str]:
-    """Extensions of the list that are wanted (with their schemas), available and missing; those that were made.
+    """Create the wanted extensions (name to schema) that are listed, available and missing. Returns those created.
 
-    First drops those that are not wanted, or not in that schema, where nothing depends on them. Ends all other sessions of the
-    database where there is something to do. Makes nothing where functions of roles that are no superusers lie in it.
-    Raises ServerBusy, ServerUnreachable.
+    First drops extensions that are not wanted, or not in that schema, if nothing depends on them. Ends all other sessions
+    of the database when there is something to do. Creates nothing if the database contains functions written by
+    non-superusers. Raises ServerBusy, ServerUnreachable.
     """
     async with connect(address, database=database, timeout_s=300) as connection:
         not_wanted = await _not_wanted(connection, wanted)
@@ -106,21 +106,23 @@ async def _make(connection: Connection, name: str, schema: str, owner: str) -> N
 
 @asynccontextmanager
 async def _alone(connection: Connection, database: str) -> AsyncIterator[None]:
-    """A limit of 0 refuses everybody but superusers. A call that was killed is repeated, and puts the former one back."""
+    """Connection limit 0 refuses everybody but superusers. A killed call is repeated, and restores the original limit."""
     await _close(connection, database)
     try:
         deadline = time.monotonic() + ALONE_S
         while True:
-            arriving = await ending.arriving(connection)  # first: one that has arrived since is listed
+            arriving = await ending.arriving(
+                connection
+            )  # query this first: a session that arrives later is listed below
             others = await ending.client_backends(connection, database, but_of=SUPERUSER)
             if not others and not arriving:
                 break
             await ending.end(connection, others)
             if time.monotonic() > deadline:
                 raise ServerBusy(
-                    f"The extensions for {database} can't be made.",
-                    why=f"{len(others) or len(arriving)} sessions in it don't end.",
-                    fix="End what works in the database, then try again.",
+                    f"The extensions for {database} can't be created.",
+                    why=f"{len(others) or len(arriving)} sessions in it could not be ended.",
+                    fix="Close the sessions in the database, then try again.",
                 )
             await asyncio.sleep(0.02)
         yield
@@ -129,7 +131,7 @@ async def _alone(connection: Connection, database: str) -> AsyncIterator[None]:
 
 
 async def _close(connection: Connection, database: str) -> None:
-    """Remembers the limit that its owner has set with the database, unless a call that was killed has done so."""
+    """Save the owner's connection limit in a setting of the database, unless a killed call already has."""
     async with connection.transaction():
         if await _former_limit(connection) is None:
             [limit] = await fetch_row(
@@ -146,14 +148,14 @@ async def _close(connection: Connection, database: str) -> None:
 async def _open_again(connection: Connection, database: str) -> None:
     async with connection.transaction():
         former = await _former_limit(connection)
-        if former is None:  # another call has done it
+        if former is None:  # another call already did it
             return
         await _limit(connection, database, former)
         await connection.execute(sql.SQL("ALTER DATABASE {} RESET {}").format(sql.Identifier(database), FORMER_LIMIT))
 
 
 async def _former_limit(connection: Connection) -> int | None:
-    """Its owner may write it too: what is no limit counts as none."""
+    """The owner can write this setting too, so a value that is not a limit counts as none."""
     found = await (await connection.execute(REMEMBERED)).fetchone()
     return int(found[0]) if found else None
 

@@ -1,4 +1,4 @@
-"""What a running database says of itself: version, size, tables, connections."""
+"""Facts about a running database: version, size, tables, connections."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SELECT split_part(current_setting('server_version'), ' ', 1),
 
 @dataclass(frozen=True)
 class Facts:
-    """See each name; our own connections are not counted."""
+    """Our own connections are not counted."""
 
     version: str
     data_bytes: int
@@ -43,8 +43,8 @@ async def read_facts(address: Address, database: str) -> Facts:
 
 
 async def facts_of(connection: Connection, *, ours: str = "") -> Facts:
-    """Of the database that it is connected to. `ours`: a role whose sessions all are ours.
+    """The facts of the connected database. `ours`: a role all of whose sessions are ours.
 
-    Without the right to see others' sessions all of them are counted all the same, but nobody's writing but one's own.
+    Without the right to see other sessions, they are still counted as connections, but not as writing backends.
     """
     return Facts(*await fetch_row(connection, FACTS, [ours]))

@@ -79,7 +79,7 @@ def test_the_dump_is_never_older_than_its_server_and_as_near_to_the_target_as_ca
 
 
 def test_without_a_fitting_one_the_error_says_which_to_install() -> None:
-    with pytest.raises(NoInstallation, match="pg_dump here for a PostgreSQL 17") as missing:
+    with pytest.raises(NoInstallation, match="No pg_dump for PostgreSQL 17 was found") as missing:
         client_for(170002, "pg_dump", [installed(15), installed(18, has_tls=False)], needs_tls=True)
     assert "postgresql-17" in missing.value.fix
 
