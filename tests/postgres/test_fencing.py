@@ -14,7 +14,7 @@ from changeover.postgres.fencing import not_refused, prepare
 @pytest.mark.parametrize(
     ("said", "error"),
     [
-        ("a stranger was let in", FenceFailed),
+        ("the login succeeded", FenceFailed),
         ("connection failed: fe_sendauth: no password supplied", FenceFailed),
         ('role "changeover_probe" does not exist', FenceFailed),
         ("the database system is starting up", ServerUnreachable),

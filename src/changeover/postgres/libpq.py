@@ -1,7 +1,7 @@
-"""What libpq and its programs are told for one connection: checked addresses, certificates, nothing from the surroundings.
+"""Complete connection parameters for libpq and its programs: checked addresses and certificates, nothing from the environment.
 
-libpq fills in what it isn't told: from PG… variables, a service file, ~/.pgpass and ~/.postgresql of the user that we run
-as. So it is told everything that has such a source.
+libpq takes defaults from PG… variables, a service file, ~/.pgpass and ~/.postgresql of the user that we run as. So every
+parameter that has such a default is set explicitly.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from changeover.postgres.certificates import CERTIFICATES, SYSTEM, system_bundle
 from changeover.postgres.location import Location, SocketLocation
 
 NOWHERE = "/nonexistent"
-"""A path that is empty would mean the default."""
+"""An empty path would mean the default."""
 FILES = ("passfile", "sslcert", "sslkey", "sslrootcert", "sslcrl")
 NEVER = {"gssencmode": "disable", "require_auth": "none,password,md5,scram-sha-256"}
-"""No Kerberos ticket and no OAuth token of ours goes to a foreign server."""
+"""Never send a Kerberos ticket or OAuth token of ours to a foreign server."""
 VARIABLES = {
     one.keyword.decode(): one.envvar.decode() for one in Conninfo.get_defaults() if one.envvar is not None
 } | {"sslnegotiation": "PGSSLNEGOTIATION", "require_auth": "PGREQUIREAUTH"}  # fmt: skip
@@ -32,23 +32,23 @@ COMPILED = {
     if one.envvar is not None and one.keyword not in (b"service", b"servicefile")
 }
 UNSET = ("connect_timeout", "client_encoding", "sslcertmode", "min_protocol_version", "max_protocol_version")
-"""libpq takes nothing for a wrong value of these, and none of them opens a file or leads elsewhere."""
+"""libpq rejects empty values for these. None of them opens a file or changes the destination."""
 NEUTRAL = {name: value for name, value in COMPILED.items() if value or name not in UNSET}
 PROGRAM_OPTIONS = "-c standard_conforming_strings=on -c statement_timeout=0"
-"""pg_dump takes the database's own value of the first, and doubles each backslash where that is off. It lifts the limit itself,
-but only after its first statements. All else it sets itself."""
+"""pg_dump uses the database's own value of the first, and doubles every backslash if it is off. It resets the second itself,
+but only after its first statements. It sets all other settings itself."""
 KNOWN = {one.keyword.decode() for one in Conninfo.get_defaults()}
 
 
 @dataclass(frozen=True)
 class Told:
-    """`parameters` hold the password; a program must inherit `files`, which are its certificates."""
+    """`parameters` include the password. A program must inherit `files`, the descriptors of its certificates."""
 
     parameters: dict[str, str]
     files: tuple[int, ...]
 
     def environment(self) -> dict[str, str]:
-        """For one of libpq's programs, which starts with no other PG… variable: a password never is an argument."""
+        """For a libpq program, which gets no other PG… variable. Passwords are never arguments."""
         named = {VARIABLES[name]: value for name, value in self.parameters.items() if name in VARIABLES and value}
         return {"PGSERVICEFILE": NOWHERE, "PGSYSCONFDIR": NOWHERE, **named, "PGOPTIONS": PROGRAM_OPTIONS}
 
@@ -58,7 +58,7 @@ class Told:
 
 
 async def addresses_of(location: Location) -> list[str]:
-    """What it leads to now, each allowed; empty for a socket. Raises AddressNotAllowed; OSError for an unknown name."""
+    """The IP addresses it resolves to, each checked; empty for a socket. Raises AddressNotAllowed, and OSError if unknown."""
     return [] if isinstance(location, SocketLocation) else await resolved(location.parameters["host"], location.reach)
 
 
@@ -68,13 +68,13 @@ def addresses_of_blocking(location: Location) -> list[str]:
 
 @contextmanager
 def told(location: Location, addresses: Sequence[str], *, user: str | None = None) -> Iterator[Told]:
-    """While a connection is made. `user` is the system user of the program that makes it; None: ours.
+    """Parameters for making one connection. `user` is the system user of the program that connects; None: our own.
 
-    Certificates are files in memory, which nobody else can open and which are gone with us.
+    Certificates are in-memory files. No other user can open them, and they disappear with this process.
     """
     made = {name: value for name, value in location.parameters.items() if name not in CERTIFICATES}
     made |= dict.fromkeys(FILES, NOWHERE) | NEVER
-    if addresses:  # `host` still is what a certificate must name
+    if addresses:  # certificates are still verified against `host`
         made |= {"host": ",".join([location.host] * len(addresses)), "hostaddr": ",".join(addresses)}
     opened: dict[str, int] = {}
     try:

@@ -1,7 +1,7 @@
-"""Where a database is, as a client reaches it over the network. Never shown with its password.
+"""The address of a database, as a client reaches it over the network. Its password is never shown.
 
-`Location` is the only type that a user's text becomes, and it is built from an allow list of parameters. Its host is a DNS
-name or an IP address; its certificates are text. `SocketLocation` is for servers of our own: no text from a user makes one.
+`Location` is the only type that a user's text becomes. It is built from an allow list of parameters; its host is a DNS name
+or an IP address, and its certificates are text. `SocketLocation` is for our own servers: no user's text becomes one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from changeover.postgres.address_errors import not_allowed, unreadable
 from changeover.postgres.certificates import CERTIFICATES, SYSTEM, checked_certificate, is_text, read_certificate
 
 KEEPALIVES = {"keepalives": "1", "keepalives_idle": "10", "keepalives_interval": "10", "keepalives_count": "6"}
-"""Notices within 70 seconds that the other side is gone; what pgcopydb and Azure's service use."""
+"""Detects a lost peer within 70 seconds. pgcopydb and Azure's service use the same values."""
 CHOICES = {
     "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
     "sslnegotiation": ("postgres", "direct"),
@@ -30,11 +30,11 @@ CHOICES = {
 ALLOWED = (
     "host", "port", "dbname", "user", "password", *CHOICES, "connect_timeout", "application_name", *CERTIFICATES,
 )  # fmt: skip
-"""Everything that an address may say. Whatever else libpq knows, now or later, is refused."""
+"""The allowed parameters. Anything else that libpq knows, now or later, is refused."""
 MARK = "fallback_application_name"
-"""In a kept URL, says where the address may lead, because the caller isn't known any more. Users can't give it.
+"""In a stored URL, this records where the address may lead, because the caller is no longer known. Users can't set it.
 
-libpq takes this one and does nothing with it, since we always name ourselves: a former version can read what we kept.
+libpq accepts this parameter and ignores it, since we always set application_name. So an older version can read the URL.
 """
 MARKS = {reach: f"changeover-{reach.value}" for reach in Reach}
 LONGEST_TEXT, LONGEST_VALUE = 4_000_000, 4_000
@@ -42,25 +42,25 @@ LONGEST_TEXT, LONGEST_VALUE = 4_000_000, 4_000
 
 @dataclass(frozen=True)
 class Location:
-    """One database. `parameters` are libpq's; host, port, dbname and user are always there, certificates as text.
+    """One database. `parameters` are libpq's. host, port, dbname and user are always set; certificates are text.
 
-    Raises BadAddress for a parameter that isn't allowed, or a value that can't be one.
+    Raises BadAddress for a parameter that isn't allowed or a value that is invalid.
     """
 
     parameters: Mapping[str, str] = field(repr=False)
     reach: Reach = Reach.PRIVATE
-    """Where it may lead: checked for every connection, because a name can lead elsewhere the next time."""
+    """Where it may lead. Checked for every connection, because a name may resolve differently the next time."""
     files: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
-    """Paths that the operator gave, by parameter. Their content is in `parameters`."""
+    """Paths that the operator gave, by parameter. `parameters` has their content."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parameters", checked_parameters(self.parameters))
 
     @classmethod
     def parse(cls, text: str, *, reach: Reach = Reach.PRIVATE) -> Location:
-        """From `postgres://…` or `host=… dbname=…`, as a user writes it. Raises BadAddress, which never repeats the text.
+        """Parse `postgres://…` or `host=… dbname=…` from a user. Raises BadAddress, which never repeats the text.
 
-        Certificates are PEM text, or paths for the operator, who may reach ANYWHERE: the files are read here.
+        Certificates are PEM text or, for the operator (Reach.ANYWHERE), paths. The files are read here.
         """
         given = read_address(text)
         files = {}
@@ -73,9 +73,9 @@ class Location:
 
     @classmethod
     def kept(cls, text: str, *, reach: Reach, authority: Path | None = None) -> Location:
-        """From `url`, as our state kept it. It is checked again: an older version kept what this one refuses.
+        """Parse a stored `url`. Checked again, because an older version may have stored what this one refuses.
 
-        `authority` is our own certificate: an older version kept its path.
+        `authority` is our own certificate: an older version stored its path.
         """
         given = read_address(text)
         if given.pop(MARK, None) == MARKS[Reach.ANYWHERE]:
@@ -87,7 +87,7 @@ class Location:
 
     @staticmethod
     def place(text: str) -> tuple[str, int, str]:
-        """Host, port and database that an address names; nothing else in it is looked at. Raises BadAddress."""
+        """Host, port and database of an address. Ignores everything else in it. Raises BadAddress."""
         given = read_address(text)
         place = checked_parameters({name: value for name, value in given.items() if name in ALLOWED[:4]})
         return place["host"], int(place["port"]), place["dbname"]
@@ -115,32 +115,32 @@ class Location:
 
     @property
     def certificates(self) -> dict[str, str]:
-        """Text by parameter."""
+        """The text of each certificate, by parameter."""
         return {name: self.parameters[name] for name in CERTIFICATES if name in self.parameters}
 
     def __str__(self) -> str:
-        """For people: `shop on db.example.com:5432 as shop`, without any secret."""
+        """For display, without secrets: `shop on db.example.com:5432 as shop`."""
         return f"{self.database} on {self.host}:{self.port} as {self.user}"
 
     def with_(self, **changed: str | None) -> Location:
-        """The same with some parameters changed; None takes one away."""
+        """A copy with some parameters changed. None removes one."""
         merged: dict[str, str | None] = {**self.parameters, **changed}
         return replace(self, parameters={name: value for name, value in merged.items() if value is not None})
 
     @property
     def url(self) -> str:
-        """With the password and the certificates: what is encrypted and kept, or handed to a program of ours."""
+        """With the password and the certificates, to be encrypted and stored, or passed to a program of ours."""
         mark = {} if self.reach is Reach.PRIVATE else {MARK: MARKS[self.reach]}
         return written({**self.parameters, **mark})
 
 
 @dataclass(frozen=True)
 class SocketLocation(Location):
-    """A database of a server of our own, by its unix socket: `host` is the folder."""
+    """A database on one of our own servers, over its unix socket. `host` is the folder."""
 
     def __post_init__(self) -> None:
         if not self.parameters["host"].startswith("/"):
-            raise ValueError("A socket's host is its folder.")
+            raise ValueError("The host of a SocketLocation must be a folder.")
 
     def with_(self, **changed: str | None) -> Location:
         """With another `host`, the same server over the network."""
@@ -154,7 +154,7 @@ class SocketLocation(Location):
 
 
 def handed_over(text: str) -> Location:
-    """From `url`, by a pipe between two processes of ours. No user's text comes here."""
+    """Parse a `url` that another process of ours sent through a pipe. Never called with a user's text."""
     given = read_address(text)
     if given["host"].startswith("/"):
         return SocketLocation(given)
@@ -163,7 +163,7 @@ def handed_over(text: str) -> Location:
 
 
 def written(parameters: Mapping[str, str]) -> str:
-    """As a URL, with all that is secret in it."""
+    """As a URL, secrets included."""
     host, rest = parameters["host"], {k: v for k, v in parameters.items() if k not in ALLOWED[:5]}
     secret = f":{quote(parameters['password'], safe='')}" if "password" in parameters else ""
     query = urlencode(({"host": host} if host.startswith("/") else {}) | rest, quote_via=quote)
@@ -173,9 +173,9 @@ def written(parameters: Mapping[str, str]) -> str:
 
 
 def read_address(text: str) -> dict[str, str]:
-    """What libpq reads in it, unchecked, with the defaults for port, user and database. Raises BadAddress."""
+    """The parameters in it as libpq parses them, unchecked, with defaults for port, user and database. Raises BadAddress."""
     if "://" in text and not text.startswith(("postgres://", "postgresql://")) and not re.match(r"\s*\w+\s*=", text):
-        raise BadAddress("That is not a PostgreSQL address.", fix="Write it as postgres://user@host:5432/name.")
+        raise BadAddress("Invalid PostgreSQL address.", fix="Write it as postgres://user@host:5432/name.")
     if len(text) > LONGEST_TEXT or "\0" in text:
         raise unreadable(text)
     try:
@@ -190,20 +190,20 @@ def read_address(text: str) -> dict[str, str]:
 
 
 def checked_parameters(given: Mapping[str, str]) -> dict[str, str]:
-    """The same, in canonical form. Raises BadAddress."""
+    """The parameters in canonical form. Raises BadAddress."""
     for name, value in given.items():
         if name not in ALLOWED:
             raise not_allowed(name)
         if "\0" in value or (name not in CERTIFICATES and len(value) > LONGEST_VALUE):
-            raise BadAddress(f"{name} can't be used.", why="It is too long, or has a character that no name has.")
+            raise BadAddress(f"{name} can't be used.", why="It is too long or contains an invalid character.")
         if name not in (*CERTIFICATES, "password") and not value.isprintable():
-            raise BadAddress(f"{name} can't be used.", why="It has a character that can't be printed.")
+            raise BadAddress(f"{name} can't be used.", why="It contains an unprintable character.")
     made = dict(given) | {"host": checked_host(given.get("host", "")), "port": str(checked_port(given["port"]))}
     for name, choices in CHOICES.items():
         if name in made and made[name] not in choices:
             raise BadAddress(f"Invalid {name}.", fix=f"Use one of {', '.join(choices)}.")
     if not re.fullmatch(r"[0-9]{1,4}", made.get("connect_timeout", "0")):
-        raise BadAddress("Invalid connect_timeout: it must be a number of seconds.", fix="Give 9999 at most.")
+        raise BadAddress("Invalid connect_timeout: it must be a number of seconds.", fix="The maximum is 9999.")
     for name in CERTIFICATES:
         if name in made:
             made[name] = checked_certificate(name, made[name])
@@ -212,16 +212,16 @@ def checked_parameters(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def _require_authority(made: dict[str, str]) -> None:
-    """libpq would look for a missing authority in the home of the user that we run as."""
+    """Without one, libpq would look for an authority in the home of the user that we run as."""
     if made.get("sslrootcert") == SYSTEM:
         if made.setdefault("sslmode", "verify-full") != "verify-full":
-            raise BadAddress("sslrootcert=system works with sslmode=verify-full only.", fix="Write both.")
+            raise BadAddress("sslrootcert=system works with sslmode=verify-full only.", fix="Set both.")
     elif made.get("sslmode", "").startswith("verify") and "sslrootcert" not in made:
         raise BadAddress(
             f"sslmode={made['sslmode']} needs sslrootcert.",
-            why="Without it, nothing says which authority to trust.",
+            why="Without it, it is unknown which authority to trust.",
             fix="Add sslrootcert=FILE (changeover sends the file), or sslrootcert=system for the authorities that the "
-            "control plane's system trusts.",
+            "control plane's operating system trusts.",
         )
     if ("sslcert" in made) != ("sslkey" in made):
-        raise BadAddress("sslcert and sslkey go together.", fix="Give both, or neither.")
+        raise BadAddress("sslcert and sslkey must be used together.", fix="Set both or neither.")

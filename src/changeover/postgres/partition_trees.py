@@ -1,7 +1,7 @@
-"""Partitioned tables whose rows may belong to another partition in another database.
+"""Partitioned tables whose rows may belong to a different partition in another database.
 
-The hash of an enum is made of the number of its label, which every database chooses itself; the hash of a text is made of its
-bytes, which depend on the encoding. Such rows are loaded through the partitioned table, and compared as a whole.
+The hash of an enum value depends on its oid, which differs between databases. The hash of a text depends on its bytes, and so
+on the encoding. Such rows are loaded through the partitioned table, and compared as a whole.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ SELECT b.root::bigint, n.nspname::text, r.relname::text, array_agg(b.oid::bigint
    AND NOT EXISTS (SELECT FROM below above WHERE above.oid = b.root AND above.root <> above.oid)
  GROUP BY 1, 2, 3 ORDER BY 2, 3
 """  # noqa: S608 - constants of ours
-"""Without those that have a foreign partition, whose server would get rows, or a key that is an expression: a copy attaches
+"""Excludes tables with a foreign partition, whose server would get rows, and tables with an expression as key: a copy attaches
 such partitions after it has filled them."""
 
 
@@ -62,7 +62,7 @@ class Tree:
 
     @property
     def quoted(self) -> str:
-        """For people."""
+        """For display."""
         return sql.Identifier(*self.place).as_string()
 
     @property
@@ -71,5 +71,5 @@ class Tree:
 
 
 def trees_of(rows: list[tuple[Any, ...]]) -> list[Tree]:
-    """From the answer to TREES."""
+    """From the rows that TREES returns."""
     return [Tree(root, schema, name, frozenset(leaves)) for root, schema, name, leaves in rows]

@@ -1,7 +1,7 @@
-"""Whether an address leads to one server, or to a pooler that hands the same server session to several clients.
+"""Whether an address leads to a server, or to a pooler that shares server sessions among clients.
 
-A pooler invents the process id that a client is told at login. And where two clients, one with an open transaction, come upon
-one backend, or one client upon several, no setting or snapshot of a session is its own: what we SET would change the app's.
+A pooler reports an invented process id at login. If two clients, one in a transaction, share a backend, or one client uses
+several backends, a session's settings and snapshots are not its own: a SET of ours would affect the app.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ Session = psycopg.AsyncConnection[TupleRow]
 
 
 async def has_a_go_between(session: Session) -> bool:
-    """The process id that the login told is not the server's: a pooler or gateway answers in its place."""
+    """Whether the process id reported at login is not the server's: a pooler or gateway answers for it."""
     return await _backend(session) != session.pgconn.backend_pid
 
 
 async def shares_backends(first: Session, second: Session) -> bool:
-    """Whether statements of one session run in several backends, or of two in one. Both autocommit; changes nothing."""
+    """Whether one session's statements run in several backends, or two sessions share one. Autocommit; changes nothing."""
     try:
         return await asyncio.wait_for(_share(first, second), PATIENCE_S)
     except TimeoutError:
-        return True  # one waits for a backend that the other holds
+        return True  # one session waits for a backend that the other holds
     except psycopg.errors.ProtocolViolation:
-        return True  # a pooler by statements knows no transactions
+        return True  # a statement pooler does not support transactions
 
 
 async def _share(first: Session, second: Session) -> bool:

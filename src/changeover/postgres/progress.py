@@ -1,4 +1,4 @@
-"""How far long work on a database is: what bars, events and a run's row show."""
+"""The progress of long work on a database, as shown by progress bars, events and a run's row."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Progress:
-    """One look. `things` are what the phase works through: tables, index builds, ranges."""
+    """A snapshot of the progress. `things` are what the phase works through: tables, index builds, ranges."""
 
     phase: str
     """A few words: `copy tables`."""
     says: str = ""
-    """What it does or waits for just now, in one line: `public.orders, range 3 of 12`."""
+    """What it is doing or waiting for, in one line: `public.orders, range 3 of 12`."""
     things_done: int = 0
     things_total: int = 0
     bytes_done: int = 0
@@ -24,7 +24,7 @@ class Progress:
 
     @property
     def percent(self) -> int | None:
-        """By bytes where they are known, else by things; 100 only when all is done."""
+        """By bytes if known, else by things. 100 only when everything is done."""
         done, total = (self.bytes_done, self.bytes_total) if self.bytes_total else (self.things_done, self.things_total)
         return min(100, 100 * done // total) if total else None
 
@@ -33,4 +33,4 @@ class Progress:
 
 
 Tell = Callable[[Progress], Awaitable[None]]
-"""Who wants to know how far it is; called often, so it must be cheap."""
+"""A progress callback. Called often, so it must be cheap."""

@@ -39,8 +39,8 @@ def test_a_part_is_moved_and_plan_report_and_verification_are_about_that_part(
     [
         (("--exclude-table", "orders"), "constraint items_order_id_fkey on table public.items needs"),
         (("--exclude-table", "no'thing"), "matches nothing"),
-        (("--only-schema", "shop"), "There is: public."),
-        (("--exclude-schema", "a.b"), "Invalid pattern of names"),
+        (("--only-schema", "shop"), "The source has: public."),
+        (("--exclude-schema", "a.b"), "Invalid name pattern"),
     ],
 )
 def test_what_can_not_be_excluded_is_refused_before_anything_changes(
