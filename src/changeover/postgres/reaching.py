@@ -1,4 +1,4 @@
-"""Into a database that somebody else runs, by its location: what can go wrong there, said in words."""
+"""Connects to a database on a foreign server, and turns connection errors into ours."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from changeover.postgres.pooled import has_a_go_between, shares_backends
 from changeover.postgres.session_settings import LIMITS, MEANING, limit, settle
 
 SESSION = MEANING | LIMITS | {
-    "search_path": "pg_catalog",  # the database's own functions and operators never stand before the catalog's
+    "search_path": "pg_catalog",  # the database's functions and operators must not shadow the catalog's
     "lock_timeout": "5s",
 }  # fmt: skip
 
@@ -34,13 +34,13 @@ async def reach(
     connect_timeout_s: float = 10,
     silence_ms: int = 0,
 ) -> AsyncIterator[Connection]:
-    """An autocommit connection; `is_read_only` makes every transaction of it so. 0 seconds: no limit.
+    """An autocommit connection. `is_read_only` makes all its transactions read-only. A timeout of 0 means no limit.
 
-    After `silence_ms` without an answer to what was sent, the other side counts as gone; 0: the system's own patience.
+    `silence_ms` is TCP_USER_TIMEOUT: how long sent data may stay unacknowledged. 0: the system's default.
 
-    Settings are SET after the login and not sent with it, because poolers refuse what they don't know.
-    Raises ServerUnreachable, LoginRefused, NotTrusted, PooledAddress, AddressNotAllowed; ConnectionLost when it ends
-    while in use.
+    Settings are SET after the login rather than sent with it, because poolers reject unknown parameters.
+    Raises ServerUnreachable, LoginRefused, NotTrusted, PooledAddress, AddressNotAllowed, and ConnectionLost when the
+    connection is lost while in use.
     """
     parameters = {"application_name": application_name, "connect_timeout": str(max(2, int(connect_timeout_s)))}
     connection = await log_in(location, parameters | ({"tcp_user_timeout": str(silence_ms)} if silence_ms else {}))
@@ -58,7 +58,7 @@ async def reach(
 async def log_in(
     location: Location, parameters: Mapping[str, str], *, cursors: type[AsyncCursor[Any]] = AsyncCursor
 ) -> Connection:
-    """A connection to an address that is allowed. `parameters` are libpq's, and come before those of the address.
+    """Connect to an allowed address. libpq `parameters` override those of the address.
 
     Raises ServerUnreachable, LoginRefused, NotTrusted, AddressNotAllowed.
     """
@@ -81,16 +81,16 @@ async def log_in(
 
 
 async def _refuse_a_pooler(location: Location, connection: Connection, parameters: Mapping[str, str]) -> None:
-    """Before anything is SET: in a pool by transactions the app's next statement would run under our settings."""
+    """Must run before any SET: with transaction pooling, the app's next statement would run under our settings."""
     if not await has_a_go_between(connection):
         return
     async with await log_in(location, parameters) as second:
         if await shares_backends(connection, second):
             raise PooledAddress(
                 f"{location.host}:{location.port} is a pooler, not the server of {location.database} itself.",
-                why="Two sessions there share one server process, so none has settings or a snapshot of its own.",
-                fix="Give the server's own address: often another port or host name (5432 instead of 6432 or 6543, "
-                "without `-pooler`); a provider calls it the direct connection.",
+                why="Two sessions there share one server process, so neither has its own settings or snapshot.",
+                fix="Give the server's own address. It often has another port or host name (5432 instead of 6432 or 6543, "
+                "without `-pooler`). Providers call it the direct connection.",
             )
 
 
@@ -109,38 +109,38 @@ async def _settle(connection: Connection, *, is_read_only: bool, statement_timeo
     try:
         await connection.execute("SELECT pg_catalog.set_config('lc_messages', 'C', false)")
     except psycopg.errors.InsufficientPrivilege:
-        return  # its messages come in its own language; we go by SQLSTATE
+        return  # its messages stay in its own language; errors are recognized by SQLSTATE
 
 
 def lost(location: Location, failure: Exception) -> ConnectionLost:
     return ConnectionLost(
         f"The connection to {location} was lost.",
         why=_one_line(failure),
-        fix="It is tried again. If it happens at the same place each time, look at the server's log for who ends it.",
+        fix="It is tried again. If it always fails at the same point, see the server's log for the reason.",
     )
 
 
 def why_refused(location: Location, refused: Exception) -> ChangeoverError:
-    """What libpq says of a failed login, as one of our failures. Its text never holds the password."""
+    """Convert a failed login to one of our errors. libpq's text never contains the password."""
     said = _one_line(refused)
     lower = said.lower()
     if "certificate" in lower or "ssl" in lower:
         return NotTrusted(
-            f"There is no trusted connection to {location}.",
+            f"No trusted connection to {location} could be made.",
             why=said,
-            fix="Name its authority in the address (?sslmode=verify-full&sslrootcert=FILE), or ask for what it offers.",
+            fix="Set its authority in the address (?sslmode=verify-full&sslrootcert=FILE), or an sslmode that it offers.",
         )
     if any(sign in lower for sign in ("authentication failed", "no password supplied", "does not exist", "not permitted",
                                       "no pg_hba.conf entry", "permission denied", "login", "password")):  # fmt: skip
         return LoginRefused(
             f"{location.host}:{location.port} does not let {location.user} into {location.database}.",
             why=said,
-            fix="Check user, password and database; and that this machine's address is allowed there.",
+            fix="Check the user, password and database, and that the server allows connections from this machine.",
         )
     return ServerUnreachable(
         f"The server of {location} does not answer.",
         why=said,
-        fix="Check host and port, and that a firewall or the provider's list of allowed addresses lets us through.",
+        fix="Check the host and port, and that a firewall or the provider's list of allowed addresses allows this machine.",
     )
 
 

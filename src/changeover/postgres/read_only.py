@@ -1,6 +1,6 @@
-"""Makes a database that we don't run read-only for new sessions, and ends the old ones. Softer than a fence, and said so.
+"""Makes a database on a foreign server read-only for new sessions and ends the old ones. Weaker than a fence.
 
-A session that sets `transaction_read_only` off for itself can still write: the comparison afterwards is the proof.
+A session that turns `transaction_read_only` off for itself can still write. The later comparison is the proof.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from changeover.postgres.location import Location
 
 SETTING = "default_transaction_read_only"
 OURS = r"^changeover( verify| hold)?$|^changeover:[0-9a-f-]{1,40}:[0-9]{1,9} (copy|end)$"
-"""The names of our own sessions; they use the role of the source's address, as this one does."""
+"""The names of our own sessions. They log in as the role in the source's address, as this session does."""
 SESSIONS = """
 SELECT pid, backend_start::text, datname,
        format('%%s as %%s %%s(pid %%s)', coalesce(nullif(application_name, ''), 'a client'), usename,
@@ -34,7 +34,7 @@ SELECT pid, backend_start::text, datname,
    AND NOT (application_name ~ %(ours)s AND usename = current_user)
  ORDER BY pid
 """
-"""Of a session of another role only a superuser, or who may read all statistics, sees kind and start."""
+"""Only superusers and members of pg_read_all_stats see kind and start of other roles' sessions."""
 HIDDEN = """
 SELECT coalesce(array_agg(pid), '{}') FROM pg_stat_activity
  WHERE datname = current_database() AND usesysid IS NOT NULL AND backend_type IS NULL
@@ -45,16 +45,16 @@ LOOK_S = 0.02
 
 @dataclass(frozen=True)
 class Sessions:
-    """Those that were there: ended now, and (in words) those that we may not end or that don't end."""
+    """The sessions that were ended, and descriptions of those that could not be ended."""
 
     ended: list[str]
     left: list[str]
     hidden: list[int]
-    """Of those whose start we may not see, the processes that were there at first. Later ones have begun afterwards."""
+    """Processes whose start time is hidden from us and that existed at the first call. Later ones began afterwards."""
 
 
 async def setting_before(connection: Connection) -> str | None:
-    """The database's own value of the setting, None where it has none."""
+    """The database's own value of the setting, or None."""
     query = (
         "SELECT (SELECT split_part(one, '=', 2) FROM pg_db_role_setting, unnest(setconfig) AS one"
         " WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()) AND setrole = 0"
@@ -65,7 +65,7 @@ async def setting_before(connection: Connection) -> str | None:
 
 
 async def set_read_only(connection: Connection, location: Location, *, value: str | None = "on") -> None:
-    """For sessions that begin from now on; None takes the database's own value away. Raises HoldFailed."""
+    """For new sessions. `value` None resets the database's setting. Raises HoldFailed."""
     database = sql.Identifier(location.database)
     name = sql.Identifier(SETTING)
     change = (
@@ -80,18 +80,18 @@ async def set_read_only(connection: Connection, location: Location, *, value: st
         raise HoldFailed(
             f"{location.user} may not make {location.database} read-only.",
             why="Only the owner of a database, or a superuser, may change its settings.",
-            fix="Stop the writers yourself and say --hold none, or give commands that do: --on-hold, --on-release.",
+            fix="Stop the writers yourself and use --hold none, or give commands that do it: --on-hold, --on-release.",
         ) from None
 
 
 async def end_sessions(
     connection: Connection, *, hidden: Sequence[int] | None = None, within_s: float = END_S
 ) -> Sessions:
-    """Every other client of this database but ours that has begun before now, and wait until it is gone.
+    """End every other client session of this database that began before now, and wait until it is gone. Spares our own.
 
-    Whoever comes later has the database's present settings. A session reads them before any list has it, so that those
-    that are arriving are waited for; and one that is told to end may be in the middle of its commit. `hidden`: what a
-    former call has returned as such.
+    Later sessions use the database's present settings. A session reads them before it is listed in pg_stat_activity, so
+    this also waits for sessions that are logging in. A session that was told to end may be in the middle of its commit.
+    `hidden`: the value that an earlier call returned.
     """
     arrived = await ending.arriving(connection)
     (moment,) = await fetch_row(connection, "SELECT clock_timestamp()::text")
@@ -101,14 +101,16 @@ async def end_sessions(
     ended: dict[int, str] = {}
     deadline = monotonic() + within_s
     while True:
-        arriving = arrived & await ending.arriving(connection)  # first: one that has arrived since is listed
+        arriving = arrived & await ending.arriving(
+            connection
+        )  # query this first: a session that arrives later is listed below
         found = await (await connection.execute(SESSIONS, named)).fetchall()
         left = [str(who) for *backend, who in found if not await _is_told_to_end(connection, backend)]
         ended |= {pid: str(who) for pid, *_, who in found if who not in left}
         if (len(left) == len(found) and not arriving) or monotonic() > deadline:
             there = {pid: str(who) for pid, *_, who in found}
             gone = [who for pid, who in ended.items() if pid not in there]
-            waited_for = [f"one that is just being let in (pid {pid})" for pid in sorted(arriving)]
+            waited_for = [f"a session that is logging in (pid {pid})" for pid in sorted(arriving)]
             return Sessions(gone, [*there.values(), *waited_for], [pid for pid in hidden if pid in there])
         await asyncio.sleep(LOOK_S)
 
@@ -125,7 +127,7 @@ async def _is_told_to_end(connection: Connection, backend: list[Any]) -> bool:
 
 
 async def roles_that_write_all_the_same(connection: Connection) -> list[str]:
-    """Those whose own setting wins over the database's."""
+    """Roles whose own setting overrides the database's."""
     rows = await connection.execute(
         "SELECT DISTINCT rolname FROM pg_db_role_setting JOIN pg_roles ON pg_roles.oid = setrole, unnest(setconfig) AS one"
         " WHERE setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))"

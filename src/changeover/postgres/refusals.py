@@ -1,4 +1,4 @@
-"""Who was refused at a fence, out of a server's logs: each look goes on where the last one ended."""
+"""Clients that a fence refused, from a server's logs. Each read continues where the previous one ended."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 REJECTED = "pg_hba.conf rejects connection"
 PROBE = "changeover_probe"
-"""Whom we pretend to be when we look whether the fence stands."""
+"""The role we try to log in as, to check whether the fence stands."""
 REFUSED = re.compile(
     r"^(?P<at>[0-9-]{10} [0-9:]{8}).*"
     + REJECTED
@@ -23,7 +23,7 @@ LONGEST_LOOK = 4 * 2**20
 
 @dataclass(frozen=True)
 class Refusal:
-    """Somebody who tried to enter a fenced server: how often, when first and when last."""
+    """A client that tried to log in to a fenced server: how often, first and last time."""
 
     user: str
     database: str
@@ -39,16 +39,16 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Refusals:
-    """`read_until`: FILE:BYTES, for the next look; empty when there is no log."""
+    """`read_until`: FILE:BYTES, for the next read. Empty when there is no log."""
 
     those: tuple[Refusal, ...]
     read_until: str
 
 
 def refusals_since(folder: Path, read_until: str) -> Refusals:
-    """Everybody refused since then, as far as the logs are kept; the first look (empty) takes the newest log.
+    """All refusals since then, as far as logs are kept. If `read_until` is empty, reads the newest log.
 
-    One look reads 4 MB at most; the next one goes on behind them.
+    Reads at most 4 MB. The next call continues from there.
     """
     logs = sorted(folder.glob("postgresql-*.log"))
     name, _, offset = read_until.rpartition(":")
@@ -65,7 +65,7 @@ def refusals_since(folder: Path, read_until: str) -> Refusals:
 
 
 def merged(refusals: Iterable[Refusal]) -> list[Refusal]:
-    """One for each who; the most frequent first."""
+    """One for each client, the most frequent first."""
     known: dict[tuple[str, str, str], Refusal] = {}
     for one in refusals:
         who = (one.user, one.database, one.host)
@@ -76,7 +76,7 @@ def merged(refusals: Iterable[Refusal]) -> list[Refusal]:
 
 
 def _refused_in(text: str) -> Iterable[Refusal]:
-    """Our own tries don't count."""
+    """Skips our own login attempts."""
     for found in REFUSED.finditer(text):
         if found["user"] != PROBE:
             at = datetime.fromisoformat(found["at"]).replace(tzinfo=UTC)
@@ -84,10 +84,10 @@ def _refused_in(text: str) -> Iterable[Refusal]:
 
 
 def _whole_lines(log: Path, start: int, most: int) -> tuple[str, int]:
-    """From there to the last end of a line, and where that is. One without an end is not passed over."""
+    """From `start` to the last line end, and that position. An incomplete last line is left for the next read."""
     with log.open("rb") as file:
         file.seek(min(start, os.fstat(file.fileno()).st_size))
         begins = file.tell()
         read = file.read(most)
-    whole = read[: read.rfind(b"\n") + 1] or read[:most] * (len(read) == most)  # a line that is longer than a look
+    whole = read[: read.rfind(b"\n") + 1] or read[:most] * (len(read) == most)  # a line longer than `most`
     return whole.decode(errors="replace"), begins + len(whole)

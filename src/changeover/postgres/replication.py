@@ -16,25 +16,25 @@ from changeover.postgres.connect import Address, Connection, fetch_row
 
 @dataclass(frozen=True)
 class FollowerPosition:
-    """Where a follower is. `replayed` is a WAL position, None before it has replayed anything."""
+    """A follower's position. `replayed` is a WAL position, None before it has replayed anything."""
 
     is_in_recovery: bool
     replayed: str | None
     is_streaming: bool
     seconds_since_last_commit: float
-    """Age of the youngest commit that it has replayed; 0 when it has seen none."""
+    """Age of the last commit that it replayed; 0 if none."""
 
 
 @dataclass(frozen=True)
 class SlotState:
-    """A physical slot as its leader sees it."""
+    """A physical slot, as its leader reports it."""
 
     is_lost: bool
     active_pid: int | None
 
 
 async def slot_state(connection: Connection, slot: str) -> SlotState | None:
-    """None when there is no such slot."""
+    """None if the slot does not exist."""
     found = await connection.execute(
         "SELECT wal_status = 'lost', active_pid FROM pg_replication_slots WHERE slot_name = %s", [slot]
     )
@@ -43,7 +43,7 @@ async def slot_state(connection: Connection, slot: str) -> SlotState | None:
 
 
 async def reserve_slot(connection: Connection, slot: str) -> None:
-    """A physical slot that keeps WAL from now on. One that has lost its WAL is replaced, a good one is left alone."""
+    """A physical slot that keeps WAL from now on. A slot that lost its WAL is replaced; a valid one is kept."""
     state = await slot_state(connection, slot)
     if state and state.is_lost:
         await drop_slot(connection, slot)
@@ -52,7 +52,7 @@ async def reserve_slot(connection: Connection, slot: str) -> None:
 
 
 async def drop_slot(connection: Connection, slot: str, *, timeout_s: float = 30) -> None:
-    """Remove the slot and end whoever reads from it; nothing to do when it is gone. Raises ServerFailed."""
+    """Drop the slot and end the session that reads from it. Does nothing if it is gone. Raises ServerFailed."""
     deadline = time.monotonic() + timeout_s
     while state := await slot_state(connection, slot):
         if state.active_pid:
@@ -65,14 +65,14 @@ async def drop_slot(connection: Connection, slot: str, *, timeout_s: float = 30)
             if time.monotonic() > deadline:
                 raise ServerFailed(
                     f"The replication slot {slot} cannot be dropped.",
-                    why=f"Somebody reads from it again and again: {still}",
+                    why=f"A follower keeps reading from it: {still}",
                     fix="Stop the follower that uses it, then try again.",
                 ) from still
             await asyncio.sleep(0.02)
 
 
 async def flushed_position(connection: Connection) -> str:
-    """How far the leader's WAL is safely on its disk. On a follower that leads others: what it has replayed."""
+    """The position up to which the leader's WAL is flushed. On a follower with followers of its own: what it replayed."""
     (position,) = await fetch_row(
         connection,
         "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END::text",
@@ -81,7 +81,7 @@ async def flushed_position(connection: Connection) -> str:
 
 
 async def follower_position(connection: Connection) -> FollowerPosition:
-    """One look at the follower."""
+    """The follower's current position."""
     row = await fetch_row(
         connection,
         "SELECT pg_is_in_recovery(), pg_last_wal_replay_lsn()::text,"
@@ -92,7 +92,7 @@ async def follower_position(connection: Connection) -> FollowerPosition:
 
 
 async def keeps_wal_since(connection: Connection, position: str) -> bool:
-    """The leader still has the WAL file that `position` lies in, or the next one to be written."""
+    """Whether the leader still has the WAL file that contains `position`, or that is next to be written."""
     return await fetch_row(
         connection,
         "SELECT coalesce(min(substr(name, 9)) <= substr(pg_walfile_name(%s::pg_lsn), 9), true)"
@@ -102,10 +102,10 @@ async def keeps_wal_since(connection: Connection, position: str) -> bool:
 
 
 async def write_end(connection: Connection, token: str) -> tuple[int, int, str]:
-    """Write a marker and flush it: system identifier, timeline, and the position behind it.
+    """Write a marker and flush it. Returns the system identifier, the timeline, and the position behind the marker.
 
-    The marker's synchronous commit brings everything before it to disk. Waiting for the position where WAL is inserted
-    would wait for what nobody flushes while the database is idle.
+    The marker's synchronous commit flushes everything before it. Waiting for the insert position instead could take
+    forever, because an idle database does not flush it.
     """
     await connection.execute("SET synchronous_commit = local")
     await connection.execute("SELECT pg_logical_emit_message(true, 'changeover', %s)", [token])
@@ -115,9 +115,9 @@ async def write_end(connection: Connection, token: str) -> tuple[int, int, str]:
 
 
 async def history(connection: Connection) -> tuple[int, int]:
-    """System identifier and timeline: two servers are of one history when both are equal.
+    """System identifier and timeline. Two servers share a history when both are equal.
 
-    A follower's is the one that it receives; the control file knows only that of its last restartpoint.
+    For a follower it is the timeline that it receives. Its control file has only that of the last restartpoint.
     """
     row = await fetch_row(
         connection,
@@ -131,31 +131,31 @@ async def history(connection: Connection) -> tuple[int, int]:
 
 
 async def leader_timeline(connection: Connection) -> int:
-    """Of a server that is writable. Raises psycopg's error for one in recovery."""
+    """The timeline of a writable server. Raises psycopg's error for one in recovery."""
     return (await history(connection))[1]
 
 
 async def has_replayed(connection: Connection, position: str) -> bool:
-    """The follower shows everything up to there, or is a leader already."""
+    """Whether the follower has replayed everything up to there, or is already a leader."""
     return await fetch_row(
         connection, "SELECT NOT pg_is_in_recovery() OR pg_last_wal_replay_lsn() >= %s::pg_lsn", [position]
     ) == (True,)
 
 
 async def promote(address: Address, actor: Actor, *, timeout_s: float = 60) -> None:
-    """Make a follower writable for ever; returns once it is. Nothing to do when it already is.
+    """Promote a follower permanently, and wait until it is writable. Does nothing if it already is.
 
-    Raises RunConflict, ServerUnreachable; ServerFailed when it is not done in time.
+    Raises RunConflict, ServerUnreachable, and ServerFailed when it takes too long.
     """
     async with acting(address, actor, timeout_s=timeout_s) as connection:
         await promote_by(connection, connection, timeout_s=timeout_s)
 
 
 async def promote_by(connection: Connection, watching: Connection, *, timeout_s: float) -> None:
-    """As `promote`, by connections that are open already."""
+    """Like `promote`, over open connections."""
     if not await _is_in_recovery(connection):
         return
-    # Waiting inside pg_promote sleeps on a latch of 100 ms; asking again and again takes as long as the work.
+    # Waiting inside pg_promote sleeps for 100 ms at a time. Polling returns as soon as the work is done.
     await connection.execute("SELECT pg_promote(wait => false)")
     deadline = time.monotonic() + timeout_s
     while await _is_in_recovery(watching):
@@ -163,7 +163,7 @@ async def promote_by(connection: Connection, watching: Connection, *, timeout_s:
             raise ServerFailed(
                 "The follower was told to promote itself, but has not done so.",
                 why=f"It is still in recovery after {timeout_s:.0f} seconds.",
-                fix="Its log says what it waits for; then repeat the command.",
+                fix="See its log for what it waits for, then run the command again.",
             )
         await asyncio.sleep(0.001)
 

@@ -1,4 +1,4 @@
-"""Runs PostgreSQL's own client programs to their end: without a shell, passwords in the environment, ended with us."""
+"""Runs PostgreSQL's client programs: without a shell, with passwords in the environment. They end when we end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from changeover.postgres.location import Location
 
 
 class ClientFailed(Exception):
-    """The program's last words; holds no secret, as it never sees one but in its environment."""
+    """The program's last output. Contains no secret: programs get secrets only in their environment."""
 
     def __init__(self, program: str, said: str) -> None:
         super().__init__(said)
@@ -24,7 +24,7 @@ class ClientFailed(Exception):
 async def run_client(
     arguments: Sequence[str | Path], location: Location | None = None, *, run_as: str | None = None
 ) -> bytes:
-    """What it wrote. Raises ClientFailed, AddressNotAllowed. Killed once its caller doesn't wait any more."""
+    """The program's output. Raises ClientFailed, AddressNotAllowed. Killed when the caller is cancelled."""
     program = Path(arguments[0])
     environment = {"LC_ALL": "C", "TZ": "UTC", "PATH": f"{program.parent}:{os.defpath}"}
     if location is None:
@@ -62,5 +62,5 @@ async def _run(
 
 
 def exactly(name: str) -> str:
-    """A pattern of pg_dump's that only this name matches."""
+    """A pg_dump pattern that matches only this name."""
     return '"' + name.replace('"', '""') + '"'

@@ -1,4 +1,4 @@
-"""Views that read themselves. PostgreSQL lets CREATE OR REPLACE VIEW make one, and no SQL of a dump can."""
+"""Views that read themselves. CREATE OR REPLACE VIEW can create one, but SQL from a dump can't."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SELECT r.ev_class::bigint FROM pg_catalog.pg_rewrite r
    AND (SELECT count(*) FROM regexp_matches(r.ev_action::text, ':relid ' || r.ev_class || ' ', 'g'))
        > CASE WHEN current_setting('server_version_num')::int < 160000 THEN 2 ELSE 0 END
 """
-"""Before version 16 every view's rule names the view twice, as OLD and NEW."""
+"""Before version 16, every view's rule mentions the view twice, as OLD and NEW."""
 WITH_READERS: Final[LiteralString] = f"""
 WITH RECURSIVE impossible (oid) AS (
     SELECT own.ev_class::oid FROM ({SELF_READING}) own
@@ -21,4 +21,4 @@ WITH RECURSIVE impossible (oid) AS (
 SELECT n.nspname::text, c.relname::text FROM impossible i JOIN pg_catalog.pg_class c ON c.oid = i.oid
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace ORDER BY 1, 2
 """  # noqa: S608 - a constant of ours
-"""Schema and name of these, and of the views that read them."""
+"""Schema and name of these views and of the views that read them."""

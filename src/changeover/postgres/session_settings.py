@@ -1,8 +1,8 @@
-"""What every session of ours sets for itself, so that no database and no role can change what our statements mean.
+"""Settings that each of our sessions sets, so that no database or role can change what our statements mean.
 
-A database, a role, or a role in a database can carry any setting (ALTER DATABASE … SET): how strings, arrays, dates and numbers
-are written and read, which rows are seen, how transactions behave. A test holds this list against all settings that PostgreSQL
-has: each is here, or is known to change no result.
+A database, a role, or a role in a database can have any setting (ALTER DATABASE … SET): how strings, arrays, dates and numbers
+are written and read, which rows are visible, how transactions behave. A test compares this list with all settings of
+PostgreSQL: each is either here or known not to change any result.
 """
 
 from __future__ import annotations
@@ -42,25 +42,25 @@ MEANING: Final = {
     "xmlbinary": "base64",
     "xmloption": "content",
 }
-"""In the versions that know them: what is read and written means the same whatever the database carries."""
+"""Values are read and written the same way whatever the database has set. Not every version knows all of these."""
 LIMITS: Final = {
     "idle_in_transaction_session_timeout": "0",
     "idle_session_timeout": "0",
     "lock_timeout": "0",
     "transaction_timeout": "0",
 }
-"""Nothing ends our sessions but we. `statement_timeout` is for each session to choose."""
+"""Only we end our sessions. Each session chooses its own `statement_timeout`."""
 TRIES: Final = 20
 APPLY: Final = """
 SELECT count(pg_catalog.set_config(s.name, v.setting, false))
   FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.text[])) v (name, setting)
   JOIN pg_catalog.pg_settings s ON s.name OPERATOR(pg_catalog.=) v.name
 """
-"""Settings that this version doesn't know are left out."""
+"""Skips settings that the server's version doesn't know."""
 
 
 async def limit(connection: Connection, milliseconds: int) -> None:
-    """Set `statement_timeout`, also where the database's own is so short that this statement may not end in time."""
+    """Set `statement_timeout`. Tries again if the database's own value is so short that even this statement times out."""
     for _ in range(TRIES):
         with suppress(QueryCanceled):
             await connection.execute(f"SET statement_timeout = {milliseconds}".encode())
@@ -69,6 +69,6 @@ async def limit(connection: Connection, milliseconds: int) -> None:
 
 
 async def settle(connection: Connection, settings: Mapping[str, str]) -> None:
-    """Set what this version knows of `settings`, for the session."""
+    """Set those of `settings` that the server's version knows, for the session."""
     query = APPLY.replace("$1", "%s").replace("$2", "%s")
     await connection.execute(query.encode(), [list(settings), list(settings.values())])

@@ -1,4 +1,4 @@
-"""Who is connected to a database, and who is in the way: long transactions, prepared ones, background workers that write."""
+"""Sessions of a database, and what can block: long transactions, prepared ones, background workers that write."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HARMLESS = (
     "archiver", "autovacuum launcher", "autovacuum worker", "background writer", "checkpointer", "io worker",
     "logical replication launcher", "slotsync worker", "startup", "walreceiver", "walsender", "walsummarizer", "walwriter",
 )  # fmt: skip
-"""Kinds of backends that never write what a client would miss."""
+"""Kinds of backends that never write data of clients."""
 
 SESSIONS = """
 SELECT pid, coalesce(usename, backend_type), application_name, host(client_addr), backend_type,
@@ -27,7 +27,7 @@ SELECT pid, coalesce(usename, backend_type), application_name, host(client_addr)
 
 @dataclass(frozen=True)
 class Session:
-    """One backend of somebody else's. `address` None: it came by the unix socket, as poolers do."""
+    """One backend that is not ours. `address` None: it is connected over the unix socket, as poolers are."""
 
     pid: int
     user: str
@@ -36,7 +36,7 @@ class Session:
     kind: str
     state: str
     transaction_s: float
-    """How long its transaction is open; 0 when it has none."""
+    """How long its transaction has been open; 0 without one."""
     has_written: bool
     query: str
     started: str
@@ -55,7 +55,7 @@ class Session:
 
 
 async def sessions(connection: Connection) -> list[Session]:
-    """Everybody but us and the server's own harmless workers, the oldest transaction first."""
+    """All sessions except ours and the server's harmless workers. The oldest transaction first."""
     found = await connection.execute(
         SESSIONS, {"longest": LONGEST_QUERY, "harmless": list(HARMLESS), "ours": SUPERUSER}
     )
@@ -63,6 +63,6 @@ async def sessions(connection: Connection) -> list[Session]:
 
 
 async def prepared_transactions(connection: Connection) -> list[str]:
-    """The names of transactions that wait for their second phase."""
+    """The names of prepared transactions."""
     found = await connection.execute("SELECT gid FROM pg_prepared_xacts ORDER BY prepared")
     return [row[0] for row in await found.fetchall()]

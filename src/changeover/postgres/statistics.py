@@ -1,7 +1,7 @@
-"""Lets the owner of a database reset its statistics of statements, by a function of ours that runs as superuser.
+"""Lets the owner of a database reset pg_stat_statements, through a function of ours that runs as superuser.
 
-The owner owns schema public, where pg_stat_statements lives, and could put a function of the same name there. So ours is
-bound to the extension's own function when it is made (BEGIN ATOMIC), by its exact signature, and is dropped with it.
+The owner owns schema public, where pg_stat_statements is, and could create a function with the same name there. So our
+function is bound to the extension's own when it is created (BEGIN ATOMIC), by exact signature, and dropped with it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from psycopg import sql
 from changeover.postgres.connect import Address, Connection, connect
 
 BOUND_SINCE = 140000
-"""SQL bodies that are parsed when the function is made."""
+"""The first version that parses SQL bodies when the function is created."""
 OF_THE_EXTENSION = """
 SELECT nspname, ARRAY(SELECT argument::regtype::text FROM unnest(proargtypes) AS argument)
   FROM pg_depend JOIN pg_proc ON pg_proc.oid = objid JOIN pg_namespace ON pg_namespace.oid = pronamespace
@@ -28,18 +28,18 @@ BEGIN ATOMIC
     SELECT {}(0::oid, (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()), 0::bigint{});
 END
 """
-"""Only this database's statistics: what the owner may reset even on a server that others share."""
+"""Resets only this database's statistics, which the owner may do even on a shared server."""
 UNBOUND = """
 SELECT rolname FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace, pg_roles
  WHERE nspname = '_heroku' AND proname = 'pg_stat_statements_reset' AND prolang <> 14
    AND has_function_privilege(pg_roles.oid, pg_proc.oid, 'EXECUTE') AND NOT rolsuper
 """
-"""Who may call the function that an older version made, which looks its target up by name. 14: the language SQL."""
+"""Who may call the function of an older version, which looks its target up by name. 14: the language SQL."""
 ENTERED = "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate AND datname <> 'postgres'"
 
 
 async def let_reset(connection: Connection, *roles: str) -> None:
-    """Replaces a function that an older version made. Without the extension, or on an old server, there is none."""
+    """Replace the function of an older version. Creates none without the extension or on an old server."""
     async with connection.transaction():
         await connection.execute("DROP FUNCTION IF EXISTS _heroku.pg_stat_statements_reset()")
         found = await (await connection.execute(OF_THE_EXTENSION)).fetchall()
@@ -56,7 +56,7 @@ async def let_reset(connection: Connection, *roles: str) -> None:
 
 
 async def bind(address: Address) -> None:
-    """In every database of a server that an older version made. Raises ServerUnreachable."""
+    """In every database of a server that an older version created. Raises ServerUnreachable."""
     async with connect(address) as connection:
         databases = [name for (name,) in await (await connection.execute(ENTERED)).fetchall()]
     for database in databases:

@@ -1,8 +1,8 @@
-"""The table of contents of a pg_dump archive, read from the bytes at its head: every name as it is, dependencies included.
+"""Parses the table of contents of a pg_dump archive: exact names, including dependencies.
 
-`pg_restore --list` prints names without quotes and without their line breaks, so two objects can look alike there. Here each
-entry has the number that pg_restore knows it by, and the class and oid of its object on the source. The custom format and
-`toc.dat` of the directory format begin alike (PostgreSQL's pg_backup_archiver.c, versions 1.12 to 1.16).
+`pg_restore --list` prints names without quotes and line breaks, so two objects can look alike. Here each entry has the number
+that pg_restore uses for it, and the class and oid of its object on the source. The custom format and `toc.dat` of the
+directory format begin alike (PostgreSQL's pg_backup_archiver.c, versions 1.12 to 1.16).
 """
 
 from __future__ import annotations
@@ -12,34 +12,34 @@ from typing import Final, Protocol
 
 MAGIC: Final = b"PGDMP"
 OLDEST, NEWEST = (1, 12), (1, 16)
-"""Of PostgreSQL 9.0 and 18."""
+"""The versions of PostgreSQL 9.0 and 18."""
 LONGEST: Final = 1 << 30
 MOST: Final = 10_000_000
 
 
 class NotRead(ValueError):
-    """It is no archive of a version that is known here."""
+    """Not an archive, or an archive of an unknown version."""
 
 
 class CutShort(NotRead):
-    """The bytes end within the table of contents: with more of them it may be read."""
+    """The data ends within the table of contents. With more data it may be readable."""
 
 
 @dataclass(frozen=True)
 class TocEntry:
-    """One object, something said about one, or the rows of one."""
+    """An object, a property of one, or the rows of one."""
 
     number: int
-    """pg_restore's own: what `--use-list` takes."""
+    """pg_restore's number, as `--use-list` takes it."""
     class_oid: int
-    """0, as the oid, for what has no row of its own in a catalog."""
+    """0, like the oid, for entries without a catalog row."""
     oid: int
     kind: str
     """`TABLE`, `TABLE DATA`, `COMMENT`, …"""
     schema: str
-    """Empty for what lies in none."""
+    """Empty if it is in no schema."""
     name: str
-    """Not quoted and in full; of a COMMENT, ACL or SECURITY LABEL what it is about: `TABLE orders`."""
+    """Unquoted and complete. For a COMMENT, ACL or SECURITY LABEL, its subject: `TABLE orders`."""
     owner: str
     definition: bytes
     access_method: str
@@ -53,7 +53,7 @@ class TocEntry:
 
 @dataclass(frozen=True)
 class Head:
-    """What an archive begins with. Its entries are in its own order."""
+    """The beginning of an archive. Entries are in the archive's order."""
 
     version: tuple[int, int]
     compression: int
@@ -71,7 +71,7 @@ GZIP: Final = 1
 
 
 class Source(Protocol):
-    """What bytes are read from: a file, or what behaves like one."""
+    """A source of bytes: a file or a file-like object."""
 
     def read(self, count: int, /) -> bytes: ...
 
@@ -84,7 +84,7 @@ def read_head(stream: Source) -> Head:
 
 
 def read_toc(stream: Source) -> list[TocEntry]:
-    """In the order of the archive. Raises NotRead; CutShort when `stream` ends too early."""
+    """The entries in the order of the archive. Raises NotRead, and CutShort when `stream` ends too early."""
     return list(read_head(stream).entries)
 
 
@@ -92,15 +92,15 @@ class _Reader:
     def __init__(self, stream: Source) -> None:
         self._stream = stream
         if self._take(5) != MAGIC:
-            raise NotRead("It is no archive of pg_dump.")
+            raise NotRead("It is not a pg_dump archive.")
         major, minor, _ = self._take(3)
         self.version = (major, minor)
         if not OLDEST <= self.version <= NEWEST:
-            raise NotRead(f"It is an archive of version {major}.{minor}, which is not known here.")
+            raise NotRead(f"Its archive version {major}.{minor} is not supported.")
         self.compression = 0
         self._int_bytes, self._offset_bytes, self._format = self._take(3)
         if not 1 <= self._int_bytes <= 8 or self._offset_bytes > 16:
-            raise NotRead("Its head makes no sense.")
+            raise NotRead("Its header is invalid.")
 
     def toc(self) -> list[TocEntry]:
         if self.version >= (1, 15):
@@ -108,12 +108,12 @@ class _Reader:
         else:
             self.compression = GZIP if self._int() else 0
         for _ in range(7):
-            self._int()  # when it was made
+            self._int()  # creation time
         for _ in range(3):
-            self._bytes()  # of which database, by which versions
+            self._bytes()  # database name, server and pg_dump version
         count = self._int()
         if not 0 <= count <= MOST:
-            raise NotRead("Its table of contents has no sensible length.")
+            raise NotRead("Its table of contents has an invalid length.")
         return [self._entry(position) for position in range(count)]
 
     def _entry(self, position: int) -> TocEntry:
@@ -123,8 +123,8 @@ class _Reader:
         name, kind = self._text(), self._text()
         self._int()  # section
         definition = self._bytes() or b""
-        self._bytes()  # how it is dropped
-        self._bytes()  # how its rows are copied
+        self._bytes()  # DROP statement
+        self._bytes()  # COPY statement
         schema = self._text()
         self._bytes()  # tablespace
         access_method = self._text() if self.version >= (1, 14) else ""
@@ -155,7 +155,7 @@ class _Reader:
         return tuple(found)
 
     def _place(self) -> None:
-        """Where its data begins: a number in the custom format, a file's name in the directory format."""
+        """Where its data begins: an offset in the custom format, a file name in the directory format."""
         if self._format == 1:
             self._take(1 + self._offset_bytes)
         else:
@@ -174,11 +174,11 @@ class _Reader:
         if length < 0:
             return None
         if length > LONGEST:
-            raise NotRead("Its table of contents makes no sense.")
+            raise NotRead("Its table of contents is invalid.")
         return self._take(length)
 
     def _take(self, count: int) -> bytes:
         taken = self._stream.read(count)
         if len(taken) < count:
-            raise CutShort("It ends within its table of contents.")
+            raise CutShort("It ends inside its table of contents.")
         return taken

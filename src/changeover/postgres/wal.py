@@ -1,7 +1,7 @@
-"""How many commits lie between two positions in the WAL: counted exactly in a short stretch, sampled in a long one.
+"""Counts the commits between two positions in the WAL: exactly in a short range, by sampling in a long one.
 
-Only commits that wrote something count: an aborted transaction, a subtransaction, or a VACUUM that takes a transaction
-id merely to lock the table which it truncates would make "behind by N commits" a number that nobody believes.
+Only commits that wrote data count. Aborted transactions, subtransactions, and a VACUUM that takes a transaction id only
+to lock the table that it truncates would make the number too high.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ SELECT coalesce(sum(count) FILTER (WHERE kind IN ('Transaction/COMMIT', 'Transac
   FROM public.pg_get_wal_stats(%(start)s, %(stop)s, true) AS stats (kind, count)
 """
 
-# Six times slower than counting by kind, so only asked where a lock shows that there may be such a transaction. One
-# that began before the stretch may have written there; without a lock of its own it is left counted.
+# Six times slower than counting by kind, so only run when a lock shows that there may be such a transaction. A transaction
+# that began before the range may have written there. If it has no lock of its own, it is still counted.
 COUNT_UPKEEP = """
 SELECT count(*)
   FROM (SELECT xid
@@ -42,7 +42,7 @@ SELECT count(*)
 
 @dataclass(frozen=True)
 class CommitCount:
-    """`is_exact` is False when only windows of a long stretch were read."""
+    """`is_exact` is False when only samples of a long range were read."""
 
     commits: int
     is_exact: bool
@@ -51,9 +51,9 @@ class CommitCount:
 async def count_commits(
     connection: Connection, start: str, stop: str, *, longest_exact: int = LONGEST_EXACT_BYTES
 ) -> CommitCount | None:
-    """Commits between two WAL positions of this server; None when it no longer has that WAL, or can't read it.
+    """Commits between two WAL positions of this server. None when the server no longer has that WAL or can't read it.
 
-    Needs a connection to the server's own database `postgres`, and pg_walinspect (15 and newer, contrib).
+    Needs a connection to database `postgres`, and pg_walinspect (PostgreSQL 15 and newer, contrib).
     """
     first, last = position_number(start), position_number(stop)
     if last <= first:
@@ -77,7 +77,7 @@ async def _sample(connection: Connection, first: int, last: int) -> CommitCount:
 def sample_windows(
     first: int, last: int, *, count: int = WINDOWS, size: int = WINDOW_BYTES
 ) -> Iterator[tuple[int, int]]:
-    """Windows of `size` bytes, evenly spread over the stretch, each in the middle of its share."""
+    """Windows of `size` bytes, evenly distributed over the range, each in the middle of its share."""
     share = (last - first) / count
     size = min(size, int(share))
     for number in range(count):
@@ -95,7 +95,7 @@ async def _count(connection: Connection, start: int, stop: int) -> int:
     except psycopg.errors.InternalError_ as error:
         if "could not find a valid record after" not in str(error):
             raise
-        return 0  # no record begins and ends in this stretch
+        return 0  # no record is completely in this range
     return int(commits)
 
 
@@ -106,5 +106,5 @@ def position_number(position: str) -> int:
 
 
 def position_text(number: int) -> str:
-    """The other way round, as PostgreSQL writes it."""
+    """The inverse, in PostgreSQL's notation."""
     return f"{number >> 32:X}/{number & 0xFFFFFFFF:X}"
