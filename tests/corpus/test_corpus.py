@@ -84,7 +84,7 @@ async def test_a_hundred_thousand_large_objects_arrive(servers: Servers) -> None
 
     assert (named(found), differing) == ([], [])
     assert next(part.compared for part in found.parts if part.name == "large objects") == 100000
-    assert [one.says for one in changed.differences] == ["has other content within its first 6 bytes"]
+    assert [one.says for one in changed.differences] == ["has different content within its first 6 bytes"]
     source.drop(databases[0])
     target.drop(databases[1])
 

@@ -183,7 +183,7 @@ async def test_without_a_key_a_row_is_named_by_its_place(databases: Databases) -
 
     found = only_difference(await databases.compare())
 
-    assert "a row is there 20 times on the source and 19 times on the target" in found
+    assert "a row without a key occurs 20 times on the source and 19 times on the target" in found
     assert "first row: ctid on the source (" in found
 
 
@@ -200,10 +200,10 @@ THINGS = {
     "sequence": ("SELECT setval('bare', 95)", "sequence public.bare gives 105 next on the source and 100 on the target"),
     "falling sequence": ("SELECT setval('falling', -6)", "sequence public.falling gives -8 next on the source"),
     "never called": ("SELECT setval('bare', 100, false)", "gives 105 next on the source and 100 on the target"),
-    "large object": ("SELECT lo_put(4711, 1, '\\x01')", "large object 4711 has other content"),
+    "large object": ("SELECT lo_put(4711, 1, '\\x01')", "large object 4711 has different content"),
     "large object gone": ("SELECT lo_unlink(4712)", "large object 4712 is missing on the target"),
-    "view": ("CREATE OR REPLACE VIEW glad AS SELECT name FROM customers", "view public.glad is made differently"),
-    "default": ("ALTER TABLE events ALTER at SET DEFAULT now()", "table public.events is made differently: `at date`"),
+    "view": ("CREATE OR REPLACE VIEW glad AS SELECT name FROM customers", "view public.glad is defined differently"),
+    "default": ("ALTER TABLE events ALTER at SET DEFAULT now()", "table public.events is defined differently: `at date`"),
     "trigger": ("ALTER TABLE orders DISABLE TRIGGER ALL",
                 "triggers of fk constraint public.orders orders_customer_fkey are enabled on the source and disabled"),
     "foreign key": ("ALTER TABLE orders DROP CONSTRAINT orders_customer_fkey", "fk constraint public.orders orders_customer"),
@@ -233,7 +233,7 @@ async def test_a_sequence_that_is_ahead_is_equal_and_noted(databases: Databases)
         ("REFRESH MATERIALIZED VIEW totals WITH NO DATA", "totals is not filled on the target"),
         (
             "REFRESH MATERIALIZED VIEW stale",
-            "stale was filled at another time: it has 1 rows on both sides, and not the same",
+            "stale was filled at another time: it has 1 rows on both sides, but not the same",
         ),
     ],
 )
@@ -293,7 +293,7 @@ async def test_columns_in_another_order_are_told_and_their_rows_equal(databases:
         "INSERT INTO events SELECT at, what FROM old", "DROP TABLE old",
     )  # fmt: skip
 
-    assert only_difference(await databases.compare()) == "table public.events has its columns in another order"
+    assert only_difference(await databases.compare()) == "table public.events has its columns in a different order"
 
 
 async def test_rows_that_a_policy_hides_are_unknown_and_never_equal(databases: Databases, server: Server) -> None:

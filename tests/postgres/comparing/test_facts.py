@@ -49,7 +49,7 @@ def test_a_secret_value_is_not_told() -> None:
 
     compare_facts(part, here, there)
 
-    assert [str(one) for one in part.differences] == ["database has another value for its setting app.key"]
+    assert [str(one) for one in part.differences] == ["database differs in its setting app.key"]
 
 
 def test_an_index_that_was_rebuilt_is_no_difference_and_one_that_broke_is() -> None:

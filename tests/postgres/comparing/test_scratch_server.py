@@ -16,7 +16,7 @@ from tests.corpus.servers import installation
 from changeover.hosts.processes import everything_running
 from changeover.postgres.comparing.scratch_server import (
     ExtensionPlace,
-    Surroundings,
+    Prerequisites,
     remove_abandoned,
     scratch_server,
 )
@@ -68,7 +68,7 @@ async def test_statements_of_a_schema_run_as_an_ordinary_role(folder: Path) -> N
     assert of_15 is not None
     async with scratch_server(of_15) as server:
         hstore = ExtensionPlace("hstore", "1.0", "there")
-        location = await server.database("d", Surroundings("UTF8", (hstore,), ("me", "pg_odd"), ("wraps",)))
+        location = await server.database("d", Prerequisites("UTF8", (hstore,), ("me", "pg_odd"), ("wraps",)))
         async with await psycopg.AsyncConnection.connect(location.url, autocommit=True) as session:
             assert await (await session.execute("SELECT 'a=>1'::there.hstore::text")).fetchone() == ('"a"=>"1"',)
             with pytest.raises(psycopg.errors.InsufficientPrivilege):

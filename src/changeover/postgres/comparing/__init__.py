@@ -1,7 +1,7 @@
-"""Do two databases hold the same? Schema, rows, sequences, large objects, extensions, each side in one snapshot of its own.
+"""Compares two databases: schema, rows, sequences, large objects, extensions, each side in its own snapshot.
 
-`compare` is the door; `Comparison` is what it answers. Nothing is changed on either side, no row leaves
-its server but the keys of one that differs, and what could not be compared is unknown, never equal.
+`compare` is the entry point and returns a `Comparison`. Nothing is changed on either side. No row leaves its server, except
+the key of a row that differs. What could not be compared is unknown, never equal.
 """
 
 from changeover.postgres.comparing.comparison import Comparison, Difference, Part, Unknown

@@ -1,4 +1,4 @@
-"""What a comparison found: its parts, the first differences by name, what stayed unknown. Values only."""
+"""The result of a comparison: its parts, the first differences by name, and what is unknown. Values only."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from typing import Any, Literal
 
 Result = Literal["equal", "differs", "unknown"]
 SHOWN = 50
-"""Of each part so many differences are named; the others are counted."""
+"""How many differences of each part are listed. The others are only counted."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that is not alike. Rows are named by their keys; other values only where they were asked for."""
+    """One difference. Rows are identified by their keys. Other values are included only on request."""
 
     thing: str
     """`table public.orders`, `index public.orders_customer_idx`, `sequence public.orders_id_seq`."""
     says: str
-    """What is different, in words that follow the thing: `is missing on the target`."""
+    """What is different, as a phrase that follows `thing`: `is missing on the target`."""
     rows: str = ""
     """The first range of rows that differs, as its bounds: `id from 1 to 500`."""
     key: dict[str, str] = field(default_factory=dict)
-    """The first row that differs: its key, column by column; without a key where it is, as `ctid`."""
+    """The first row that differs: its key, column by column, or its `ctid` in a table without a key."""
     columns: tuple[str, ...] = ()
-    """Of that row, the columns that differ; empty when the row is on one side only."""
+    """The columns of that row that differ. Empty when the row is on one side only."""
     values: dict[str, tuple[str | None, str | None]] = field(default_factory=dict)
-    """By column what the source and the target have, cut off; only where it was asked for."""
+    """The source's and target's values by column, truncated. Only on request."""
 
     def __str__(self) -> str:
         row = ", ".join(f"{name} {value}" for name, value in self.key.items())
@@ -40,7 +40,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Unknown:
-    """Something that could not be compared, and why not."""
+    """Something that could not be compared, and why."""
 
     thing: str
     why: str
@@ -55,15 +55,15 @@ class Part:
 
     name: str
     compared: int = 0
-    """How many things of this kind were looked at on both sides."""
+    """How many objects of this kind were compared."""
     how: str = ""
-    """By which method: `record hashes`, `counts`."""
+    """The method: `record hashes`, `counts`."""
     differences: list[Difference] = field(default_factory=list)
     differences_total: int = 0
     unknown: list[Unknown] = field(default_factory=list)
     unknown_total: int = 0
     notes: list[str] = field(default_factory=list)
-    """What is alike in a way that somebody may want to know of."""
+    """Remarks that are not differences."""
 
     def differs(self, difference: Difference) -> None:
         self.differences_total += 1
@@ -84,18 +84,18 @@ class Part:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The answer. `is_equal` only when every part was compared in full and nothing differs."""
+    """The result. `is_equal` only if every part was compared completely and nothing differs."""
 
     parts: tuple[Part, ...]
     is_quick: bool
-    """Rows were counted and not read."""
+    """Rows were counted but not read."""
     bytes_compared: int
-    """Of tables, with what they store out of line, on the source."""
+    """Size of the source's tables, including TOAST data."""
     rows_compared: int
     rows_seconds: float
-    """How long the rows took."""
+    """The time to compare the rows."""
     seconds: float
-    """And everything."""
+    """The total time."""
 
     @property
     def differences(self) -> list[Difference]:
@@ -116,7 +116,7 @@ class Comparison:
 
     @property
     def gb_per_s(self) -> float:
-        """10^9 bytes of the source's tables for each second that the rows took, both sides read at once."""
+        """10^9 bytes of the source's tables per second of comparing rows. Both sides are read concurrently."""
         return self.bytes_compared / self.rows_seconds / 1e9 if self.rows_seconds else 0.0
 
     def as_dict(self) -> dict[str, Any]:

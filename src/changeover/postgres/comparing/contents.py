@@ -1,4 +1,4 @@
-"""Rows counted and hashed in the servers, piece by piece, on both sides at once; only sums come over the line."""
+"""Counts and hashes rows on the servers, piece by piece, on both sides concurrently. Only sums are transferred."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from changeover.postgres.comparing.sides import Side, together
 from changeover.postgres.progress import Progress, Tell
 
 SEARCHED = 5
-"""In so many tables that differ the first row is looked for; the others are only named."""
+"""The number of differing tables in which the first row is searched for. The others are only named."""
 RECORD_HASHES_SINCE = 14
 Relations = dict[tuple[str, str], Relation]
 
 
 @dataclass
 class Tally:
-    """Of one table on one side."""
+    """The counts and sums of one table on one side."""
 
     rows: int = 0
     total: int = 0
@@ -34,7 +34,7 @@ class Tally:
 
 @dataclass
 class Contents:
-    """The tables of both sides while they are read."""
+    """The tables of both sides during the comparison."""
 
     part: Part
     connections: int
@@ -49,7 +49,7 @@ class Contents:
     seconds: float = 0.0
 
     async def compare(self, source: Side, target: Side, relations: tuple[Relations, Relations]) -> None:
-        """Fills the part. Raises ConnectionLost; whatever else a server refuses makes that table unknown."""
+        """Fill the part. Raises ConnectionLost. Any other server error makes that table unknown."""
         method = "record hashes" if self.is_quick else await choose_method(source, target)
         self.part.how = "counts" if self.is_quick else method
         same_encoding = source.encoding == target.encoding
@@ -108,11 +108,11 @@ class Contents:
                 continue
             self.part.compared += 1
             if pair.source.kind == "p":
-                self.part.notes.append(f"{pair.title} was compared as a whole: its rows may be in other partitions")
+                self.part.notes.append(f"{pair.title} was compared as a whole: its rows may be in different partitions")
             if (here.rows, here.total) == (there.rows, there.total):
                 continue
             says = _says(here, there)
-            if pair.is_view:  # each side shows what its tables had when it was filled
+            if pair.is_view:  # each side shows its tables' rows at the time of the refresh
                 self.part.notes.append(f"{pair.title} was filled at another time: it {says}")
                 continue
             if self.is_quick or searched == SEARCHED:
@@ -126,7 +126,7 @@ class Contents:
         try:
             found = await first_difference(source, target, pair, shows_values=self.shows_values)
         except psycopg.Error as refused:
-            says += f"; its first such row could not be looked for: {' '.join(str(refused).split())}"
+            says += f"; the first differing row could not be determined: {' '.join(str(refused).split())}"
             found = Difference(pair.title, "")
         whole = f"{says}; {found.says}" if found.says else says
         self.part.differs(Difference(pair.title, whole, found.rows, found.key, found.columns, found.values))
@@ -141,7 +141,7 @@ class Contents:
 
 
 async def choose_method(source: Side, target: Side) -> Method:
-    """The fastest that means the same on both. Text of SQL_ASCII has no encoding: its bytes are compared as they are."""
+    """The fastest method that gives the same results on both. SQL_ASCII text has no encoding: its bytes are compared."""
     encodings = {source.encoding, target.encoding} - {"SQL_ASCII"}
     if len(encodings) > 1:
         return "digests of text"
@@ -161,11 +161,11 @@ def why_unreadable(refused: psycopg.Error, side: Side) -> str:
 def _says(here: Tally, there: Tally) -> str:
     if here.rows != there.rows:
         return f"has {here.rows} rows on the source and {there.rows} on the target"
-    return f"has {here.rows} rows on both sides, and not the same ones"
+    return f"has {here.rows} rows on both sides, but not the same ones"
 
 
 def _shared(part: Part, source: Relations, target: Relations) -> Iterator[tuple[Relation, Relation]]:
-    """Those that both have with the same columns; the rest is told apart here."""
+    """The relations that both sides have with the same columns. Reports all others."""
     for place in sorted(source.keys() | target.keys()):
         one, other = source.get(place), target.get(place)
         if one is None or other is None:
@@ -185,6 +185,6 @@ def _shared(part: Part, source: Relations, target: Relations) -> Iterator[tuple[
 
 
 def missing(one: Relation | None, other: Relation | None) -> Difference:
-    """Of a table that only one of them has."""
+    """The difference for a table that only one side has."""
     title = one.title if one else other.title if other else ""
     return Difference(title, f"is missing on the {'target' if one else 'source'}")

@@ -1,4 +1,4 @@
-"""The door: two databases in, what is alike and what isn't out. Reads only, each side in one snapshot of its own."""
+"""The entry point: compares two databases. Reads only, each side in its own snapshot."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from changeover.postgres.location import Location
 from changeover.postgres.progress import Progress, Tell
 
 
-async def nobody(progress: Progress) -> None:
-    """For who doesn't want to know how far it is."""
+async def ignore_progress(progress: Progress) -> None:
+    """A progress callback that does nothing."""
 
 
 async def compare(
@@ -42,19 +42,17 @@ async def compare(
     compares_owners: bool | None = None,
     properties_decide: bool = True,
     shows_values: bool = False,
-    tell: Tell = nobody,
+    tell: Tell = ignore_progress,
 ) -> Comparison:
-    """`is_quick` counts rows and leaves large objects alone. `connections` are those to each side (at least 2).
-    `installations` are folders of PostgreSQLs of this host beside those that are found anyway: a pg_dump is in one.
+    """`is_quick` counts rows and skips large objects. `connections` is the number to each side (at least 2).
+    `installations` are additional folders of PostgreSQL installations that may provide pg_dump.
 
-    `compares_owners`: owners, rights and roles; None: where both sides have the same roles. With `properties_decide` False
-    a different property of the database or its roles is a note.
+    `compares_owners`: owners, rights and roles. None: only if both sides have the same roles. If `properties_decide` is
+    False, differing properties of the database or its roles are only notes.
 
-    What is `excluded` is compared on neither side.
-    Reserved schemas are compared on neither side: every database of ours has what we made in them, and no other does.
-    `shows_values` puts the differing values of the first row into the answer, cut off: they are somebody's data.
-    Raises ServerUnreachable, LoginRefused, NotTrusted, ConnectionLost; whatever else keeps something from being compared
-    makes that unknown in the answer.
+    Skips what is `excluded` on both sides, and reserved schemas, which only our own databases have.
+    `shows_values` includes the differing values of the first row in the result, truncated. They are user data.
+    Raises ServerUnreachable, LoginRefused, NotTrusted, ConnectionLost. Any other error makes the affected part unknown.
     """
     began = time.monotonic()
     schemas = [*RESERVED_SCHEMAS, *skip_schemas, *excluded.schemas]

@@ -1,4 +1,4 @@
-"""The schema of one side as pg_dump writes it, cut into its objects. Both sides are written by the same pg_dump."""
+"""Splits the schema of one side, as pg_dump prints it, into objects. The same pg_dump is used for both sides."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ HEADER = re.compile(
 FRAME = re.compile(
     r"^(?:SET default_\w+ = .*;|\\(?:un)?restrict .*|--\n-- PostgreSQL database dump complete\n--)\n?", re.M
 )
-"""Stands between objects and belongs to none."""
+"""Lines between objects."""
 OWNER = "-- Owner: "
-"""Begins the first line of what makes an object."""
+"""Begins the first line of an object's text."""
 
 
 @dataclass(frozen=True, order=True)
@@ -42,7 +42,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class Entry:
-    """One piece of a dump: a statement or a few, which make an object or a part of it."""
+    """One entry of a dump: the statements that create an object or a part of it."""
 
     thing: Thing
     owner: str
@@ -58,7 +58,7 @@ def dump_arguments(
     compares_owners: bool,
     skip_tables: Iterable[Name] = (),
 ) -> list[str]:
-    """The address and the user are in the environment. Without a `snapshot`, pg_dump takes its own."""
+    """The address and the user are passed in the environment. Without a `snapshot`, pg_dump takes its own."""
     rights = [] if compares_owners else ["--no-owner", "--no-privileges"]
     printed = [] if encoding == "SQL_ASCII" else ["--encoding=UTF8"]
     skipped = [f"--exclude-schema={exactly(name)}" for name in skip_schemas]
@@ -70,15 +70,15 @@ def dump_arguments(
 
 
 async def dump_schema(arguments: list[str], location: Location) -> str:
-    """Its output. Raises ClientFailed."""
+    """The output of pg_dump. Raises ClientFailed."""
     run_as = (
         None if isinstance(location, SocketLocation) else run_as_for_clients()
-    )  # it reads what a foreign server sends
+    )  # it parses data from a foreign server
     return (await run_client(arguments, location, run_as=run_as)).decode("utf-8", errors="surrogateescape")
 
 
 def entries_in(dump: str) -> Iterator[Entry]:
-    """In the order of the dump, in which they can be made."""
+    """The entries in the dump's order, in which they can be created."""
     headers = list(HEADER.finditer(dump))
     for header, following in zip_longest(headers, headers[1:]):
         text = dump[header.end() : following.start() if following else len(dump)]
@@ -87,7 +87,7 @@ def entries_in(dump: str) -> Iterator[Entry]:
 
 
 def things_in(entries: Iterable[Entry]) -> dict[Thing, str]:
-    """What makes each object; several entries of one name are put together."""
+    """The text of each object. Entries with the same name are joined."""
     found: dict[Thing, str] = {}
     for entry in entries:
         text = f"{OWNER}{entry.owner}\n{entry.text}"

@@ -1,9 +1,9 @@
-"""How a row becomes a number that is the same on both sides if, and only if, the row is. Pure: builds SQL, runs nothing.
+"""Turns a row into a number that is equal on both sides if and only if the row is. Pure: builds SQL, runs nothing.
 
-A type's own hash tells apart only what its `=` tells apart: 1.0 and 1.00, a month and 30 days, -0.0 and 0.0 are equal to it.
-So only types whose `=` means the very same bytes are hashed as they are, all others by their text. And as the hash of a
-record is the weighted sum of its columns' hashes, the sum over a table would not see two rows that exchange a value: each
-row's hash is stirred, by its key as the seed or once more through a hash.
+A type's own hash treats values as equal if its `=` does: 1.0 and 1.00, a month and 30 days, -0.0 and 0.0. So a type's own hash
+is used only if `=` means equal bytes; other types are hashed as text. A record's hash is a weighted sum of its columns'
+hashes, so the sum over a table would not change if two rows exchanged a value. Therefore each row's hash is mixed: seeded with
+its key, or hashed once more.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ EXACT = frozenset(
 WORDS = frozenset({"text", "varchar"})
 INTEGERS = frozenset({"int2", "int4", "int8"})
 MOST_COLUMNS = 1600
-"""A row constructor takes 1,664."""
+"""A row constructor takes at most 1,664."""
 
 Method = Literal["record hashes", "text hashes", "digests of text"]
 
@@ -32,12 +32,12 @@ PROBE = sql.SQL(
     " TIMESTAMPTZ '2000-01-01 00:00Z', 'n'::name, 'c'::\"char\", INET '::1', CIDR '10/8', MACADDR '08:00:2b:01:02:03',"
     " MACADDR8 '08:00:2b:01:02:03:04:05', PG_LSN '1/2', 'words'::text COLLATE \"C\", 1.50, NULL::int), 7)::text"
 )
-"""Two servers that answer alike have the same hash functions (they differ with the byte order of the machine)."""
+"""Servers that return the same value have the same hash functions. These depend on the machine's byte order."""
 
 
 @dataclass(frozen=True)
 class RowHash:
-    """Of one table on one side. `expression` is an int8 over the alias `t`."""
+    """The hash for one table on one side. `expression` is an int8 over the alias `t`."""
 
     expression: sql.Composable
     method: Method
@@ -48,12 +48,12 @@ def field(name: str) -> sql.Composable:
 
 
 def printed(name: str) -> sql.Composable:
-    """What the type's own output function makes of it; never a cast that somebody defined."""
+    """The result of the type's output function. Never a cast, which users can define."""
     return sql.SQL("concat({})").format(field(name))
 
 
 def comparable(column: Column, other: Column, *, is_short: bool) -> list[sql.Composable]:
-    """Expressions whose own hashes tell apart every two values of the column that don't look the same."""
+    """Expressions whose hashes distinguish all values of the column that print differently."""
     value = field(column.name)
     if column.base != other.base:
         return [printed(column.name)]
@@ -65,12 +65,12 @@ def comparable(column: Column, other: Column, *, is_short: bool) -> list[sql.Com
         return [value, sql.SQL("scale({})").format(value)]
     if column.base in ("jsonb", "json"):
         return [sql.SQL('({}::text) COLLATE "C"').format(value)]
-    # concat() prints NULL as nothing, so that what is NULL must be said beside it
+    # concat() prints NULL as an empty string, so NULL is kept separate
     return [sql.SQL('CASE WHEN num_nulls({}) = 0 THEN {} END COLLATE "C"').format(value, printed(column.name))]
 
 
 def row_hash(here: Relation, there: Relation, method: Method, key: tuple[str, ...]) -> RowHash:
-    """The same for both sides of one table when called with them exchanged; columns go by name, not by place."""
+    """Gives the same hash on the other side with the arguments exchanged. Columns are matched by name, not position."""
     names = sorted(here.columns)
     if not names:
         return RowHash(sql.SQL("0::int8"), method)

@@ -1,4 +1,4 @@
-"""Which extensions both sides have: a missing one is a difference, another version a note; and the objects in them."""
+"""Compares extensions: a missing one is a difference, another version a note. Also compares their objects."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SELECT x.extname::text, x.extversion, n.nspname::text FROM pg_extension x JOIN p
 
 
 async def compare_extensions(source: Side, target: Side, *, skip_extensions: list[str]) -> Part:
-    """Only what the source has counts; a target may offer more."""
+    """Only extensions of the source count. A target may have more."""
     part = Part("extensions", how="names, versions and schemas")
     here, there = await together(*(_read(side, skip_extensions) for side in (source, target)))
     for name, (version, schema) in sorted(here.items()):

@@ -1,4 +1,4 @@
-"""What pg_dump's schema doesn't print, each as rows of (title, fact, value): `database`, `connection limit`, `10`."""
+"""Queries for facts that a pg_dump schema lacks, as rows of (title, fact, value): `database`, `connection limit`, `10`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from changeover.postgres import extension_members
 from changeover.postgres.comparing.relations import SYSTEM
 
 HELD_BY: Final = "default_transaction_read_only"
-"""How a migration holds the writers of its source: no property of the database."""
+"""Set by a migration to hold the source's writers, so not compared as a property of the database."""
 
 
 @dataclass(frozen=True)
@@ -18,10 +18,10 @@ class FactQuery:
 
     sql: str
     since: int = 0
-    """The first major that has these catalogs."""
+    """The first major version that has these catalogs."""
     until: int = 99
     is_secret: bool = False
-    """Values are never shown: a setting may be a password."""
+    """Never show the values, because a setting may be a password."""
 
 
 THIS: Final = "this AS (SELECT * FROM pg_database WHERE datname = current_database())"
@@ -41,7 +41,7 @@ WITH RECURSIVE {THIS}, used AS (
 SELECT 'role ' || r.rolname FROM above JOIN pg_roles r USING (oid)"""  # noqa: S608 - constants of ours
 """Titles of roles that own something in the database or have rights there, of their members and of their groups."""
 ROLE: Final = f"{THIS}, role AS (SELECT * FROM pg_roles WHERE oid <> 10 AND rolname !~ '^pg_')"  # noqa: S608
-"""All but the bootstrap superuser and PostgreSQL's own."""
+"""All roles except the bootstrap superuser and PostgreSQL's predefined roles."""
 
 OWNERSHIP: Final = tuple(map(FactQuery, (
     f"WITH {THIS} SELECT 'database', 'owner', pg_get_userbyid(datdba)::text FROM this",  # noqa: S608
@@ -84,7 +84,7 @@ SELECT 'role ' || r.rolname, 'membership in ' || g.rolname, concat('ADMIN ', boo
   FROM role r JOIN pg_auth_members m ON m.member = r.oid JOIN pg_roles g ON g.oid = m.roleid GROUP BY 1, 2
 """),  # noqa: S608
 )  # fmt: skip
-REPLICATION: Final = (  # options that only newer majors have: as if the older ones had them, at their defaults
+REPLICATION: Final = (  # options of newer major versions count as defaults on older ones
     FactQuery("""
 SELECT 'publication ' || pubname, f.fact, f.value
   FROM pg_publication p, LATERAL (VALUES ('all tables', puballtables::text), ('options', ('{"pubviaroot": false,

@@ -1,4 +1,4 @@
-"""Facts of two databases compared one by one: a difference each, with both values, or without them where they may be secret."""
+"""Compares facts of two databases one by one. Each difference names both values, unless they may be secret."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Facts = dict[tuple[str, str], Fact]
 
 
 async def read_facts(side: Side, queries: Iterable[FactQuery], **values: Any) -> Facts:
-    """What one side has. A fact without a value isn't there."""
+    """The facts of one side. A fact without a value is left out."""
     found: Facts = {}
     for query in queries:
         if query.since <= side.major <= query.until:
@@ -35,7 +35,7 @@ async def read_facts(side: Side, queries: Iterable[FactQuery], **values: Any) ->
 
 
 def compare_facts(part: Part, source: Facts, target: Facts, *, decides: bool = True) -> None:
-    """Pure: each object and fact that is not alike becomes a difference of the part, or a note where it doesn't decide."""
+    """Pure: each unequal fact becomes a difference of the part, or a note if not `decides`."""
     here, there = ({title for title, _ in facts} for facts in (source, target))
     for title in sorted(here ^ there):
         _report(part, Difference(title, f"is missing on the {'target' if title in here else 'source'}"), decides)
@@ -47,7 +47,7 @@ def compare_facts(part: Part, source: Facts, target: Facts, *, decides: bool = T
 
 
 def compare_relation_facts(part: Part, source: Facts, target: Facts, *, order_decides: bool) -> None:
-    """Pure: of objects that are compared by their definitions as well. An index that only the source has invalid is no loss."""
+    """Pure: for objects whose definitions are compared too. An index that is invalid only on the source is no difference."""
     named = {one.thing for one in part.differences}
     for title, fact in sorted(source.keys() | target.keys()):
         one, other = source.get((title, fact)), target.get((title, fact))
@@ -58,7 +58,7 @@ def compare_relation_facts(part: Part, source: Facts, target: Facts, *, order_de
 
 def _says(fact: str, here: Fact | None, there: Fact | None) -> str:
     if here and there and here.is_secret:
-        return f"has another value for its {fact}"
+        return f"differs in its {fact}"
     if here and there:
         return f"differs in its {fact}: {here.value} on the source, {there.value} on the target"
     has, lacks = ("source", "target") if here else ("target", "source")

@@ -1,4 +1,4 @@
-"""Large objects: by number, length and digest, a few thousand at a time, never more than a slice of one in memory."""
+"""Compares large objects by number, length and digest, some thousands at a time, with at most a slice of one in memory."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SELECT octet_length(piece), encode(sha256(piece), 'hex') FROM (SELECT lo_get(%s:
 
 @dataclass(frozen=True)
 class Digest:
-    """What one large object is told by."""
+    """The compared properties of one large object."""
 
     length: int
     sha256: str
@@ -47,7 +47,7 @@ Digests = dict[int, Digest]
 
 
 async def compare_large_objects(source: Side, target: Side, *, compares_owners: bool) -> Part:
-    """Unknown as a whole when one may not be read; holes that were never written read as zeros, on both sides."""
+    """Unknown as a whole if one may not be read. Unwritten holes read as zeros on both sides."""
     part = Part("large objects", how="digests")
     after = 0
     while True:
@@ -60,7 +60,7 @@ async def compare_large_objects(source: Side, target: Side, *, compares_owners: 
                 *(_digests(side, after, to, with_owners=compares_owners) for side in (source, target))
             )
         except psycopg.Error as refused:
-            part.is_unknown("large objects", f"after number {after} one could not be read: {refused}")
+            part.is_unknown("large objects", f"one with a number above {after} could not be read: {refused}")
             return part
         await _compare(part, source, target, here, there)
         after = to
@@ -103,9 +103,11 @@ async def _rest(source: Side, target: Side, oid: int) -> str:
 
 def _says(here: Digest, there: Digest) -> str:
     if here.length != there.length:
-        return "has another length on the target"
+        return "has a different length on the target"
     if here.sha256 != there.sha256:
-        return f"has other content within its first {here.length} bytes"
+        return f"has different content within its first {here.length} bytes"
     if here.owner != there.owner:
         return f"belongs to {here.owner} on the source and to {there.owner} on the target"
-    return "has other rights on the target" if here.rights != there.rights else "has another comment on the target"
+    return (
+        "has different rights on the target" if here.rights != there.rights else "has a different comment on the target"
+    )

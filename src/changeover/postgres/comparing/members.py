@@ -1,4 +1,4 @@
-"""Rights on the objects of extensions: servers grant some by themselves to the role that they make for a database."""
+"""Rights on objects of extensions. Servers grant some of them automatically to the role that a database is created for."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ SELECT n.nspname::text, format('TABLE %s', c.relname)
 
 
 async def rights_of_members(side: Side) -> set[Thing]:
-    """As pg_dump calls them."""
+    """By the names that pg_dump uses."""
     return {Thing("ACL", schema, name) for schema, name in await side.rows(MEMBERS)}

@@ -1,4 +1,4 @@
-"""What a pg_dump of one version writes differently for servers of two majors though it means the same. Each rule says why."""
+"""Normalizes text that pg_dump prints differently for two major versions although it means the same. Each rule says why."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PUBLIC_BELONGS_TO_OWNER_SINCE = 15
 
 
 def belongs_to_the_server(thing: Thing, majors: tuple[int, int]) -> bool:
-    """Extensions are compared by themselves. The owner and the rights of the schema public changed with 15."""
+    """Extensions are compared separately. The owner and the rights of schema public changed in version 15."""
     if thing.type == "EXTENSION" or (thing.type == "COMMENT" and thing.name.startswith("EXTENSION ")):
         return True
     if min(majors) >= PUBLIC_BELONGS_TO_OWNER_SINCE or max(majors) < PUBLIC_BELONGS_TO_OWNER_SINCE:
@@ -25,35 +25,35 @@ def belongs_to_the_server(thing: Thing, majors: tuple[int, int]) -> bool:
 
 
 def normalised(thing: Thing, text: str) -> str:
-    """Without what means nothing on any version."""
+    """Without text that has no meaning on any version."""
     said = "\n".join(line.rstrip() for line in text.splitlines() if line.strip())
     if thing.type in ("ACL", "DEFAULT ACL"):
-        return "\n".join(sorted(STATEMENT_ENDS.split(said)))  # grants stand in the order in which they were given
+        return "\n".join(sorted(STATEMENT_ENDS.split(said)))  # grants are printed in the order they were made
     return said
 
 
 def without_newer_words(thing: Thing, text: str, majors: tuple[int, int]) -> str:
-    """Without what only the newer of the two majors knows and made up for itself."""
+    """Without what only the newer of the two versions has and created implicitly."""
     older, newer = sorted(majors)
     if older < RANGES_HAVE_MULTIRANGES_SINCE <= newer and thing.type == "TYPE":
         return "\n".join(line.rstrip(",") for line in text.splitlines() if "multirange_type_name = " not in line)
     if older < MAINTAIN_IS_A_RIGHT_SINCE <= newer and thing.type in ("ACL", "DEFAULT ACL"):
         return _without_the_owners_maintain(text)
     if older < NOT_NULL_IS_NAMED_SINCE <= newer and thing.type.endswith("TABLE"):
-        # a name that had to be cut off looks like somebody's own
+        # a truncated name looks like a user's own
         return NAMED_NOT_NULL.sub("NOT NULL", text)
     return text
 
 
 def _without_the_owners_maintain(text: str) -> str:
-    """Before 17 owners always had it, as no right of their own. Rights are revoked from the owner alone."""
+    """Before version 17, owners could always do this without a separate right. Only owners have rights revoked."""
     statements = [(one, RIGHTS_OF_A_TABLE.search(one)) for one in STATEMENT_ENDS.split(text)]
     owners = {found["role"] for _, found in statements if found and found["verb"] == "REVOKE"}
     kept = list[str]()
     for one, found in statements:
         if found is None or found["role"].removesuffix(" WITH GRANT OPTION") not in owners:
             kept.append(one)
-        elif found["verb"] == "REVOKE":  # all of them, whatever their number is there
+        elif found["verb"] == "REVOKE":  # all of them, however many the version has
             kept.append(f"REVOKE ALL {found['rest']}")
         elif rights := [right for right in found["rights"].split(",") if right != "MAINTAIN"]:
             kept.append(f"GRANT {','.join(rights)} {found['rest']}")
@@ -61,7 +61,7 @@ def _without_the_owners_maintain(text: str) -> str:
 
 
 def same_but_for_order(thing: Thing, source: str, target: str) -> bool:
-    """Two tables whose lines are the same ones."""
+    """Whether two tables have the same lines in a different order."""
     if thing.type not in ("TABLE", "FOREIGN TABLE", "TYPE"):
         return False
     return sorted(line.strip().rstrip(",") for line in source.splitlines()) == sorted(

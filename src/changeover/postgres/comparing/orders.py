@@ -1,4 +1,4 @@
-"""In what order a table's rows are searched: by their key, or by their own hashes where there is none. Builds SQL."""
+"""The order in which a table's rows are searched: by key, or by row hash in a table without one. Builds SQL."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ Bound = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Range:
-    """The rows after `low`, up to and with `high`; None: no bound."""
+    """The rows after `low` up to and including `high`. None: unbounded."""
 
     low: Bound | None = None
     high: Bound | None = None
 
 
 class Order(ABC):
-    """One that is the same on both sides, whatever their collations and wherever their rows lie."""
+    """An order that is the same on both sides, whatever their collations and physical layout."""
 
     def __init__(self, pair: Pair) -> None:
         self.pair = pair
 
     @abstractmethod
     def place(self, side: Side) -> sql.Composable:
-        """What is compared with bounds."""
+        """The expression that is compared with bounds."""
 
     @abstractmethod
     def literal(self, bound: Sequence[str]) -> sql.Composable:
@@ -41,7 +41,7 @@ class Order(ABC):
 
     @abstractmethod
     async def cut(self, side: Side, within: Range, rows: int) -> list[Bound]:
-        """At most WAYS - 1 bounds, ascending, that split a range of about so many rows on that side."""
+        """At most WAYS - 1 ascending bounds that split a range of about `rows` rows on that side."""
 
     def inside(self, side: Side, within: Range) -> sql.Composed:
         """FROM and WHERE of the rows in a range."""
@@ -54,7 +54,7 @@ class Order(ABC):
 
 
 class ByKey(Order):
-    """Words are ordered by their bytes."""
+    """Text is ordered by its bytes."""
 
     def columns(self) -> list[sql.Composable]:
         return [self._in_order(name, field(name)) for name in self.pair.key]
@@ -88,7 +88,7 @@ class ByKey(Order):
 
 
 class ByHash(Order):
-    """Rows that are alike have the same place; a bound is one number."""
+    """Equal rows have the same position. A bound is one number."""
 
     def place(self, side: Side) -> sql.Composable:
         return self.pair.hash_on(side)

@@ -1,4 +1,4 @@
-"""Are owners and rights comparable? A database that was copied without them belongs to other roles, all of it."""
+"""Whether owners and rights are comparable. In a database copied without them, everything belongs to other roles."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ class Ownership:
     """Of one side."""
 
     database: str
-    """Who owns it."""
+    """The database's owner."""
     objects: frozenset[str]
-    """The owners of what is in it; the bootstrap superuser is never among them."""
+    """The owners of its objects, without the bootstrap superuser."""
     known: frozenset[str]
-    """All roles."""
+    """All roles of the server."""
 
 
 def why_not_comparable(source: Ownership, target: Ownership) -> str:
-    """Empty where owners and rights can be compared: the roles are the same ones."""
+    """Empty if owners and rights can be compared because the roles are the same."""
     if missing := sorted((source.objects | {source.database}) - target.known):
         return f"owners and rights were not compared: the target has no role {', '.join(missing[:5])}"
     objects = source.objects | target.objects
     if objects and source.database != target.database and source.objects.isdisjoint(target.objects):
         whose = f"{source.database} on the source and {target.database} on the target"
-        return f"owners and rights were not compared: the database, and all that is in it, belongs to {whose}"
+        return f"owners and rights were not compared: the database and everything in it belongs to {whose}"
     return ""
 
 

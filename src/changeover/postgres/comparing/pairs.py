@@ -1,4 +1,4 @@
-"""One table as both sides have it: by what it is told alike, and how one piece of it is asked for. Pure."""
+"""A table that both sides have: how its rows are matched and how a piece of it is queried. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from changeover.postgres.comparing.sides import Side
 
 PIECE_BYTES = 256 * 1024 * 1024
 TID_RANGES_SINCE = 14
-"""Before, a range of ctid is found by reading the whole table."""
+"""Older versions read the whole table to find a range of ctid."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Pair:
     source: Relation
     target: Relation
     key: tuple[str, ...]
-    """The columns of a unique index that both have; empty: rows are told apart by their content."""
+    """The columns of a unique index that both have. Empty: rows are matched by content."""
     method: Method
 
     @property
@@ -32,7 +32,7 @@ class Pair:
 
     @property
     def is_view(self) -> bool:
-        """A materialized view: its rows are no data of their own."""
+        """Whether it is a materialized view, whose rows are derived."""
         return self.source.kind == "m" and self.target.kind == "m"
 
     def relation(self, side: Side) -> Relation:
@@ -44,18 +44,18 @@ class Pair:
         return row_hash(here, there, self.method, self.key).expression
 
     def rows(self, side: Side) -> sql.Composed:
-        """FROM and the beginning of WHERE: the table without its children, and only the user's rows of it."""
+        """FROM and the beginning of WHERE: the table without children, and only the user's rows of it."""
         condition = self.source.condition.strip().removeprefix("WHERE").removeprefix("where").strip() or "true"
         only = sql.SQL("" if self.source.kind == "p" else "ONLY ")
         return sql.SQL("FROM {}{} AS t WHERE ({})").format(
             only,
             self.relation(side).identifier,
-            sql.SQL(condition),  # an extension's own, from its catalog
+            sql.SQL(condition),  # the extension's own condition, from its catalog
         )
 
 
 def pair_of(source: Relation, target: Relation, method: Method, *, same_encoding: bool) -> Pair:
-    """The key is the first of the source's that the target has too, with the same types."""
+    """The key is the source's first key that the target also has, with the same types."""
     for key in source.keys:
         alike = all(source.columns[name].declared == target.columns[name].declared for name in key)
         plain = same_encoding or not any(source.columns[name].has_collation for name in key)
@@ -65,7 +65,7 @@ def pair_of(source: Relation, target: Relation, method: Method, *, same_encoding
 
 
 def pieces(pair: Pair, side: Side, *, is_quick: bool) -> Iterator[tuple[sql.Composed, int]]:
-    """The statements whose answers (rows, sum of hashes) add up to the table's, each with the bytes that it reads."""
+    """Statements whose results (rows, sum of hashes) add up to those of the table, each with the bytes it reads."""
     relation = pair.relation(side)
     sums = sql.SQL("0") if is_quick else sql.SQL("coalesce(sum({}), 0)").format(pair.hash_on(side))
     asked = sql.SQL("SELECT count(*), {}::text ").format(sums) + pair.rows(side)

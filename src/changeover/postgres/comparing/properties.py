@@ -1,4 +1,4 @@
-"""The database itself, its roles, publications and subscriptions; and what schemas don't say of tables and extensions."""
+"""Compares the database's properties, roles, publications and subscriptions, and facts that a dump lacks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from changeover.postgres.excluding import Excluded
 async def compare_properties(
     source: Side, target: Side, *, skip_schemas: list[str], compares_owners: bool, decides: bool
 ) -> Part:
-    """`decides` False: what is not alike is a note, because a migration leaves it as the target has it, or says so itself."""
+    """If not `decides`, a difference is a note: a migration keeps the target's value or reports it separately."""
     part = Part("database", how="properties, roles, publications")
     queries = [*fact_queries.DATABASE, *fact_queries.REPLICATION, *(fact_queries.OWNERSHIP if compares_owners else ())]
     here, there = await together(*(read_facts(side, queries, skip_schemas=skip_schemas) for side in (source, target)))
@@ -35,7 +35,7 @@ def _of(facts: Facts, titles: set[str]) -> Facts:
 async def compare_relations(
     part: Part, source: Side, target: Side, *, skip_schemas: list[str], decides: bool, excluded: Excluded
 ) -> None:
-    """Into the schema's part, when its definitions have been compared."""
+    """Adds to the schema's part, after the definitions were compared."""
     here, there = await together(
         *(read_facts(side, fact_queries.RELATIONS, skip_schemas=skip_schemas) for side in (source, target))
     )
@@ -45,7 +45,7 @@ async def compare_relations(
 
 
 async def compare_members(part: Part, source: Side, target: Side, *, extensions: list[str]) -> None:
-    """Into the extensions' part: the objects of extensions that both sides have in the same version."""
+    """Adds to the extensions' part: the objects of extensions that both sides have in the same version."""
     here, there = await together(
         *(read_facts(side, fact_queries.MEMBERS, extensions=extensions) for side in (source, target))
     )

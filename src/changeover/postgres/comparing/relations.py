@@ -1,4 +1,4 @@
-"""What holds rows in a database: tables and materialized views, their columns and keys, as the catalog has them."""
+"""The relations that hold rows: tables and materialized views, with their columns and keys, from the catalog."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ HAVING bool_and(a.attname IS NOT NULL)
 
 @dataclass(frozen=True)
 class Column:
-    """One that holds a value. Virtual ones hold none: each query computes them, and can fail."""
+    """A column that stores a value. Virtual ones don't: each query computes them, and can fail."""
 
     name: str
     base: str
-    """The type below all domains: a bare name where it is PostgreSQL's own, else with its schema."""
+    """The type below all domains: a bare name for built-in types, otherwise with its schema."""
     declared: str
-    """As CAST wants it."""
+    """The type as CAST takes it."""
     has_collation: bool
 
 
@@ -75,15 +75,15 @@ class Relation:
     schema: str
     name: str
     kind: str
-    """pg_class.relkind: r, m, f, or p where the partitions' rows are compared together."""
+    """pg_class.relkind: r, m, f, or p if the partitions' rows are compared together."""
     is_populated: bool
     main_bytes: int
     table_bytes: int
     condition: str
-    """Of an extension's configuration table: which of its rows are the user's, with its WHERE."""
+    """For an extension's configuration table, the WHERE clause that selects the user's rows."""
     columns: dict[str, Column] = field(default_factory=dict)
     keys: list[tuple[str, ...]] = field(default_factory=list)
-    """Column names, of each unique index that could tell rows apart; the primary key first."""
+    """Column names of each unique index that can identify rows, the primary key first."""
 
     @property
     def title(self) -> str:
@@ -103,8 +103,8 @@ async def read_relations(
     excluded: Excluded = NOTHING,
     encodings_differ: bool,
 ) -> dict[tuple[str, str], Relation]:
-    """All that hold rows, by schema and name. Children stand for themselves, and so do partitions: but not those whose rows
-    belong to another partition in another database."""
+    """All relations that hold rows, by schema and name. Child tables and partitions are listed separately, except partitions
+    whose rows may be in a different partition in another database."""
     trees = trees_of(await side.rows(TREES, {"encodings_differ": encodings_differ}))
     found: dict[int, Relation] = {}
     for oid, *rest in await side.rows(RELATIONS, [[tree.root for tree in trees], skip_schemas, skip_extensions]):

@@ -1,7 +1,7 @@
-"""Definitions that both sides print differently, as one server prints them after reading them.
+"""Prints definitions that differ between the sides again, after one server has parsed both.
 
-PostgreSQL prints some definitions differently after a dump and restore although they mean the same: `s IN ('a', 'b')` on a
-varchar column, for one. So both schemas are made on one scratch server and printed again, which leaves only real differences.
+PostgreSQL prints some definitions differently after a dump and restore although they mean the same, such as `s IN ('a', 'b')`
+on a varchar column. So both schemas are created on one scratch server and printed again. Only real differences remain.
 See docs/adr/0026-definitions-are-read-again.md.
 """
 
@@ -17,23 +17,23 @@ import psycopg
 
 from changeover.postgres.comparing.dumps import Entry, Thing, dump_arguments, dump_schema, entries_in, things_in
 from changeover.postgres.comparing.normalising import normalised
-from changeover.postgres.comparing.scratch_server import ExtensionPlace, ScratchServer, Surroundings
+from changeover.postgres.comparing.scratch_server import ExtensionPlace, Prerequisites, ScratchServer
 from changeover.postgres.comparing.sides import Side, together
 from changeover.postgres.connect import Connection
 from changeover.postgres.reaching import reach
 
 ROUNDS: Final = 3
-"""How often texts are read again while reading still changes them."""
+"""The maximum number of rounds, while each round still changes the text."""
 REPRINTED: Final = frozenset({
     "TABLE", "FOREIGN TABLE", "VIEW", "MATERIALIZED VIEW", "INDEX", "CONSTRAINT", "CHECK CONSTRAINT", "DEFAULT", "POLICY",
     "TRIGGER", "RULE", "STATISTICS", "DOMAIN", "FUNCTION", "PROCEDURE", "TABLE ATTACH",
 })  # fmt: skip
-"""Types of objects whose text PostgreSQL makes from what it understood, and not from what was typed."""
+"""Types of objects that PostgreSQL prints from their parsed form, not as typed."""
 SKIPPED: Final = frozenset({
     "EXTENSION", "COMMENT", "ACL", "DEFAULT ACL", "EVENT TRIGGER", "PUBLICATION", "PUBLICATION TABLE", "SUBSCRIPTION",
     "PUBLICATION TABLES IN SCHEMA", "SECURITY LABEL",
 })  # fmt: skip
-"""Nothing depends on these."""
+"""No other object depends on these."""
 STATEMENT_S: Final = 60
 SESSION: Final = (
     "SET search_path = ''", "SET check_function_bodies = off", "SET client_min_messages = error",
@@ -51,10 +51,10 @@ SELECT x.extname::text, x.extversion, n.nspname::text FROM pg_extension x JOIN p
 
 @dataclass(frozen=True)
 class Definitions:
-    """A schema as text, with what has to exist before it can be made."""
+    """A schema as text, and what must exist before it can be created."""
 
     entries: tuple[Entry, ...]
-    needed: Surroundings
+    needed: Prerequisites
 
     @property
     def things(self) -> dict[Thing, str]:
@@ -63,27 +63,27 @@ class Definitions:
 
 @dataclass(frozen=True)
 class ReadAgain:
-    """What one server made of both schemas."""
+    """Both schemas as printed by one server."""
 
     source: dict[Thing, str]
     target: dict[Thing, str]
     refused: dict[Thing, str]
-    """Objects that could not be made there, on either side, and why."""
+    """Objects that could not be created there, from either side, and why."""
 
 
 async def definitions_of(side: Side, dump: str) -> Definitions:
-    """`dump` is without owners and rights: those are compared as they are."""
+    """`dump` has no owners and rights: those are compared as they are."""
     roles = tuple(name for (name,) in await side.rows(ROLES))
     extensions = tuple(ExtensionPlace(*row) for row in await side.rows(EXTENSIONS))
     encoding = "SQL_ASCII" if side.encoding == "SQL_ASCII" else "UTF8"
     wrappers = tuple(name for (name,) in await side.rows("SELECT fdwname::text FROM pg_foreign_data_wrapper"))
-    return Definitions(tuple(entries_in(dump)), Surroundings(encoding, extensions, roles, wrappers))
+    return Definitions(tuple(entries_in(dump)), Prerequisites(encoding, extensions, roles, wrappers))
 
 
 async def read_again(
     server: ScratchServer, source: Definitions, target: Definitions, doubtful: Iterable[Thing]
 ) -> ReadAgain:
-    """Both schemas read and printed until the texts of `doubtful` are alike, or until reading doesn't change them any more."""
+    """Parse and print both schemas until the texts of `doubtful` are equal, or until they no longer change."""
     wanted = list(doubtful)
     here, there = source, target
     refused: dict[Thing, str] = {}
@@ -124,7 +124,7 @@ async def _printed(server: ScratchServer, name: str, wanted: Definitions) -> tup
 
 
 async def _refused(session: Connection, entry: Entry) -> str:
-    """Why the server refuses it; empty when it is made."""
+    """The server's error, or empty when the object was created."""
     try:
         await session.execute(entry.text.encode("utf-8", "surrogateescape"))
     except psycopg.Error as failure:

@@ -1,4 +1,4 @@
-"""The first row of a table that differs, found by splitting: sums of ever smaller ranges until the rows are few."""
+"""Finds the first row of a table that differs by bisection: sums over ever smaller ranges until few rows are left."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Sums = dict[int, tuple[int, str]]
 
 
 async def first_difference(source: Side, target: Side, pair: Pair, *, shows_values: bool) -> Difference:
-    """What a pair that is known to differ has first; `says` of what is returned is about that row alone."""
+    """The first difference of a pair known to differ. The returned `says` describes that row alone."""
     order: ByKey | ByHash = ByKey(pair) if pair.key else ByHash(pair)
     within = await narrow(source, target, order)
     if isinstance(order, ByHash):
@@ -29,7 +29,7 @@ async def first_difference(source: Side, target: Side, pair: Pair, *, shows_valu
 
 
 async def narrow(source: Side, target: Side, order: Order) -> Range:
-    """The first range with a difference that has few rows, or can't be split any more."""
+    """The first differing range that has few rows or can't be split further."""
     within, rows, larger = Range(), await _most(source, target, order), source
     while rows > FEW and (bounds := await order.cut(larger, within, rows)):
         here, there = await together(_sums(source, order, within, bounds), _sums(target, order, within, bounds))
@@ -75,7 +75,7 @@ async def _by_key(source: Side, target: Side, order: ByKey, within: Range, *, sh
         first, missing = (mine, "") if mine == other else (mine, "target") if mine else (other, "source")
         break
     if first is None:
-        return Difference(pair.title, "no single row could be told")
+        return Difference(pair.title, "no single row could be identified")
     rows = _range_of(pair.key, list(here) or list(there))
     key = dict(zip(pair.key, first, strict=True))
     if missing:
@@ -92,7 +92,7 @@ async def _listed(side: Side, order: ByKey, within: Range) -> dict[Bound, str]:
 
 
 def _in_step(here: list[Bound], there: list[Bound]) -> Sequence[tuple[Bound | None, Bound | None]]:
-    """Both lists are in the same order: what stands beside what, None where one of them lacks it."""
+    """Aligns two lists that are in the same order. None where one of them lacks an entry."""
     known_here, known_there = set(here), set(there)
     steps: list[tuple[Bound | None, Bound | None]] = []
     mine, other = 0, 0
@@ -121,7 +121,7 @@ def _short(value: str) -> str:
 async def _columns(
     source: Side, target: Side, order: ByKey, key: Bound, *, shows_values: bool
 ) -> tuple[tuple[str, ...], dict[str, tuple[str | None, str | None]]]:
-    """Of a row that both have, the columns whose values don't look the same."""
+    """The columns whose values differ in a row that both sides have, and these values if requested."""
     names = list(order.pair.source.columns)
     here, there = await together(_looks(source, order, key, names), _looks(target, order, key, names))
     differing = tuple(name for name, mine, other in zip(names, here, there, strict=True) if mine != other)
@@ -168,7 +168,7 @@ async def _by_hash(source: Side, target: Side, order: ByHash, within: Range) -> 
     )
     (on_source, at_source), (on_target, at_target) = here.get(first, nowhere), there.get(first, nowhere)
     where = {f"ctid on the {side}": at for side, at in (("source", at_source), ("target", at_target)) if at}
-    says = f"without a key to name it by, a row is there {_times(on_source)} on the source and {_times(on_target)} on the target"
+    says = f"a row without a key occurs {_times(on_source)} on the source and {_times(on_target)} on the target"
     low, high = (within.low or ("the lowest",))[0], (within.high or ("the highest",))[0]
     return Difference(order.pair.title, says, f"hashes of rows from {low} to {high}", where)
 

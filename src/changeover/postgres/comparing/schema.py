@@ -1,4 +1,4 @@
-"""Both schemas, object by object: what is missing, and what is defined differently."""
+"""Compares both schemas object by object: what is missing, and what is defined differently."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from changeover.postgres.running import ClientFailed
 
 SHOWN_CHARACTERS = 120
 HAVE_SECRETS = frozenset({"SERVER", "USER MAPPING", "FOREIGN DATA WRAPPER", "SUBSCRIPTION"})
-"""Their options can hold passwords, so their texts are never shown."""
+"""Their options may contain passwords, so their texts are never shown."""
 
 
 @dataclass(frozen=True)
 class Doubt:
-    """An object that both sides have, and that they print differently."""
+    """An object that both sides have but print differently."""
 
     thing: Thing
     source: str
@@ -46,24 +46,24 @@ class Doubt:
 
     @property
     def may_be_the_same(self) -> bool:
-        """Only one server that reads both can tell."""
+        """Only a server that parses both can tell whether they are the same."""
         return self.thing.type in REPRINTED and not self.owners_differ
 
     @property
     def is_as_typed(self) -> bool:
-        """A function's quoted body is printed as it was typed; its language may not be available to us."""
+        """A function's quoted body is printed as typed. Its language may not be available on the scratch server."""
         return self.thing.type in ("FUNCTION", "PROCEDURE") and "BEGIN ATOMIC" not in self.source + self.target
 
 
 @dataclass(frozen=True)
 class SchemaReader:
-    """How the schemas of both sides are read."""
+    """Reads the schemas of both sides."""
 
     source: Side
     target: Side
     clients: Clients
     server: Installation
-    """Of the same PostgreSQL as the clients."""
+    """From the same installation as the clients."""
     skip_schemas: list[str]
     skip_tables: Collection[Name] = ()
 
@@ -80,7 +80,7 @@ class SchemaReader:
         return await dump_schema(arguments, side.location)
 
     async def read_again(self, dumps: tuple[str, str], things: list[Thing]) -> ReadAgain | str:
-        """`dumps` are without owners. Why it was impossible, if it was. Raises ConnectionLost."""
+        """`dumps` have no owners. Returns the reason if it was impossible. Raises ConnectionLost."""
         source, target = await together(definitions_of(self.source, dumps[0]), definitions_of(self.target, dumps[1]))
         try:
             async with scratch_server(self.server) as server:
@@ -98,7 +98,7 @@ async def compare_schemas(
     compares_owners: bool,
     excluded: Excluded = NOTHING,
 ) -> Part:
-    """Unknown as a whole where no pg_dump here can read both, or where one of them may not be read."""
+    """Unknown as a whole if no pg_dump here can read both, or if one of them may not be read."""
     part, known = Part("schema"), list(installations)
     try:
         clients = _clients(source, target, known)
@@ -137,7 +137,7 @@ def compare_things(
     majors: tuple[int, int],
     members: Collection[Thing] = (),
 ) -> list[Doubt]:
-    """Pure: fills the part with what is missing; returns what is printed differently. Of `members`, either is a note."""
+    """Pure: adds missing objects to the part, and returns those printed differently. For `members`, both are only notes."""
     doubts = []
     for thing in sorted(source.keys() | target.keys()):
         if belongs_to_the_server(thing, majors):
@@ -145,7 +145,7 @@ def compare_things(
         part.compared += 1
         if thing in members:
             if source.get(thing) != target.get(thing):
-                part.notes.append(f"{thing.title} is not the same; it is about an object of an extension")
+                part.notes.append(f"{thing.title} differs, but it concerns an object of an extension")
             continue
         if thing not in target or thing not in source:
             missing = "target" if thing in source else "source"
@@ -160,7 +160,7 @@ def compare_things(
 
 
 async def _settle(part: Part, doubts: list[Doubt], reader: SchemaReader, dumps: tuple[str, str] | None) -> None:
-    """Have one server read what a server may print differently by itself; `dumps` are those without owners, if there are."""
+    """Let one server parse and print what a server may print differently. `dumps` have no owners."""
     reprinted = [doubt.thing for doubt in doubts if doubt.may_be_the_same]
     again: ReadAgain | str = ""
     if reprinted:
@@ -179,14 +179,14 @@ async def _settle(part: Part, doubts: list[Doubt], reader: SchemaReader, dumps: 
 
 
 def judge_again(part: Part, doubt: Doubt, again: ReadAgain | str, *, majors: tuple[int, int]) -> None:
-    """Pure: alike, different, or unknown, after both definitions were read by one server (or why they weren't)."""
+    """Pure: equal, different, or unknown, after one server printed both definitions. A str says why it could not."""
     thing, why = doubt.thing, again if isinstance(again, str) else again.refused.get(doubt.thing, "")
     texts = [] if isinstance(again, str) else [side[thing] for side in (again.source, again.target) if thing in side]
     if (why or len(texts) < 2) and doubt.is_as_typed:
         part.differs(_difference(doubt))
     elif why or len(texts) < 2:
-        says = "is printed differently, and could not be read again to see whether it means the same"
-        part.is_unknown(thing.title, f"{says}: {why or 'it was not made there'}")
+        says = "is printed differently, and it could not be determined whether it means the same"
+        part.is_unknown(thing.title, f"{says}: {why or 'it could not be created there'}")
     else:
         here, there = (without_newer_words(thing, normalised(thing, text), majors) for text in texts)
         if here != there:
@@ -199,24 +199,24 @@ def _difference(doubt: Doubt) -> Difference:
         here, there = (", ".join(sorted(owners(text))) for text in (doubt.source, doubt.target))
         return Difference(thing.title, f"belongs to {here} on the source and to {there} on the target")
     if thing.type in HAVE_SECRETS:
-        return Difference(thing.title, "is made differently (its options may hold secrets and are not shown)")
+        return Difference(thing.title, "is defined differently (its options may contain secrets and are not shown)")
     if same_but_for_order(thing, doubt.source, doubt.target):
-        return Difference(thing.title, "has its columns in another order")
-    return Difference(thing.title, f"is made differently: {first_change(doubt.source, doubt.target)}")
+        return Difference(thing.title, "has its columns in a different order")
+    return Difference(thing.title, f"is defined differently: {first_change(doubt.source, doubt.target)}")
 
 
 def owners(text: str) -> set[str]:
-    """The owners that a text of an object names."""
+    """The owners in an object's text."""
     return {line.removeprefix(OWNER) for line in text.splitlines() if line.startswith(OWNER)}
 
 
 def first_change(source: str, target: str) -> str:
-    """The first lines that are not alike."""
+    """The first lines that differ."""
     here, there = source.splitlines(), target.splitlines()
     for kind, i, j, k, m in SequenceMatcher(None, here, there, autojunk=False).get_opcodes():
         if kind != "equal":
             return f"{_short(here[i:j])} on the source, {_short(there[k:m])} on the target"
-    return "in its white space"
+    return "in its whitespace"
 
 
 def _short(lines: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""A small PostgreSQL server for one comparison. It listens on a socket only, and is gone when the comparison ends."""
+"""A small PostgreSQL server for one comparison. It listens only on a socket and is removed after the comparison."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SETTINGS: Final[dict[str, SettingValue]] = {
     "full_page_writes": False, "wal_level": "minimal", "max_wal_senders": 0, "max_locks_per_transaction": 6000,
     "temp_file_limit": "256MB", "log_min_messages": "fatal",
 }  # fmt: skip
-"""pg_dump locks every table at once, so a schema of thousands of tables needs many locks."""
+"""pg_dump locks all tables at once, so a schema with thousands of tables needs many locks."""
 EXISTS: Final = (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation, psycopg.errors.ReservedName)
 
 
@@ -47,34 +47,34 @@ class ExtensionPlace:
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What a schema takes for granted: only a superuser can make these, and here they are made by their names alone."""
+class Prerequisites:
+    """What a schema depends on and only a superuser can create. Here it is created by name only."""
 
     encoding: str
     extensions: tuple[ExtensionPlace, ...] = ()
     roles: tuple[str, ...] = ()
-    """Those that policies and user mappings name."""
+    """The roles that policies and user mappings name."""
     wrappers: tuple[str, ...] = ()
-    """Foreign-data wrappers. One that no extension brings gets no handler: it can have servers and tables, and nothing else."""
+    """Foreign-data wrappers. One without an extension gets no handler, so it can only have servers and tables."""
 
 
 @dataclass(frozen=True)
 class ScratchServer:
-    """Its superuser never runs a statement that came from a source or target. That is done by `READER`, an ordinary role."""
+    """Its superuser never runs a statement from a source or target. The ordinary role `READER` does."""
 
     cluster: Cluster
     password: str = field(repr=False)
 
     async def prepare(self) -> None:
-        """Make the ordinary role."""
+        """Create the ordinary role."""
         async with connect(self.cluster.address) as session:
             made = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(
                 sql.Identifier(READER), sql.Literal(self.password)
             )
             await session.execute(made)
 
-    async def database(self, name: str, needed: Surroundings) -> SocketLocation:
-        """A new database that belongs to `READER`, with what it needs, as far as this host has it."""
+    async def database(self, name: str, needed: Prerequisites) -> SocketLocation:
+        """A new database owned by `READER`, with what it needs as far as this host has it."""
         made = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING {} LC_COLLATE 'C' LC_CTYPE 'C'").format(
             sql.Identifier(name), sql.Identifier(READER), sql.Literal(needed.encoding)
         )
@@ -98,7 +98,7 @@ class ScratchServer:
 
 
 async def _create_extension(session: Connection, extension: ExtensionPlace) -> None:
-    """Where this host has it: in the same version, or else in its own. Objects that need a missing one can't be read."""
+    """In the same version if available, otherwise in this host's version. Objects that need a missing one can't be read."""
     exists = await session.execute("SELECT FROM pg_namespace WHERE nspname = %s", [extension.schema])
     if await exists.fetchone() is None:
         made = sql.SQL("CREATE SCHEMA {} AUTHORIZATION {}")
@@ -124,9 +124,9 @@ async def _create_wrapper(session: Connection, wrapper: str) -> None:
 
 @asynccontextmanager
 async def scratch_server(installation: Installation) -> AsyncIterator[ScratchServer]:
-    """A server of this installation, which is ended and removed afterwards. Raises ServerFailed, DiskFull.
+    """A server of this installation, removed afterwards. Raises ServerFailed, DiskFull.
 
-    A killed process can't clean up, so the next one to come here removes what it left.
+    A killed process can't clean up, so the next call removes what it left.
     """
     await ensure_system_users()
     await remove_abandoned()
@@ -149,7 +149,7 @@ async def scratch_server(installation: Installation) -> AsyncIterator[ScratchSer
 
 
 async def remove_abandoned() -> None:
-    """End and remove the scratch servers of processes of ours that were killed."""
+    """End and remove scratch servers of changeover processes that were killed."""
     for home in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         with contextlib.suppress(FileNotFoundError):
             if home.stat().st_uid != os.geteuid() or home.is_symlink():
@@ -161,7 +161,7 @@ async def remove_abandoned() -> None:
 
 @contextlib.contextmanager
 def _held(home: Path) -> Iterator[bool]:
-    """Hold the folder's lock, which ends with our process; False where another process holds it."""
+    """Hold the folder's lock until our process ends. False if another process holds it."""
     handle = os.open(home, os.O_RDONLY | os.O_CLOEXEC)
     try:
         try:

@@ -1,5 +1,5 @@
-"""Where sequences stand. Behind the source is a difference: keys would be given twice. Ahead is none: a server that
-crashed, or a follower, skips up to 32 values, and a value that is never used harms nobody.
+"""Compares positions of sequences. Behind the source is a difference, because keys would be generated twice. Ahead is not: a
+crashed server or a follower skips up to 32 values, and a skipped value does no harm.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ class Sequence:
 
     @property
     def next(self) -> int:
-        """What it gives next, if it doesn't begin anew."""
+        """The next value, unless it cycles."""
         return self.last + self.increment if self.is_called else self.last
 
 
 async def compare_sequences(source: Side, target: Side, *, skip_schemas: list[str], skip_extensions: list[str],
                             excluded: Excluded = NOTHING) -> Part:  # fmt: skip
-    """By the next value of each; how they count on (start, increment, bounds, cache) is in the schema."""
+    """Compares next values. Start, increment, bounds and cache are part of the schema."""
     part = Part("sequences", how="next values")
     here, there = await together(*(_read(side, skip_schemas, skip_extensions) for side in (source, target)))
     for place in sorted(here.keys() | there.keys()):
@@ -70,7 +70,7 @@ def judge(part: Part, title: str, source: Sequence, target: Sequence) -> None:
     forwards = (target.next - source.next) * (1 if source.increment > 0 else -1)
     says = f"gives {source.next} next on the source and {target.next} on the target"
     if forwards < 0:
-        why = "; it cycles, so it may be ahead and have begun anew" if source.cycles else ""
+        why = "; it cycles, so it may be ahead and have wrapped around" if source.cycles else ""
         part.differs(Difference(title, says + why))
     else:
         part.notes.append(f"{title} is ahead: it {says}")
@@ -88,7 +88,7 @@ async def _read(side: Side, skip_schemas: list[str], skip_extensions: list[str])
 
 
 async def _read_some(side: Side, places: list[Place], found: dict[Place, Sequence]) -> None:
-    """All by one statement; one by one only to find which of them may not be read."""
+    """Reads all in one statement. After an error, reads one by one to find the sequence that may not be read."""
     asked = sql.SQL(" UNION ALL ").join(
         sql.SQL("SELECT {}, last_value, is_called FROM {}").format(sql.Literal(number), sql.Identifier(*place))
         for number, place in enumerate(places)

@@ -1,4 +1,4 @@
-"""One of the two databases: several sessions that see one and the same moment and print every value alike."""
+"""One of the two databases: several sessions with the same snapshot that print all values alike."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ PRINTING = {
     "xmlbinary": "base64",
     "quote_all_identifiers": "off",
 }
-"""A value is the same text on both sides if these are the same. From 12 on, 1 prints a float's shortest exact digits."""
+"""With these settings, equal values print as equal text. Since version 12, 1 prints a float's shortest exact digits."""
 READING = {"row_security": "off", "jit": "off", "transaction_timeout": "0"}
-"""`row_security=off` makes a policy that would hide rows an error. Not every server knows each of these."""
+"""`row_security=off` makes a policy that would hide rows an error. Servers of some versions lack some of these."""
 LOST = ("57P", "08")
 
 
 @dataclass
 class Side:
-    """Its sessions are in one read-only transaction each, all with the same snapshot."""
+    """Each session is in a read-only transaction, and all have the same snapshot."""
 
     name: str
     """`source` or `target`."""
@@ -51,9 +51,9 @@ class Side:
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Connection]:
-        """One of the sessions, for one statement or a few; a failed statement leaves the snapshot whole.
+        """One of the sessions, for a few statements. A failed statement keeps the snapshot.
 
-        Raises ConnectionLost when the server is gone; psycopg's error for a statement that it refuses.
+        Raises ConnectionLost when the server is gone, and psycopg's error for a failed statement.
         """
         connection = await self._idle.get()
         try:
@@ -67,14 +67,14 @@ class Side:
             self._idle.put_nowait(connection)
 
     async def rows(self, query: Any, parameters: Any = None) -> list[tuple[Any, ...]]:
-        """All rows of one query, in one of the sessions."""
+        """All rows of one query, run in one of the sessions."""
         async with self.session() as connection:
             return await (await connection.execute(query, parameters)).fetchall()
 
 
 @asynccontextmanager
 async def open_side(name: str, location: Location, *, connections: int, parallel: int) -> AsyncIterator[Side]:
-    """`parallel` workers may help the server with one statement. Raises what `reach` raises."""
+    """`parallel` is the number of parallel workers per statement. Raises what `reach` raises."""
     async with AsyncExitStack() as stack:
         idle: asyncio.LifoQueue[Connection] = asyncio.LifoQueue()
 
@@ -93,7 +93,9 @@ async def open_side(name: str, location: Location, *, connections: int, parallel
 
 
 async def _settle(session: Connection, parallel: int) -> None:
-    await session.execute("SET client_encoding = 'UTF8'")  # first: without an encoding, psycopg reads words as bytes
+    await session.execute(
+        "SET client_encoding = 'UTF8'"
+    )  # first, because without an encoding psycopg returns text as bytes
     settings = PRINTING | READING | {"max_parallel_workers_per_gather": str(parallel)}
     known = {row[0] for row in await (await session.execute("SELECT lower(name) FROM pg_settings")).fetchall()}
     for name, value in settings.items():
@@ -112,7 +114,7 @@ async def _first(name: str, location: Location, session: Connection, idle: async
 
 
 async def together(*works: Coroutine[Any, Any, Any]) -> list[Any]:
-    """All at once, their results in order; the first failure ends the others and is raised as itself."""
+    """Run concurrently and return the results in order. The first failure cancels the others and is raised itself."""
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(work) for work in works]

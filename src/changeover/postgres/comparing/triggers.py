@@ -1,4 +1,4 @@
-"""The triggers by which foreign keys work: pg_dump says nothing of them, and whoever switches all triggers off, them too."""
+"""The internal triggers of foreign keys. pg_dump doesn't print their state, but DISABLE TRIGGER ALL changes it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WORDS = {"O": "enabled", "D": "disabled", "R": "enabled for replicas only", "A":
 async def compare_triggers(
     part: Part, source: Side, target: Side, *, skip_schemas: list[str], excluded: Excluded
 ) -> None:
-    """Only what is not as a foreign key is made: enabled."""
+    """Compares states. Foreign keys are created with enabled triggers."""
     here, there = await together(*(_read(side, skip_schemas) for side in (source, target)))
     told = set[tuple[str, ...]]()
     for name in sorted(here.keys() | there.keys()):
@@ -47,6 +47,6 @@ async def _read(side: Side, skip_schemas: list[str]) -> dict[tuple[str, str, str
 
 
 async def triggers_of_constraints(side: Side) -> set[Thing]:
-    """Those of partitions, as pg_dump calls them: it writes them where their state is not their parent's, by names that no
-    other server has."""
+    """Triggers of partitions that pg_dump prints because their state differs from their parent's. Their names differ between
+    servers."""
     return {Thing("TRIGGER", schema, name) for schema, name in await side.rows(OF_CONSTRAINTS)}

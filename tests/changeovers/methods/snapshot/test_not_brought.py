@@ -37,7 +37,7 @@ def test_what_no_sql_makes_is_named_and_does_not_stop_the_migration(
 
     assert done.exit_code == 0, done.everything
     assert rows_of(target, "orders") == ROWS
-    assert "Not brought: VIEW public.circle. It reads itself" in done.stdout
+    assert "Not copied: VIEW public.circle. It reads itself" in done.stdout
     assert "equal but for 3 that the notes name as not brought" in done.stdout
     assert "materialized view public.stale was filled at another time" in done.stdout
     assert not can_write(source)
@@ -61,7 +61,7 @@ def test_only_what_the_copy_named_is_passed_over() -> None:
     part = Part("schema")
     for thing, says in (
         ("view public.circle", MISSING), ("view public.other", MISSING), ("view public.circle", "is missing on the source"),
-        ("acl public.TABLE t", "is made differently: x"), ("table public.t", "is made differently: x"),
+        ("acl public.TABLE t", "is defined differently: x"), ("table public.t", "is defined differently: x"),
         ("extension hstore", "has object function ext.mine() on the source and not on the target"),
     ):  # fmt: skip
         part.differs(Difference(thing, says))
@@ -73,7 +73,7 @@ def test_only_what_the_copy_named_is_passed_over() -> None:
     assert [str(one) for one in left] == [
         "view public.other is missing on the target",
         "view public.circle is missing on the source",
-        "table public.t is made differently: x",
+        "table public.t is defined differently: x",
     ]
     part.differences_total += 1
     assert unnamed(found, ["view public.circle", "view public.other", "function ext.mine()"]) == found.differences
