@@ -154,7 +154,7 @@ def test_a_generated_column_that_nothing_computes_again_is_named(pair: Pair) -> 
     pair.move()
     assert run_sql(pair.source, "SELECT n FROM counts_t ORDER BY id") == [(0,), (1,)]
     (note,) = pair.notes
-    assert note.startswith('Generated column "public"."counts_t"."n" holds other values than its expression gives now.')
+    assert note.startswith('Generated column "public"."counts_t"."n" has other values than its expression gives now.')
 
 
 VIEWS = (
@@ -201,11 +201,11 @@ def test_a_view_that_reads_one_that_is_not_filled_is_named(pair: Pair) -> None:
     assert sorted(note.partition(". ")[0].partition(" could")[0] for note in pair.notes) == [
         'Materialized view "public"."a_top"',
         'Materialized view "public"."m_middle"',
-        'Not brought: CHECK "below" of TABLE "public"."a_big"',
-        "Not brought: INDEX ATTACH public.a_part_expr_idx",
-        "Not brought: INDEX public.a_part_expr_idx",
-        "Not brought: INDEX public.by_base",
-        "Not brought: INDEX public.of_parts",
+        'Not copied: CHECK "below" of TABLE "public"."a_big"',
+        "Not copied: INDEX ATTACH public.a_part_expr_idx",
+        "Not copied: INDEX public.a_part_expr_idx",
+        "Not copied: INDEX public.by_base",
+        "Not copied: INDEX public.of_parts",
     ]
     found = asyncio.run(compare(pair.source, pair.target))
     of_check = [one.thing for one in unnamed(found, pair.report["not_brought"])]
@@ -266,5 +266,5 @@ def test_a_view_that_reads_itself_is_left_out_and_named(pair: Pair) -> None:
     )
     assert there == [("fine",), ("t",), ("t_pkey",)]
     assert sorted(note.split(". ")[0] for note in pair.notes) == [
-        f"Not brought: VIEW public.{name}" for name in ("over", "v", "w")
+        f"Not copied: VIEW public.{name}" for name in ("over", "v", "w")
     ]

@@ -49,7 +49,7 @@ def test_what_the_target_restricts_is_never_loosened(pair: Pair) -> None:
     pair.move()
     assert of(pair.target, PROPERTIES) == before
     assert len(pair.notes) == 3, pair.notes
-    assert "connection limit stays 5; on the source it is 90" in " ".join(pair.notes)
+    assert "connection limit stays 5. On the source it is 90" in " ".join(pair.notes)
 
 
 def test_settings_of_roles_in_the_database_arrive_also_for_roles_that_were_there(pair: Pair) -> None:
@@ -68,8 +68,8 @@ def test_settings_of_roles_in_the_database_arrive_also_for_roles_that_were_there
         "SELECT pg_has_role('pair_old', 'pair_group', 'MEMBER'), pg_has_role('pair_new', 'pair_group', 'MEMBER')",
     ) == [(True, True)]
     (note,) = pair.notes
-    assert note.startswith("Role pair_old was on the target before and stays as it is there")
-    assert "CONNECTION LIMIT 3 there and -1 here" in note
+    assert note.startswith("Role pair_old already exists on the target and stays unchanged")
+    assert "CONNECTION LIMIT 3 on the source and -1 on the target" in note
     assert "work_mem=9MB" in note
     assert run_sql(
         pair.target, "SELECT setconfig FROM pg_db_role_setting WHERE setrole = 'pair_new'::regrole AND setdatabase = 0"
@@ -140,7 +140,7 @@ def test_a_membership_arrives_with_all_options_that_its_grants_give_together(new
     assert "is in pair_group with ADMIN TRUE, INHERIT TRUE, SET FALSE on the source" in lacking
     assert 'GRANT "pair_group" TO "pair_member" WITH ADMIN TRUE, INHERIT TRUE;' in lacking
     assert there_too.notes == [
-        "Role pair_member is in pair_group with SET FALSE on the source and SET TRUE on the target; it stays so."
+        "Role pair_member is in pair_group with SET FALSE on the source and SET TRUE on the target. It stays unchanged."
     ]
 
 
@@ -156,7 +156,7 @@ def test_no_setting_keeps_people_out(pair: Pair) -> None:
     app = pair.target.with_(user="pair_app", password="x")
     assert run_sql(app, "CREATE TEMP TABLE of_the_app ()", "SHOW work_mem") == [("6MB",)]
     assert len(pair.notes) == 5, pair.notes
-    assert sum("nobody could log in" in note for note in pair.notes) == 3
+    assert sum("no user could log in" in note for note in pair.notes) == 3
 
 
 def test_a_setting_that_the_target_does_not_know_does_not_keep_its_role_away(pair: Pair) -> None:

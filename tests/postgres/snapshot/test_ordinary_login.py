@@ -23,7 +23,7 @@ def test_an_owner_whom_the_login_is_no_member_of_is_told(pair: Pair) -> None:
     found = asyncio.run(compare(pair.source, pair.target, compares_owners=False, properties_decide=False))
 
     assert pair.report["owners_lost"] == ["changeover"]
-    assert sum("owners and rights are not compared" in note for note in pair.notes) == 1
+    assert sum("Owners and rights are not compared" in note for note in pair.notes) == 1
     assert found.differences == []
 
 

@@ -15,7 +15,7 @@ MORE_POINTS = (
     "phase roles", "phase schema", "index", "phase keys", "phase views",
     "view \"public\".\"z_first\"", "phase statistics",
 )  # fmt: skip
-AGAIN = "the copy began again"
+AGAIN = "The copy started over"
 END = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'changeover:%% copy' AND "
 
 
@@ -52,7 +52,7 @@ def test_ended_as_asked_it_leaves_no_session_and_can_be_resumed(copy: Copy) -> N
     assert copy.child
     copy.child.terminate()
     assert copy.end() is None
-    assert starting.last_said(copy.work).endswith("ended as asked; what is done is kept")
+    assert starting.last_said(copy.work).endswith("ended as requested; completed work is kept")
     wait_until(lambda: sessions(copy.source) == sessions(copy.target) == [])
     copy.report()
     assert copy.has_arrived()
@@ -151,5 +151,5 @@ def test_rows_that_moved_to_other_blocks_between_two_attempts_are_copied_again(c
     notes = copy.report()["notes"]
 
     assert run_sql(copy.target, "SELECT count(*), count(DISTINCT id) FROM heap") == [(15000, 15000)]
-    assert sum('"heap"' in note and "the copy began again" in note for note in notes) == 1, notes
+    assert sum('"heap"' in note and "The copy started over" in note for note in notes) == 1, notes
     assert copy.has_arrived()

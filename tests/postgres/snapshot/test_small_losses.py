@@ -100,9 +100,9 @@ def test_columns_in_another_order_and_what_was_added_to_an_extension_are_named(p
               "ALTER EXTENSION hstore ADD FUNCTION mine(); ALTER EXTENSION hstore ADD TYPE mine_too;"
               "ALTER EXTENSION hstore ADD TABLE ours")  # fmt: skip
     pair.move()
-    assert sum("columns of public.c are in another order: a, b, z" in note for note in pair.notes) == 1
+    assert sum("columns of public.c have a different order: a, b, z" in note for note in pair.notes) == 1
     assert sum("columns of" in note for note in pair.notes) == 1
-    members = [note.split(" ", 2)[2].split(".")[1] for note in pair.notes if "by hand" in note]
+    members = [note.split(" ", 2)[2].split(".")[1] for note in pair.notes if "manually" in note]
     assert members == ["mine()", "ours", "mine_too"]
     assert len(pair.notes) == 4
     found = asyncio.run(compare(pair.source, pair.target))
@@ -144,7 +144,7 @@ def test_a_table_that_was_added_to_another_version_of_an_extension_is_named(pair
               "ALTER EXTENSION hstore ADD TABLE kept")  # fmt: skip
     pair.move()
     (note,) = pair.notes
-    assert note.startswith("Not brought: table public.kept. It belongs to the extension hstore 1.7")
+    assert note.startswith("Not copied: table public.kept. It belongs to the extension hstore 1.7")
 
 
 IN_AN_EXTENSION = """
@@ -186,7 +186,7 @@ def test_what_is_among_the_systems_own_objects_is_named(pair: Pair) -> None:
         "type information_schema.small",
         "function pg_catalog.mine(pg_catalog.text)",
     )
-    assert [name for name in named if not any(f"Not brought: {name}" in note for note in pair.notes)] == []
+    assert [name for name in named if not any(f"Not copied: {name}" in note for note in pair.notes)] == []
     assert len(pair.notes) == len(named)
 
 
@@ -234,6 +234,6 @@ def test_it_keeps_them_also_as_a_member_without_the_rights_of_the_owner(pair: Pa
     there, pair.target = pair.target, pair.target.with_(user="pair_mover", password="x")
     pair.move()
     pair.target = there
-    assert "Rights of role pair_gone on large objects are not brought: the target has no such role." in pair.notes
+    assert "Rights of role pair_gone on large objects are not copied: the target has no such role." in pair.notes
     run_sql(pair.source, "REVOKE SELECT ON LARGE OBJECT 70001 FROM pair_gone")
     assert run_sql(pair.target, LO_RIGHTS) == run_sql(pair.source, LO_RIGHTS)

@@ -76,5 +76,5 @@ async def test_views_stay_empty_when_asked_and_are_named(server: Server, source:
     notes = (await by_snapshot(source, target, refresh="none"))["notes"]
 
     assert filled(target) == []
-    assert [one for one in notes if one.startswith("Not filled, as asked") and '"public"."sound"' in one]
+    assert [one for one in notes if one.startswith("Not filled because of") and '"public"."sound"' in one]
     server.drop(target)

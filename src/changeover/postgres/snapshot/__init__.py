@@ -1,6 +1,6 @@
-"""Brings one database over as it is at one moment: schema, data, indexes, constraints, rights, sequences.
+"""Copies one database as of a single snapshot: schema, data, indexes, constraints, rights, sequences.
 
-The work is done by a program of its own (`python -m changeover.postgres.snapshot`), so that it outlives whoever started it and
-never holds up anybody else. Who has it done uses job.py (the order), starting.py (start, look, stop) and cleaning.py (abort);
-program.py is its life, migration.py one attempt, course.py what an attempt does. Nothing here knows runs or HTTP.
+The work runs in a separate program (`python -m changeover.postgres.snapshot`). It outlives the process that started it and
+blocks no other work. Callers use job.py (the job), starting.py (start, watch, stop) and cleaning.py (abort). program.py is
+the program's main loop, migration.py one attempt, course.py its phases. Nothing here knows runs or HTTP.
 """

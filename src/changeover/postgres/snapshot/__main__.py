@@ -1,6 +1,6 @@
-"""`python -P -m changeover.postgres.snapshot --work DIR [--user NAME]`, the job on standard input.
+"""`python -P -m changeover.postgres.snapshot --work DIR [--user NAME]`, with the job on standard input.
 
-Exit code 0: done; 1: see outcome.json. With `--user`, root becomes that user before it reads anything.
+Exit code 0: done. 1: see outcome.json. With `--user`, root becomes that user before it reads anything.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ def main() -> int:
 
 
 def import_encodings() -> None:
-    """Names of hosts, and sessions of databases that are not UTF-8, need some after `_become`."""
+    """Host names, and sessions of databases that are not UTF-8, need some of them after `_become`."""
     for found in pkgutil.iter_modules(encodings.__path__):
-        with contextlib.suppress(ImportError):  # those of other systems
+        with contextlib.suppress(ImportError):  # encodings of other operating systems
             importlib.import_module(f"encodings.{found.name}")
 
 
 def _become(user: str) -> None:
-    """For good. Our own code may lie where that user can't read, so everything is imported by now."""
+    """Irrevocably. That user may not be able to read our code, so everything is imported already."""
     uid, gid = owner_ids(user)
     if uid != os.geteuid():
         os.setgroups([])
@@ -71,7 +71,7 @@ async def _run(job: Job, work: Path) -> int:
     try:
         outcome = {"report": await bringing}
     except asyncio.CancelledError:
-        print("ended as asked; what is done is kept", flush=True)
+        print("ended as requested; completed work is kept", flush=True)
         outcome = None
     except BaseException as failure:
         traceback.print_exc()

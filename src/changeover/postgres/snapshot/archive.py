@@ -1,7 +1,7 @@
-"""The schema as pg_dump describes it, taken apart into its entries: each with its identity, owner and SQL.
+"""Splits a schema dump into entries, each with its identity, owner and SQL.
 
-What an entry is comes from the archive's table of contents. Its SQL is what pg_restore --verbose writes after the entry's number,
-class and oid. An entry's own definition is skipped, so no text inside the database can pass for the next entry.
+Entries come from the archive's table of contents. Their SQL is what pg_restore --verbose prints after an entry's number,
+class and oid. Parsing skips an entry's known definition, so no text in the database can be mistaken for the next entry.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ NOT_BROUGHT: Final = {
     "SUBSCRIPTION TABLE", "DATABASE", "DATABASE PROPERTIES", "TABLESPACE", "ENCODING", "STDSTRINGS", "SEARCHPATH",
 }  # fmt: skip
 ABOUT: Final = {"COMMENT", "ACL", "SECURITY LABEL"}
-"""Entries whose name says what they are about: `EXTENSION hstore`."""
+"""Entries whose name gives their subject: `EXTENSION hstore`."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One object, or something said about one."""
+    """One object, or a property of one such as a comment."""
 
     toc: TocEntry
     text: bytes
@@ -63,12 +63,12 @@ class Entry:
 
     @property
     def catalog(self) -> tuple[int, int]:
-        """Class and oid of the object on the source: what it is, however its name is written."""
+        """Class and oid of the object on the source. Identifies it however its name is written."""
         return self.toc.class_oid, self.toc.oid
 
     @property
     def key(self) -> str:
-        """By which the ledger knows it."""
+        """Its key in the ledger."""
         return f"{self.toc.class_oid}/{self.toc.oid}"
 
     @property
@@ -78,7 +78,7 @@ class Entry:
 
     @property
     def title(self) -> str:
-        """As a comparison calls it: `table public.orders`."""
+        """As comparisons name it: `table public.orders`."""
         return f"{self.kind.lower()} {self._place}"
 
     @property
@@ -92,11 +92,11 @@ class Entry:
 
     @property
     def is_event_trigger(self) -> bool:
-        """Or says something about one."""
+        """Whether it is an event trigger or concerns one."""
         return self.kind == "EVENT TRIGGER" or (self.kind in ABOUT and self.name.startswith("EVENT TRIGGER "))
 
     def is_of_extension(self, names: Sequence[str]) -> bool:
-        """It makes one of these extensions, or says something about it."""
+        """Whether it creates one of these extensions or concerns one."""
         if self.kind == "EXTENSION":
             return self.name in names
         return self.kind in ABOUT and any(self.name == f"EXTENSION {exactly(name)}" for name in names)
@@ -104,13 +104,13 @@ class Entry:
 
 @dataclass(frozen=True)
 class Archive:
-    """A dump of the schema alone, in pg_dump's own format."""
+    """A schema-only dump in pg_dump's custom format."""
 
     file: Path
     clients: Clients
 
     async def entries(self, section: str, *, with_owners: bool) -> list[Entry]:
-        """Of `pre-data` or `post-data`, in the order in which they can be made. Raises TransferFailed."""
+        """The entries of `pre-data` or `post-data`, in the order they can be created. Raises TransferFailed."""
         owners = [] if with_owners else ["--no-owner", "--no-acl"]
         plain = ["--no-tablespaces", *(["--no-table-access-method"] if self.clients.major >= 15 else [])]
         written = await _run(
@@ -124,22 +124,22 @@ class Archive:
                 return read_toc(stream)
         except NotRead as unknown:
             raise TransferFailed(
-                "The schema could not be read.", why=f"What {self.clients.dump} wrote can't be read. {unknown}",
-                fix="Use the pg_dump of a PostgreSQL from 12 to 18.",
+                "The schema could not be read.", why=f"The output of {self.clients.dump} can't be read. {unknown}",
+                fix="Use a pg_dump of PostgreSQL 12 to 18.",
             ) from unknown  # fmt: skip
 
 
 def split(written: bytes, toc: Mapping[int, TocEntry]) -> list[Entry]:
-    """What pg_restore wrote, entry by entry; what wrote nothing is left out. Raises TransferFailed."""
+    """Splits pg_restore's output into entries. Entries without output are left out. Raises TransferFailed."""
     found: list[tuple[TocEntry, int, int]] = []
-    """With where its header and its text begin."""
+    """Each with the offsets of its header and its text."""
     at, seen = 0, set[int]()
     while match := HEADER.search(written, at):
         entry = toc.get(int(match[1]))
         if entry is None or (entry.class_oid, entry.oid) != (int(match[2]), int(match[3])) or entry.number in seen:
             raise TransferFailed(
                 "The schema could not be read.",
-                why=f"pg_restore wrote an entry {match[1].decode()} that the archive does not list.",
+                why=f"pg_restore printed an entry {match[1].decode()} that the archive does not list.",
                 fix="Report this, with the versions of pg_dump and pg_restore (`changeover doctor`).",
             )
         seen.add(entry.number)
@@ -170,7 +170,7 @@ def with_needed(before: Sequence[Entry], after: Sequence[Entry]) -> tuple[list[E
 
 
 def depending(entries: Sequence[Entry], numbers: Collection[int]) -> list[Entry]:
-    """Those that need one of these, or one that needs one, in their order."""
+    """The entries that directly or indirectly depend on these, in their order."""
     found = set(numbers)
     while more := {one.number for one in entries if one.number not in found and found.intersection(one.toc.depends)}:
         found |= more
@@ -178,14 +178,14 @@ def depending(entries: Sequence[Entry], numbers: Collection[int]) -> list[Entry]
 
 
 def _with_access_method(entry: TocEntry, text: bytes) -> bytes:
-    """pg_restore would set it before the entry's header, for all that follow. Sessions of ours set `heap`."""
+    """pg_restore would set it before the entry's header, for all later entries. Our sessions set `heap`."""
     if entry.access_method in ("", "heap") or entry.kind not in ("TABLE", "MATERIALIZED VIEW"):
         return text
     name = sql.Identifier(entry.access_method).as_bytes()
     if entry.relkind == "p":
         table = sql.Identifier(entry.schema, entry.name).as_bytes()
         return text + b"\nALTER TABLE " + table + b" SET ACCESS METHOD " + name + b";"
-    made = len(entry.definition.strip())  # its owner comes after that
+    made = len(entry.definition.strip())  # the ALTER … OWNER follows
     there, back = b"SET default_table_access_method = %b;\n" % name, b"\nSET default_table_access_method = heap;"
     return there + text[:made] + back + text[made:]
 
@@ -200,7 +200,7 @@ async def dump_schema(
     skip_tables: Sequence[Name] = (),
     file: Path,
 ) -> Archive:
-    """Write the schema at `snapshot` into `file`. Raises TransferFailed with what pg_dump said."""
+    """Write the schema at `snapshot` into `file`. Raises TransferFailed with pg_dump's output."""
     skipped = [f"--exclude-schema={exactly(name)}" for name in ("_changeover", *skip_schemas)]
     skipped += [f"--exclude-table={exactly(schema)}.{exactly(name)}" for schema, name in skip_tables]
     await _run(
@@ -215,12 +215,12 @@ async def dump_schema(
 
 
 async def _run(arguments: Sequence[str | Path], location: Location | None = None) -> bytes:
-    """What one of PostgreSQL's programs wrote. Raises TransferFailed with its last lines."""
+    """The output of a PostgreSQL program. Raises TransferFailed with its last lines."""
     try:
         return await run_client(arguments, location)
     except ClientFailed as failed:
         raise TransferFailed(
             f"{failed.program} could not read the schema.",
             why=failed.said,
-            fix="Mend what it names, then run the same again.",
+            fix="Fix the reported problem, then run the command again.",
         ) from failed

@@ -1,4 +1,4 @@
-"""What is to be done at once by several workers: tasks, which of them may run together, and who takes which."""
+"""Tasks for several concurrent workers: which tasks may run together, and which worker takes which."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from changeover.postgres.connect import Connection
 from changeover.postgres.snapshot.sessions import is_lost
 
 TRIES: Final = 4
-"""Of one task on sessions that were lost, while the rest goes on."""
+"""How often a task is retried after lost connections, while the others go on."""
 
 
 @dataclass
 class Hands:
-    """One worker's sessions, opened when first needed and opened anew after a loss."""
+    """One worker's sessions, opened on first use and again after a loss."""
 
     open_reader: Callable[[], Awaitable[Any]]
     open_target: Callable[[AsyncExitStack], Awaitable[Connection]]
@@ -37,7 +37,7 @@ class Hands:
         return self._target
 
     async def let_go(self) -> None:
-        """Close what is open, whatever state it is in."""
+        """Close all open sessions, whatever their state."""
         if self._reader is not None:
             self._reader.terminate()
         self._reader = self._target = None
@@ -47,30 +47,30 @@ class Hands:
 
 @dataclass(eq=False)
 class Task:
-    """One thing to do. `then` are the tasks that it makes possible."""
+    """One unit of work. `then` returns the tasks that it makes possible."""
 
     label: str
     run: Callable[[Hands], Awaitable[None]]
     alone_on: frozenset[int] = frozenset()
-    """Oids of tables that nobody else may work on meanwhile."""
+    """Oids of tables that no other task may work on at the same time."""
     beside_on: frozenset[int] = frozenset()
-    """Oids of tables that others of the same kind may work on."""
+    """Oids of tables that tasks of the same kind may work on concurrently."""
     then: Callable[[], Sequence[Task]] = tuple
     losses: int = 0
 
 
 class Board:
-    """The tasks that wait and those that run. What became possible last is taken first: its table is still in memory."""
+    """Waiting and running tasks. The most recently enabled task is taken first: its table is still cached."""
 
     def __init__(self, tasks: Iterable[Task], check: Callable[[], Awaitable[object]]) -> None:
-        """`check` raises when the target went down: it may have forgotten what it said was done, so all is looked at anew."""
+        """`check` raises when the target went down: it may have lost what it reported as done, so everything is reread."""
         self.waiting = list(tasks)
         self.check = check
         self.running: set[Task] = set()
         self._changed = asyncio.Condition()
 
     async def work_off(self, hands: Sequence[Hands]) -> None:
-        """Until all is done. Raises the first failure that trying again did not mend, once every worker has stopped."""
+        """Run until all tasks are done. Raises the first failure that retries did not fix, once every worker has stopped."""
         try:
             async with asyncio.TaskGroup() as group:
                 for pair in hands:
@@ -123,7 +123,7 @@ class Board:
 
 
 def first_of(failures: BaseExceptionGroup) -> BaseException:
-    """What went wrong first, out of the groups it came in; a cancellation only where there is nothing else."""
+    """The first failure of the nested groups. A cancellation only if there is nothing else."""
     flat = list(_flat(failures))
     return next((one for one in flat if not isinstance(one, asyncio.CancelledError)), flat[0])
 

@@ -1,4 +1,4 @@
-"""Takes away what a migration made on the target, from any state: only what the ledger says was not there before."""
+"""Removes what a migration created on the target, from any state: only what the ledger lists as new."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ DROPPED: Final = {
     "text search configuration": "TEXT SEARCH CONFIGURATION", "text search dictionary": "TEXT SEARCH DICTIONARY",
     "text search parser": "TEXT SEARCH PARSER", "text search template": "TEXT SEARCH TEMPLATE",
 }  # fmt: skip
-"""What pg_identify_object calls a thing, and how DROP calls it.
+"""Object types of pg_identify_object, and how DROP names them.
 
-In this order: event triggers would fire for the rest, and extensions take their parts with them.
+In this order: event triggers would fire for the others, and extensions take their members with them.
 """
 NEW_KINDS: Final = ("event trigger", "transform")
-"""The ledger of an older version doesn't know which of them were there before; it has no rights either."""
+"""An older version's ledger doesn't record which of these existed before. It has no rights either."""
 AT_ONCE: Final = 500
 IDENTIFIED: Final = """
 SELECT i.type, coalesce('FOR ' || pg_catalog.format_type(t.trftype, NULL) || ' LANGUAGE ' || quote_ident(l.lanname), i.identity)
@@ -50,9 +50,9 @@ SELECT i.type, coalesce('FOR ' || pg_catalog.format_type(t.trftype, NULL) || ' L
 
 
 async def clean(job: Job) -> list[str]:
-    """Remove all that the migration of this job made; returns what could not be removed, a line each. Repeatable.
+    """Remove everything that this job's migration created. Returns what could not be removed, one line each. Repeatable.
 
-    The source needs nothing: our sessions there end with the program, and it was never written to.
+    The source needs no cleanup: our sessions there end with the program, and it was never written to.
     """
     target = handed_over(job.target)
     try:
@@ -70,7 +70,7 @@ async def clean(job: Job) -> list[str]:
 
 
 async def _own_ledger(connection: Connection, job: Job) -> Ledger | None:
-    """None where there is none, or another migration's: the ledger is what a migration makes first, so this one made nothing."""
+    """None if there is no ledger, or only another migration's. The ledger is created first, so nothing else was created."""
     try:
         return await read_ledger(connection, job.mark)
     except CheckFailed:
@@ -78,7 +78,7 @@ async def _own_ledger(connection: Connection, job: Job) -> Ledger | None:
 
 
 async def forget_ledger(job: Job) -> None:
-    """What was made stays for good. Raises ServerUnreachable, LoginRefused, ConnectionLost."""
+    """Keep what was created for good. Raises ServerUnreachable, LoginRefused, ConnectionLost."""
     async with writing(handed_over(job.target), f"changeover:{job.run} end") as connection:
         await connection.execute("DROP SCHEMA IF EXISTS _changeover CASCADE")
 
@@ -89,9 +89,9 @@ async def _end_ours(connection: Connection, job: Job) -> None:
 
 
 async def drop_what_was_made(target: Connection, ledger: Ledger, *, keeps_ledger: bool) -> list[str]:
-    """Objects and large objects; without `keeps_ledger` also roles, settings, rights on what was there, and the ledger itself.
+    """Drops objects and large objects. Without `keeps_ledger` also roles, settings, changed rights, and the ledger itself.
 
-    Raises TransferFailed when objects stay for another reason than a lost connection.
+    Raises TransferFailed if objects remain for a reason other than a lost connection.
     """
     noted = ledger.of("before")
     before = {tuple(one) for one in noted["objects"]["objects"]}
@@ -99,9 +99,9 @@ async def drop_what_was_made(target: Connection, ledger: Ledger, *, keeps_ledger
     while made := await _made_since(target, before, kinds):
         if not await _drop_some(target, made):
             raise TransferFailed(
-                "What was made on the target can't be removed.",
-                why=f"Still there: {', '.join(f'{kind} {name}' for kind, name in made[:5])}.",
-                fix="Drop what depends on it, or the database as a whole.",
+                "What was created on the target can't be removed.",
+                why=f"These objects remain: {', '.join(f'{kind} {name}' for kind, name in made[:5])}.",
+                fix="Drop what depends on them, or drop the database.",
             )
     await _unlink_large_objects(target)
     remaining = await put_back_rights(target, noted.get("rights and defaults", {}))
@@ -121,7 +121,7 @@ async def drop_what_was_made(target: Connection, ledger: Ledger, *, keeps_ledger
 
 
 async def _made_since(target: Connection, before: set[tuple[Any, ...]], kinds: Sequence[str]) -> list[tuple[str, str]]:
-    """Kind and SQL identity of what is there now and wasn't then, in the order of `kinds`."""
+    """Kind and SQL identity of new objects, in the order of `kinds`."""
     now = [tuple(row) for row in await (await target.execute(WAS_THERE)).fetchall()]
     new = [one for one in now if one not in before and one[1] >= 16384]
     found = await target.execute(IDENTIFIED, [[one[0] for one in new], [one[1] for one in new]])
@@ -130,7 +130,7 @@ async def _made_since(target: Connection, before: set[tuple[Any, ...]], kinds: S
 
 
 async def _drop_some(target: Connection, made: Sequence[tuple[str, str]]) -> bool:
-    """Each by itself, many in a transaction; some went, or went with others."""
+    """Each separately, many in a transaction. True if some were dropped, directly or with others."""
     dropped = 0
     for start in range(0, len(made), AT_ONCE):
         async with target.transaction():
@@ -147,7 +147,7 @@ async def _drop_some(target: Connection, made: Sequence[tuple[str, str]]) -> boo
 
 
 async def _unlink_large_objects(target: Connection) -> None:
-    """The target had none."""
+    """All of them, because the target had none before."""
     while True:
         done = await target.execute(
             "SELECT lo_unlink(oid) FROM (SELECT oid FROM pg_catalog.pg_largeobject_metadata LIMIT 2000) few"
@@ -157,7 +157,7 @@ async def _unlink_large_objects(target: Connection) -> None:
 
 
 async def _put_back_public(target: Connection, was: dict[str, Any]) -> None:
-    """Owner, rights and comment of schema public as they were."""
+    """Restore the owner, rights and comment of schema public."""
     if not was:
         return
     await target.execute(sql.SQL("ALTER SCHEMA public OWNER TO {}").format(sql.Identifier(was["owner"])))
@@ -174,7 +174,7 @@ async def _put_back_public(target: Connection, was: dict[str, Any]) -> None:
 
 
 async def _drop_roles(target: Connection, ledger: Ledger) -> list[str]:
-    """Those that we made, with the rights they got here. One that is used elsewhere stays, and is said."""
+    """Drop the roles that we created, with their rights here. A role that is used elsewhere stays and is reported."""
     remaining = []
     for role in ledger.of("role"):
         name = sql.Identifier(role)

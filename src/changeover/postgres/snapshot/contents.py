@@ -1,4 +1,4 @@
-"""What the source holds at the snapshot: tables with their columns and sizes, indexes, sequences, views to refresh."""
+"""The source's contents at the snapshot: tables with their columns and sizes, indexes, sequences, views to refresh."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ PLAIN: Final = (
     *("bytea", "date", "time", "timetz", "timestamp", "timestamptz", "interval", "uuid", "json", "jsonb"),
     *("inet", "cidr", "macaddr", "macaddr8", "bit", "varbit", "pg_lsn", "money"),
 )
-"""Types whose binary form has been the same in all versions since 12. Others hold oids (regclass, composites), belong to an
-extension, or say their encoding (xml): those go as text."""
+"""Types whose binary format has been the same in all versions since 12. Others contain oids (regclass, composites), belong to
+an extension, or include their encoding (xml). Those are sent as text."""
 
 TABLES: Final = """
 WITH RECURSIVE base (oid, root) AS (
@@ -73,7 +73,8 @@ SELECT 1259::bigint, i.indexrelid::bigint, i.indrelid::bigint, 0::bigint, c.relk
 UNION ALL
 SELECT 2606, oid, conrelid, confrelid, false FROM pg_catalog.pg_constraint WHERE conrelid <> 0 AND oid >= 16384
 """
-"""Whose an index (class 1259) or a constraint (2606) is, what a foreign key refers to, whether it is of a materialized view."""
+"""The table of an index (class 1259) or constraint (2606), the table a foreign key references, and whether it is a
+materialized view."""
 
 SEQUENCES: Final = """
 SELECT n.nspname::text, c.relname::text
@@ -108,12 +109,12 @@ SELECT c.oid::bigint, n.nspname::text, c.relname::text, c.relispopulated
                       AND e.objid = c.oid AND e.deptype = 'e')
  GROUP BY 1, 2, 3, 4 ORDER BY bool_or(d.view IN (SELECT view FROM calling)), max(d.level), 2, 3
 """
-"""Those that call functions come last: a function may read any of the others."""
+"""Views that call functions come last: a function may read any of the others."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """One table that holds rows itself: a plain one, or a partition."""
+    """A table that stores rows: a plain table or a partition."""
 
     oid: int
     schema: str
@@ -122,15 +123,15 @@ class Table:
     """Heap and TOAST, without indexes."""
     heap_bytes: int
     columns: tuple[str, ...]
-    """Those that are written: generated ones are not."""
+    """The columns that are written. Generated columns are not."""
     column_count: int
     is_plain: bool
-    """Each column's binary form is the same everywhere."""
+    """Whether each column's binary format is the same everywhere."""
     condition: str | None
-    """The WHERE clause of an extension's configuration table, which has other rows from the extension itself; maybe empty."""
+    """The WHERE clause of an extension's configuration table, which also has rows of the extension itself. May be empty."""
     extension: str | None
     tree: Tree | None = None
-    """Through whose root the rows are loaded, because they may belong to another of its partitions on the target."""
+    """If set, rows are loaded through its root, because they may belong to a different partition on the target."""
 
     @property
     def target(self) -> sql.Identifier:
@@ -139,13 +140,13 @@ class Table:
 
     @property
     def quoted(self) -> str:
-        """For SQL and for people alike."""
+        """For SQL and for display."""
         return sql.Identifier(self.schema, self.name).as_string()
 
 
 @dataclass(frozen=True)
 class View:
-    """A materialized view; those that it reads come before it."""
+    """A materialized view. The views that it reads are listed before it."""
 
     oid: int
     schema: str
@@ -159,23 +160,23 @@ class View:
 
 @dataclass(frozen=True)
 class Belonging:
-    """Of an index or constraint."""
+    """The tables of an index or constraint."""
 
     table: int
     """oid"""
     refers_to: int
-    """oid of a foreign key's other table; else 0."""
+    """The oid of the table that a foreign key references; 0 otherwise."""
     is_of_view: bool
 
 
 @dataclass(frozen=True)
 class Contents:
-    """Of the database at one moment."""
+    """The database's contents at the snapshot."""
 
     tables: tuple[Table, ...]
     """Largest first."""
     views: tuple[View, ...]
-    """In the order in which they can be refreshed."""
+    """In an order in which they can be refreshed."""
     belongs: dict[tuple[int, int], Belonging]
     """By class and oid of an index or constraint."""
     encoding: str
@@ -195,7 +196,7 @@ class Contents:
 async def read_contents(
     connection: Connection, skip_schemas: tuple[str, ...], skip_extensions: tuple[str, ...], *, target_encoding: str
 ) -> Contents:
-    """In the caller's transaction, whose snapshot it sees."""
+    """Reads in the caller's transaction and sees its snapshot."""
     chosen = {"schemas": list(skip_schemas), "extensions": list(skip_extensions), "plain": list(PLAIN)}
     tables = [_table(row) for row in await (await connection.execute(TABLES, chosen)).fetchall()]
     views = [View(*row) for row in await (await connection.execute(VIEWS, chosen)).fetchall()]
@@ -221,6 +222,6 @@ def _table(row: tuple[Any, ...]) -> Table:
 async def sequence_names(
     connection: Connection, skip_schemas: tuple[str, ...], skip_extensions: tuple[str, ...]
 ) -> list[Name]:
-    """All sequences, those of identity columns included."""
+    """All sequences, including those of identity columns."""
     chosen = {"schemas": list(skip_schemas), "extensions": list(skip_extensions)}
     return [(schema, name) for schema, name in await (await connection.execute(SEQUENCES, chosen)).fetchall()]

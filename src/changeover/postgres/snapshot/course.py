@@ -1,4 +1,4 @@
-"""The phases of one attempt, from the roles to the last statistics; what the ledger has is not done again."""
+"""The phases of one attempt, from roles to statistics. Skips what the ledger lists as done."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ from changeover.postgres.snapshot.views import fill_views
 
 @dataclass(frozen=True)
 class Encodings:
-    """How bytes are meant on the way. A source without any (SQL_ASCII) is taken for what the target is."""
+    """The encodings used in transit. A SQL_ASCII source is assumed to have the target's encoding."""
 
     dump: str
     reader: str
@@ -64,13 +64,13 @@ class Course:
     elsewhere: Elsewhere
     encodings: Encodings
     shaping: dict[str, str]
-    """Settings of all sessions that build something on the target."""
+    """Settings of all sessions that build objects on the target."""
     excluded: Excluded = field(default_factory=Excluded)
     roles: Roles = field(default_factory=Roles)
     gifts: list[Entry] = field(default_factory=list)
-    """What gives things to their owners in the end, where the target's role is no superuser."""
+    """Statements that finally set owners, if the target's role is not a superuser."""
     owners_lost: set[str] = field(default_factory=set)
-    """Owners on the source to whom the target's role can't give things."""
+    """Owners on the source that the target's role can't transfer objects to."""
 
     @property
     def job(self) -> Job:
@@ -101,7 +101,7 @@ class Course:
         report = self._report(before + after)
         replace_json(self.place.work / "report.json", {"mark": self.job.mark, "report": report})
         self.telling.enter("done")
-        await self.target.execute("SET synchronous_commit = on")  # what follows makes all before it durable
+        await self.target.execute("SET synchronous_commit = on")  # the next commit also makes all earlier ones durable
         if self.job.keeps_ledger:
             await self.ledger.note(self.target, "finished", "report", **report)
         else:
@@ -131,7 +131,7 @@ class Course:
         )  # fmt: skip
 
     async def _entries(self, archive: Archive, section: str) -> list[Entry]:
-        """Those that are brought; with their owners where the target has them."""
+        """The entries to copy, with their owners where the target has them."""
         entries = await archive.entries(section, with_owners=self.job.keeps_owners)
         without = (*self.job.skip_extensions, *self.excluded.extensions)
         brought = [one for one in entries if one.is_brought and not one.is_of_extension(without)]
@@ -151,7 +151,7 @@ class Course:
         lost = {one.owner for one in brought if one.owner in missing and one.kind not in about}
         for owner in sorted(lost - self.owners_lost):
             self.telling.note(
-                f"What belongs to {owner} on the source belongs to the target's own role: owners and rights are not compared."
+                f"Objects of {owner} on the source belong to the target's own role. Owners and rights are not compared."
             )
         self.owners_lost |= lost
         ownerless = {one.number: one for one in await archive.entries(section, with_owners=False)}
@@ -160,12 +160,12 @@ class Course:
         return found.entries
 
     def _without_impossible(self, entries: Sequence[Entry]) -> list[Entry]:
-        """Without views that read themselves, and what depends on them."""
+        """Drops views that read themselves, and what depends on them."""
         views = [one for one in entries if one.kind == "VIEW" and one.toc.oid in self.elsewhere.self_reading]
         lost = depending(entries, {one.number for one in views})
         for one in [*views, *(other for other in lost if other.kind not in ABOUT)]:
-            why = "It reads itself" if one in views else "It needs a view that reads itself"
-            self.telling.leave(one.label, one.title, f"{why}, so no SQL makes it.")
+            why = "It reads itself" if one in views else "It depends on a view that reads itself"
+            self.telling.leave(one.label, one.title, f"{why}, so it can't be created with SQL.")
         self.telling.not_brought += [one.title for one in lost if one.kind in ABOUT]
         gone = {one.number for one in (*views, *lost)}
         return [one for one in entries if one.number not in gone]
@@ -185,7 +185,7 @@ class Course:
             self._tell_left_out(await make_leniently(target, self.ledger, ours, "remarks"))
 
     def _raw(self) -> Any:
-        """A session on the target that takes the dump's bytes as they are."""
+        """A session on the target that takes the dump's bytes unchanged."""
         encoding = self.encodings.writer if self.encodings.dump == "SQL_ASCII" else self.encodings.dump
         return self._session(encoding)
 
@@ -196,10 +196,10 @@ class Course:
             yield session
 
     async def _load(self, entries: Sequence[Entry]) -> set[int]:
-        """All rows, and what is built on a table's own; the numbers of that."""
+        """Copy all rows and build what depends on one table only. Returns the numbers of those entries."""
         pieces = self._pieces(await self._cuts())
         for tree in sorted({one.tree for one in self.contents.tables if one.tree}, key=lambda tree: tree.place):
-            self.telling.note(f"Rows of {tree.quoted} may be in other partitions than on the source.")
+            self.telling.note(f"Rows of {tree.quoted} may be in different partitions than on the source.")
         load = Load(self.contents, pieces, entries, self.ledger, self.telling, late=self.elsewhere.tables)
         self.telling.enter("copy", f"{len(pieces)} tables and ranges", things=load.count)
         await self._work_off([*load.tasks(), *await self._large_objects()])
@@ -207,7 +207,7 @@ class Course:
         return load.built_entries()
 
     def _is_attached_late(self, entry: Entry, entries: Sequence[Entry]) -> bool:
-        """A partition that belongs where it is by what a function returns."""
+        """Whether it is a partition whose bounds depend on a function's result."""
         if entry.kind != "TABLE ATTACH" or not self.elsewhere.partitioned:
             return False
         parents = {one.number for one in entries if one.toc.oid in self.elsewhere.partitioned and one.kind == "TABLE"}
@@ -224,7 +224,7 @@ class Course:
             await late.make(self.target, raw, is_last=False)
 
     async def _finish_late(self, late: Late) -> None:
-        """What needed views that are filled now, and what needs that."""
+        """Create what needed materialized views, and what depends on that."""
         if not self.elsewhere:
             return
         self.telling.enter("functions", "what reads materialized views")
@@ -288,7 +288,7 @@ class Course:
     async def _make_rights(
         self, target: Connection, remarks: Sequence[Entry], rights: Sequence[Entry]
     ) -> list[LeftOut]:
-        """And whose things are. Schemas have their rights first, which others need or borrow, and their owners last."""
+        """Also owners. Schemas get their rights first, because others need or borrow them, and their owners last."""
         schemas = [one for one in self.gifts if one.kind == "SCHEMA"]
         others = [one for one in self.gifts if one.kind != "SCHEMA"]
         (me,) = await fetch_row(self.target, "SELECT current_user::text")
@@ -323,7 +323,7 @@ class Course:
         await self._bring_database()
 
     async def _bring_database(self) -> None:
-        """Last, for its rights and settings are meant for the app's sessions, not for ours."""
+        """Last, because its rights and settings are meant for the app's sessions, not for ours."""
         self.telling.enter("database")
         async with self.place.holder.busy:
             await name_what_is_unlike(self.place.holder.connection, self.target, self.telling)
@@ -333,7 +333,7 @@ class Course:
             database = await read_database(self.place.holder.connection)
         keeps = self.job.keeps_owners
         for setting in [one for one in settings if one.role and not keeps]:
-            self.telling.note(f"{setting.says} is not brought, for roles are not.")
+            self.telling.note(f"{setting.says} is not copied, because roles are not.")
         brought = [one for one in settings if keeps or not one.role]
         await bring_settings(
             brought, self.target, self.place.target, self.ledger, self.telling.note, is_held=self.job.is_held
@@ -363,7 +363,7 @@ class Course:
         await board.work_off([Hands(reader, target) for _ in range(self.job.connections)])
 
     def _report(self, entries: Sequence[Entry]) -> dict[str, Any]:
-        """What came over, in figures and in words; see `job.py`."""
+        """A summary of the copy, in numbers and notes. See `job.py`."""
         self.telling.enter("report")
         return {
             "tables": len(self.contents.tables),
@@ -384,11 +384,11 @@ class Course:
 async def encodings_of(target: Connection, contents: Contents) -> Encodings:
     if contents.encoding == "SQL_ASCII":
         return Encodings("SQL_ASCII", "SQL_ASCII", await encoding_of(target))
-    return Encodings("UTF8", "UTF8", "UTF8")  # asyncpg sends names as UTF-8, whatever the session speaks
+    return Encodings("UTF8", "UTF8", "UTF8")  # asyncpg sends names as UTF-8, whatever the session's encoding
 
 
 async def encoding_of(target: Connection) -> str:
-    """How the database itself stores text."""
+    """The database's own encoding."""
     (here,) = await fetch_row(
         target,
         "SELECT pg_encoding_to_char(encoding)::text FROM pg_catalog.pg_database WHERE datname = current_database()",

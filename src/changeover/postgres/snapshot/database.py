@@ -1,6 +1,6 @@
-"""The database itself: owner, rights, connection limit, comment. Each is brought, or named with the reason.
+"""The database's own properties: owner, rights, connection limit, comment. Each is copied, or reported with the reason.
 
-What the target restricts is never loosened: nobody gets in there, or more often, who could not before.
+Never loosens the target's restrictions: no role gains access, or more connections, that it did not have there.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ SELECT d.datname::text, pg_catalog.pg_get_userbyid(d.datdba)::text, d.datdba = 1
   FROM pg_catalog.pg_database d WHERE d.datname = current_database()
 """
 Right = tuple[str | None, str, bool]
-"""Whose (None: everybody's), what for, and whether it may be passed on."""
+"""Grantee (None: PUBLIC), privilege, and whether it has grant option."""
 Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Database:
-    """One side's."""
+    """The properties on one side."""
 
     name: str
     owner: str
     is_bootstrap: bool
-    """It belongs to the superuser that every server begins with."""
+    """Whether it belongs to the bootstrap superuser."""
     limit: int
     comment: str | None
     is_template: bool
     rights: tuple[Right, ...]
 
     def given(self) -> set[Right]:
-        """To others than the owner, who is another one there."""
+        """Rights granted to roles other than the owner, who differs between the sides."""
         return {right for right in self.rights if right[0] != self.owner}
 
 
@@ -55,7 +55,7 @@ async def read_database(connection: Connection) -> Database:
 async def bring_database(
     there: Database, target: Connection, ledger: Ledger, known: Collection[str] | None, tell: Tell
 ) -> None:
-    """`there` is the source's. `known` are roles that can own things on the target; None: owners and rights are not kept."""
+    """`there` is the source. `known` are roles that can own objects on the target. None: owners and rights are not kept."""
     here = await read_database(target)
     if not ledger.has("before", "database"):
         async with target.transaction():
@@ -63,7 +63,7 @@ async def bring_database(
         ledger.confirm("before", "database", was=asdict(here))
     name = sql.Identifier(here.name)
     if there.is_template:
-        tell("The database is a template on the source and not on the target.")
+        tell("The database is a template on the source but not on the target.")
     if there.comment is not None and there.comment != here.comment:
         comment = sql.SQL("COMMENT ON DATABASE {} IS {}").format(name, sql.Literal(there.comment))
         await _try(target, comment, "The database's comment", tell)
@@ -74,7 +74,7 @@ async def bring_database(
 
 
 async def bring_comment_of_public(source: Connection, target: Connection, tell: Tell) -> None:
-    """Also a removed one, or one that is as PostgreSQL makes it: no dump of every version says so. The ledger has the former."""
+    """Includes a removed or default comment, which not every version dumps. The ledger has the original comment."""
     query = "SELECT obj_description(oid, 'pg_namespace') FROM pg_catalog.pg_namespace WHERE nspname = 'public'"
     there, here = [await (await side.execute(query)).fetchone() for side in (source, target)]
     if there is not None and here is not None and there != here:
@@ -86,9 +86,9 @@ async def _bring_limit(there: Database, here: Database, target: Connection, tell
     if there.limit == here.limit:
         return
     if there.limit == 0:
-        tell("The database's connection limit of 0 is not brought: nobody could log in.")
+        tell("The database's connection limit of 0 is not copied: no user could log in.")
     elif there.limit == -1 or -1 < here.limit < there.limit:
-        tell(f"The database's connection limit stays {here.limit}; on the source it is {there.limit}.")
+        tell(f"The database's connection limit stays {here.limit}. On the source it is {there.limit}.")
     else:
         limit = sql.SQL("ALTER DATABASE {} CONNECTION LIMIT {}").format(
             sql.Identifier(here.name), sql.Literal(there.limit)
@@ -103,16 +103,18 @@ async def _bring_rights(
     if wanted == present:
         return
     if known is None:
-        tell(f"Rights on the database are not brought, for roles are not. On the source: {_in_words(wanted)}.")
+        tell(f"Rights on the database are not copied, because roles are not. On the source: {_in_words(wanted)}.")
         return
-    for right in sorted((one for one in present - wanted if one[0] is None), key=str):  # others' are the target's own
+    for right in sorted(
+        (one for one in present - wanted if one[0] is None), key=str
+    ):  # rights of other roles belong to the target
         await _try(target, _revoke(here.name, right), f"REVOKE {_in_words([right])}", tell)
     for right in sorted(wanted - present, key=str):
         if right[0] is None:
-            tell(f"On the source everybody may {right[1]}, on the target not: this stays as it is there.")
+            tell(f"PUBLIC has {right[1]} on the source but not on the target. The target stays as it is.")
         elif right[0] not in known:
             tell(
-                f"{_in_words([right])} on the database is not brought: the target's role can't give {right[0]} anything."
+                f"{_in_words([right])} on the database is not copied: the target's role can't grant anything to {right[0]}."
             )
         else:
             await _try(target, _grant(here.name, right), f"GRANT {_in_words([right])}", tell)
@@ -124,26 +126,24 @@ async def _bring_owner(
     if there.owner == here.owner or (there.is_bootstrap and here.is_bootstrap):
         return
     if known is None or there.is_bootstrap or there.owner not in known:
-        tell(f"The database belongs to {there.owner} on the source, and to {here.owner} on the target.")
+        tell(f"The database belongs to {there.owner} on the source and to {here.owner} on the target.")
         return
     statement = sql.SQL("ALTER DATABASE {} OWNER TO {}").format(sql.Identifier(here.name), sql.Identifier(there.owner))
     await _try(target, statement, f"The database's owner {there.owner}", tell)
 
 
 async def _keep_entry(target: Connection, name: sql.Identifier, tell: Tell) -> None:
-    """For the target's own role."""
+    """Keep the right to connect for the target's own role."""
     (enters, who) = await fetch_row(
         target, "SELECT has_database_privilege(current_database(), 'CONNECT'), current_user::text"
     )
     if not enters:
-        tell(
-            f"{who} keeps the right to CONNECT, which nobody gave it on the source: nothing could be compared without."
-        )
+        tell(f"{who} keeps the right to CONNECT, which it does not have on the source. The comparison needs it.")
         await target.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO CURRENT_USER").format(name))
 
 
 async def put_back_database(target: Connection, was: dict[str, Any]) -> None:
-    """Owner, rights, limit and comment as they were."""
+    """Restore the owner, rights, limit and comment."""
     if not was:
         return
     here, name = await read_database(target), sql.Identifier(was["name"])
@@ -163,7 +163,7 @@ async def put_back_database(target: Connection, was: dict[str, Any]) -> None:
 
 async def _try(target: Connection, statement: sql.Composed, what: str, tell: Tell) -> None:
     if refusal := await refusal_of(target, statement):
-        tell(f"{what} is not brought: {refusal}")
+        tell(f"{what} is not copied: {refusal}")
 
 
 def _whom(right: Right) -> sql.Composable:
@@ -181,4 +181,4 @@ def _grant(name: str, right: Right) -> sql.Composed:
 
 
 def _in_words(rights: Collection[Right]) -> str:
-    return ", ".join(f"{what} to {whose or 'everybody'}" for whose, what, _ in sorted(rights, key=str)) or "none"
+    return ", ".join(f"{what} to {whose or 'PUBLIC'}" for whose, what, _ in sorted(rights, key=str)) or "none"

@@ -1,7 +1,7 @@
-"""What may read other tables while it is evaluated: expressions that call functions, and what a function does is unknown.
+"""Expressions that may read other tables when evaluated, because they call functions, whose effects are unknown.
 
-PostgreSQL evaluates a CHECK and a generated column for each row that arrives, and an index when it is built. Such an expression
-must not run before all rows of all tables are there. Functions of PostgreSQL itself count where they are not immutable.
+PostgreSQL evaluates a CHECK and a generated column for each inserted row, and index expressions when the index is built. Such
+an expression must not run before all rows of all tables are there. Built-in functions count if they are not immutable.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SELECT d.classid::bigint, d.objid::bigint FROM pg_catalog.pg_depend d LEFT JOIN 
    AND (d.refclassid IN ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_operator'::regclass) OR t.typtype = 'd')
    AND d.classid IN ('pg_catalog.pg_class'::regclass, 'pg_catalog.pg_constraint'::regclass, 'pg_catalog.pg_attrdef'::regclass)
 """
-"""Class and oid of what calls functions, or values of a domain, that are no part of PostgreSQL."""
+"""Class and oid of objects that call functions, or have values of domains, that are not part of PostgreSQL."""
 INDEXES: Final = """
 WITH RECURSIVE calling (classid, objid) AS (SELECT * FROM unnest(%(classes)s::oid[], %(oids)s::oid[]))
 SELECT 1259::bigint, i.indexrelid::bigint FROM pg_catalog.pg_index i
@@ -98,12 +98,12 @@ SELECT DISTINCT oid::bigint FROM columns WHERE domain IN (SELECT domain FROM col
 
 @dataclass(frozen=True)
 class Check:
-    """A CHECK of a table, or of a domain."""
+    """A CHECK constraint of a table or a domain."""
 
     oid: int
     schema: str
     owner: str
-    """The table's or the domain's name."""
+    """The name of the table or domain."""
     name: str
     is_of_domain: bool
     definition: str
@@ -135,7 +135,7 @@ class Generated:
     name: str
     expression: str
     made_from: str | None
-    """A column that it is made from and that can be updated."""
+    """An updatable column that the expression uses."""
 
     @property
     def label(self) -> str:
@@ -144,26 +144,26 @@ class Generated:
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """All of it, in one database. Checks of parents come before those of their children."""
+    """All such expressions of one database. Checks of parents come before those of their children."""
 
     indexes: frozenset[tuple[int, int]]
-    """Class and oid, of constraints with an index as well."""
+    """Class and oid. Includes constraints that have an index."""
     checks: tuple[Check, ...]
     generated: tuple[Generated, ...]
     partitioned: frozenset[int]
-    """Tables whose partitions are found by a function."""
+    """Tables whose partitions depend on a function."""
     self_reading: frozenset[int]
-    """Views that read themselves: no SQL makes one."""
+    """Views that read themselves, which SQL can't create."""
     checked_at_once: frozenset[int] = frozenset()
-    """Tables whose rows are checked as they arrive by a domain's CHECK, which can't be added later."""
+    """Tables with rows that a domain's CHECK, which can't be added later, checks as they arrive."""
 
     @property
     def tables(self) -> frozenset[int]:
-        """Those that are filled after all others."""
+        """Tables that are filled after all others."""
         return frozenset(one.table for one in self.generated) | self.checked_at_once
 
     def without(self, excluded: Excluded) -> Elsewhere:
-        """A domain is left out with its schema only."""
+        """A domain is only left out with its schema."""
         checks = (
             one
             for one in self.checks
@@ -177,7 +177,7 @@ class Elsewhere:
 
 
 async def read_elsewhere(connection: Connection, skip_schemas: tuple[str, ...]) -> Elsewhere:
-    """In the caller's transaction, whose snapshot it sees. The caller's search_path is empty."""
+    """Reads in the caller's transaction and sees its snapshot. The search_path must be empty."""
     calling = await (await connection.execute(CALLING)).fetchall()
     chosen = {
         "classes": [kind for kind, _ in calling],

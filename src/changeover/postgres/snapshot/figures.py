@@ -1,4 +1,4 @@
-"""What a copy brought, table by table. Pure."""
+"""Numbers of a copy for each table. Pure."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any, Final
 from changeover.postgres.snapshot.pieces import Piece
 
 MOST_LISTED: Final = 10_000
-"""The report is kept as one value of our state."""
+"""Limited because the report is stored as one value in our state."""
 
 
 def table_figures(pieces: Sequence[Piece], noted: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Largest first: {schema, table, bytes, rows, seconds}. `noted` is what the ledger has of each piece, by its name.
+    """Largest first: {schema, table, bytes, rows, seconds}. `noted` is the ledger's entry for each piece, by name.
 
-    `bytes` are those on the source's disk, without indexes. `seconds` are the time of its COPY; those of ranges, which are
-    copied side by side, are added up. None for rows and seconds that a former version copied without noting them.
+    `bytes` is the size on the source without indexes. `seconds` is the time of COPY, added up for ranges, which are copied
+    concurrently. rows and seconds are None if an older version copied the table without recording them.
     """
     of_table: dict[int, list[Piece]] = defaultdict(list)
     for piece in pieces:

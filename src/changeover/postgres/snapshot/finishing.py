@@ -1,4 +1,4 @@
-"""What comes when all rows and indexes are in: foreign keys, triggers, rights, sequences, views, statistics."""
+"""What follows once all rows and indexes exist: foreign keys, triggers, rights, sequences, views, statistics."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from changeover.postgres.snapshot.sessions import is_lost, one_line
 from changeover.postgres.snapshot.telling import Telling
 
 AFTER_KEYS: Final = {"TRIGGER", "POLICY", "ROW SECURITY"}
-"""What could hinder the check of a foreign key, or fire during it."""
+"""Entries that could affect the check of a foreign key or fire during it."""
 RIGHTS: Final = {"ACL", "DEFAULT ACL"}
 TO_ANALYZE: Final = """
 SELECT c.oid::bigint, n.nspname::text, c.relname::text
@@ -37,7 +37,7 @@ SELECT n.nspname::text, c.relname::text
 
 
 class Rest:
-    """The entries of post-data that are not built from rows, by when they are made."""
+    """The post-data entries that are not built from rows, by when they are created."""
 
     def __init__(self, entries: Sequence[Entry], built: set[int], contents: Contents) -> None:
         others = [entry for entry in entries if entry.number not in built]
@@ -48,7 +48,7 @@ class Rest:
         }
         self.view_indexes = [entry for entry in others if entry.number in of_views]
         self.event_triggers = [entry for entry in others if entry.is_event_trigger]
-        """Last of all, or they would fire for everything before them."""
+        """Last, because they would fire for everything created after them."""
         others = [entry for entry in others if entry.number not in of_views and not entry.is_event_trigger]
         self.foreign_keys = [entry for entry in others if entry.kind == "FK CONSTRAINT"]
         self.rights = [entry for entry in others if entry.kind in RIGHTS]
@@ -57,11 +57,11 @@ class Rest:
         self.after_keys = [entry for entry in others if entry.kind in AFTER_KEYS]
         taken = {"FK CONSTRAINT"} | RIGHTS | about | AFTER_KEYS
         self.before_keys = [entry for entry in others if entry.kind not in taken]
-        """Attached indexes, extended statistics, rules, views that need a key."""
+        """Attached indexes, extended statistics, rules, and views that need a key."""
 
 
 def foreign_key_tasks(entries: Sequence[Entry], contents: Contents, ledger: Ledger, telling: Telling) -> list[Task]:
-    """Each locks both its tables; those that share none are checked side by side."""
+    """Each task locks both its tables. Keys that share no table are checked concurrently."""
     tasks = []
     for entry in entries:
         if ledger.has("fk constraint", entry.key):
@@ -73,7 +73,7 @@ def foreign_key_tasks(entries: Sequence[Entry], contents: Contents, ledger: Ledg
 
 
 async def analyze_tasks(target: Connection, ledger: Ledger, telling: Telling) -> list[Task]:
-    """One for each table; its partitions come with it."""
+    """One task for each table, including its partitions."""
     rows = await (await target.execute(TO_ANALYZE)).fetchall()
     named = [sql.Identifier(schema, name) for _, schema, name in rows]
     return [_analyze(name, ledger, telling) for name in named if not ledger.has("statistics", name.as_string())]
@@ -88,7 +88,7 @@ def _analyze(name: sql.Identifier, ledger: Ledger, telling: Telling) -> Task:
             for part in await (await target.execute(PARTITIONS, [name.as_string()])).fetchall():
                 await _analyzed(
                     target, ledger, sql.Identifier(*part)
-                )  # one that can't be read, by a foreign server, fails all
+                )  # a partition on an unreachable foreign server makes the whole ANALYZE fail
         ledger.confirm("statistics", name.as_string())
         telling.things_done += 1
 
@@ -96,7 +96,7 @@ def _analyze(name: sql.Identifier, ledger: Ledger, telling: Telling) -> Task:
 
 
 async def _analyzed(target: Connection, ledger: Ledger, name: sql.Identifier) -> str:
-    """Why there are no statistics; empty when there are."""
+    """The server's error, or empty on success."""
     try:
         async with target.transaction():
             await target.execute(sql.SQL("ANALYZE {}").format(name))

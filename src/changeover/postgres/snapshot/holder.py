@@ -1,4 +1,4 @@
-"""The one moment at which everything is read: a snapshot exported by a session that stays, and what identifies the moment."""
+"""Holds the snapshot that everything is read at: a session that exported it, and what identifies its moment."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ SELECT CASE WHEN has_function_privilege('pg_catalog.pg_control_system()', 'EXECU
 
 @dataclass(frozen=True)
 class Moment:
-    """Which state of which server. Two equal ones, both quiet: nothing was committed in between, in any database."""
+    """A state of a server. If two are equal and both quiet, nothing was committed in between, in any database."""
 
     system: str | None
-    """The system identifier; None where it may not be read, and then nothing can be said."""
+    """The system identifier. None if it may not be read; then nothing can be proven."""
     timeline: str | None
     transactions: str
     is_quiet: bool
-    """No transaction that writes was under way."""
+    """Whether no writing transaction was in progress."""
     is_durable: bool
-    """All that is seen was on the disk, so that a crash could not take back transaction ids that are then used again."""
+    """Whether all that the snapshot sees was flushed. Otherwise a crash could roll back transaction ids and reuse them."""
 
     def is_still(self, before: Moment) -> bool:
-        """Proven by identity, timeline and transaction ids; whatever is unknown proves nothing."""
+        """Whether nothing changed since. Proven by identity, timeline and transaction ids; unknown values prove nothing."""
         known = self.system is not None and self.timeline is not None and self.is_quiet and before.is_durable
         return known and self == replace(before, is_durable=self.is_durable)
 
     def is_of_server_of(self, before: Moment) -> bool:
-        """The same server, on the same timeline, as far as it may be asked."""
+        """Whether it is the same server on the same timeline, as far as this can be read."""
         return (self.system, self.timeline) == (before.system, before.timeline)
 
     def as_facts(self) -> dict[str, Any]:
@@ -56,7 +56,7 @@ class Moment:
 
 @dataclass
 class Holder:
-    """`snapshot` can be imported for as long as `connection` lives."""
+    """`snapshot` can be imported as long as `connection` is open."""
 
     connection: Connection
     snapshot: str
@@ -64,13 +64,13 @@ class Holder:
     busy: asyncio.Lock
 
     def is_noted(self, noted: Mapping[str, Mapping[str, Any]]) -> bool:
-        """Whether a ledger's moment is this one. The name alone proves nothing: names begin anew when a server restarts."""
+        """Whether a ledger's moment is this one. The snapshot's name proves nothing: names are reused after a restart."""
         if not noted or noted["holder"] != {"snapshot": self.snapshot}:
             return False
         return Moment(**noted["snapshot"]) == replace(self.moment, is_durable=noted["snapshot"]["is_durable"])
 
     async def lock(self, tables: Sequence[tuple[str, str]]) -> None:
-        """Keep the tables (schema, name) from being dropped or changed until the end. Raises TransferFailed."""
+        """Prevent the tables (schema, name) from being dropped or changed until the end. Raises TransferFailed."""
         async with self.busy:
             await self.connection.execute("SET LOCAL lock_timeout = '60s'")
             for start in range(0, len(tables), LOCKS_AT_ONCE):
@@ -82,7 +82,7 @@ class Holder:
                     raise _locked(held) from held
 
     async def beat(self) -> None:
-        """Until it fails: the session is gone, and the snapshot with it."""
+        """Runs until it fails: then the session and its snapshot are gone."""
         while True:
             async with self.busy:
                 await self.connection.execute("SELECT 1")
@@ -91,7 +91,7 @@ class Holder:
 
 @asynccontextmanager
 async def holding(location: Location, name: str) -> AsyncIterator[Holder]:
-    """A new snapshot, held until the block ends. Raises what `reach` raises; CheckFailed where none can be exported."""
+    """A new snapshot, held until the block ends. Raises what `reach` raises, and CheckFailed if none can be exported."""
     async with reading_control(location, name) as connection:
         await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         try:
@@ -100,7 +100,7 @@ async def holding(location: Location, name: str) -> AsyncIterator[Holder]:
             if isinstance(refused, psycopg.OperationalError):
                 raise
             raise CheckFailed(
-                f"No snapshot can be held on {location}.", why=one_line(refused), fix="Give the primary's own address."
+                f"No snapshot can be exported on {location}.", why=one_line(refused), fix="Use the primary's address."
             ) from refused
         system, timeline, transactions, is_quiet = await fetch_row(connection, MOMENT)
         moment = Moment(system, timeline, transactions, is_quiet, await _is_durable(connection))
@@ -108,7 +108,7 @@ async def holding(location: Location, name: str) -> AsyncIterator[Holder]:
 
 
 async def _is_durable(connection: Connection) -> bool:
-    """Asynchronous commits get to the disk by themselves within three times wal_writer_delay, 0.6 s unless changed."""
+    """Asynchronous commits are flushed within three times wal_writer_delay, which is 0.6 s by default."""
     (is_standby,) = await fetch_row(connection, "SELECT pg_is_in_recovery()")
     if is_standby:
         return False
@@ -123,7 +123,7 @@ async def _is_durable(connection: Connection) -> bool:
 
 def _locked(held: Exception) -> TransferFailed:
     return TransferFailed(
-        "A table of the source is locked by somebody else.",
-        why=f"Reading it was not possible for a minute: {one_line(held)}",
-        fix="Let the ALTER, TRUNCATE or VACUUM FULL there end (see pg_stat_activity), then resume.",
+        "A table of the source is locked by another session.",
+        why=f"It could not be read for a minute: {one_line(held)}",
+        fix="Wait for the ALTER, TRUNCATE or VACUUM FULL to end (see pg_stat_activity), then resume.",
     )

@@ -1,8 +1,8 @@
-"""The order that the program gets on its standard input, and the files in its work folder by which it answers.
+"""The job that the program gets on standard input, and the files in its work folder that it writes.
 
-WORK/progress.json   how far it is (`Progress.as_dict()`), replaced in one act at most four times a second
-WORK/outcome.json    written last of all: {"report": …} or {"error": ChangeoverError.as_dict()}
-WORK/log             everything that it and its children said
+WORK/progress.json   the progress (`Progress.as_dict()`), replaced atomically at most four times a second
+WORK/outcome.json    written at the very end: {"report": …} or {"error": ChangeoverError.as_dict()}
+WORK/log             the output of the program and its children
 """
 
 from __future__ import annotations
@@ -16,38 +16,38 @@ from changeover.postgres.filters import Filters
 
 @dataclass(frozen=True)
 class Job:
-    """What to bring where. Both addresses hold passwords: they travel by the pipe and are never written to a file."""
+    """What to copy where. Both addresses contain passwords. They are sent through a pipe, never written to a file."""
 
     source: str
     """A URL (`Location.url`), certificates included."""
     target: str
     run: str
-    """RUN:EPOCH, the application name of its sessions, so that a successor can end them."""
+    """RUN:EPOCH. It is the application name of the sessions, so a successor can end them."""
     mark: str
-    """Names this migration on the target for ever: what an earlier attempt with the same mark left is gone on with."""
+    """Identifies this migration on the target permanently. A later attempt with the same mark continues the earlier one."""
     connections: int = 2
-    """How many tables, ranges or indexes are worked on at once."""
+    """How many tables, ranges or indexes are worked on concurrently."""
     installations: tuple[str, ...] = ()
-    """Further PostgreSQL installations of this host, whose pg_dump and pg_restore may be used."""
+    """Additional PostgreSQL installations on this host whose pg_dump and pg_restore may be used."""
     skip_extensions: tuple[str, ...] = ()
-    """Those of the source that the provider reserves or that the target can do without."""
+    """Extensions of the source that the provider reserves or that the target does not need."""
     skip_schemas: tuple[str, ...] = ()
     filters: Filters = field(default_factory=Filters)
-    """Which part of the source is wanted."""
+    """Selects a part of the source."""
     skip_roles: tuple[str, ...] = ()
-    """The provider's own, which nobody else has: never made. What they own belongs to the target's own role."""
+    """Roles of the provider. Never created. Their objects belong to the target's own role."""
     keeps_owners: bool = True
-    """False: everything belongs to the role of the target's address, and no rights are brought."""
+    """If False, everything belongs to the role in the target's address, and no rights are copied."""
     refresh: Literal["all", "none"] = "all"
-    """Fill the materialized views that are filled on the source, or leave all of them empty."""
+    """Fill the materialized views that are filled on the source, or leave all empty."""
     is_held: bool = False
-    """Writers have been held back since before it began: a lost snapshot is taken anew, and what is copied counts."""
+    """Writers have been held since before the start: a lost snapshot is replaced, and copied data stays valid."""
     keeps_ledger: bool = False
-    """The ledger stays, so that what was made can still be removed: `forget_ledger` or `clean` ends it."""
+    """Keep the ledger, so that what was created can still be removed. `forget_ledger` or `clean` ends it."""
     range_bytes: int = 4 << 30
-    """A table that takes more is copied in ranges of about this size; so no more than that is ever done twice."""
+    """Larger tables are copied in ranges of about this size, so at most this much is ever copied twice."""
     patience_s: float = 600
-    """How long a server that does not answer is waited for, from the last sign of it, before the program gives up."""
+    """How long to wait for a server that does not answer, from its last sign of life, before giving up."""
 
     def as_json(self) -> str:
         return json.dumps(asdict(self))

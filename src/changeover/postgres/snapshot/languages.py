@@ -1,4 +1,4 @@
-"""Languages over the functions of an extension: their dump has no handler, and PostgreSQL would look for an extension instead."""
+"""Languages based on an extension's functions. Their dump lacks the handlers, so PostgreSQL would look for an extension."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SELECT l.oid::bigint, l.lanname::text, l.lanpltrusted, part.name, n.nspname::tex
 
 
 async def with_handlers(source: Connection, entries: Sequence[Entry]) -> list[Entry]:
-    """The entries in their order, those of languages with all their functions."""
+    """The entries in their order, with complete CREATE LANGUAGE statements."""
     if not any(one.kind == KIND for one in entries):
         return list(entries)
     made: dict[int, sql.Composed] = {}

@@ -1,4 +1,4 @@
-"""Large objects with their numbers, owners, rights and comments. By functions alone: providers close pg_largeobject."""
+"""Copies large objects with their oids, owners, rights and comments. Uses only functions: providers restrict pg_largeobject."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from changeover.postgres.connect import Connection, fetch_row
 from changeover.postgres.snapshot.ledger import Ledger
 
 FIRST_BYTES: Final = 32 << 10
-"""Of each object, read together with those of many others."""
+"""The first bytes of each object, read together for many objects."""
 MORE_BYTES: Final = 4 << 20
-"""Of one that is larger, at a time."""
+"""The size of further reads of a larger object."""
 AT_ONCE: Final = 1000
 DESCRIBED: Final = """
 SELECT oid::bigint, pg_get_userbyid(lomowner)::text, pg_catalog.obj_description(oid, 'pg_largeobject'),
@@ -30,7 +30,7 @@ SELECT oid::bigint, pg_get_userbyid(lomowner)::text, pg_catalog.obj_description(
 
 
 async def count_large_objects(source: Connection) -> int:
-    """How many there are at the snapshot."""
+    """The number of large objects at the snapshot."""
     (count,) = await fetch_row(source, "SELECT count(*) FROM pg_catalog.pg_largeobject_metadata")
     return int(count)
 
@@ -38,7 +38,7 @@ async def count_large_objects(source: Connection) -> int:
 async def bring_large_objects(
     reader: Any, target: Connection, ledger: Ledger, owners: set[str] | None, note: Callable[[str], None]
 ) -> None:
-    """All, in the order of their numbers, from where the ledger ends. `owners` None: all become the target role's own."""
+    """Copy all in the order of their oids, from where the ledger ends. `owners` None: all belong to the target's role."""
     last = max((int(name) for name in ledger.of("large objects")), default=0)
     while batch := await reader.fetch(DESCRIBED, last, AT_ONCE):
         last = int(batch[-1][0])
@@ -72,7 +72,7 @@ async def _bring_rest(reader: Any, target: Connection, oid: int) -> None:
 async def _describe(
     target: Connection, batch: Sequence[Any], owners: set[str] | None, note: Callable[[str], None]
 ) -> None:
-    """Comments in any case; owners and rights where roles are brought."""
+    """Always sets comments. Sets owners and rights if roles are copied."""
     statements: list[sql.Composable] = []
     me, names = await fetch_row(target, "SELECT current_user::text, array_agg(rolname::text) FROM pg_catalog.pg_roles")
     roles = set(names)
@@ -84,11 +84,11 @@ async def _describe(
             continue
         is_given_away = owner != me and owner in owners
         grants = _grants(which, rights, roles, note)
-        late = grants.pop(me, []) if is_given_away else []  # while we own it, a right of ours makes no difference
+        late = grants.pop(me, []) if is_given_away else []  # while we own it, our own rights make no difference
         statements += chain.from_iterable(grants.values())
         if is_given_away:
             statements.append(sql.SQL("ALTER LARGE OBJECT {} OWNER TO {}").format(which, sql.Identifier(owner)))
-        for right in revoked if revoked and (owner == me or is_given_away) else ():  # an owner can be without one
+        for right in revoked if revoked and (owner == me or is_given_away) else ():  # an owner's right can be revoked
             statement = sql.SQL("REVOKE {} ON LARGE OBJECT {} FROM {}")
             late.append(statement.format(sql.SQL(right), which, sql.Identifier(owner)))
         statements += _as_role(owner, me, late) if is_given_away else late
@@ -97,7 +97,7 @@ async def _describe(
 
 
 def _as_role(owner: str, me: str, statements: list[sql.Composable]) -> list[sql.Composable]:
-    """We may be a member that does not inherit the owner's rights."""
+    """We may be a member that does not inherit the owner's rights, so SET ROLE is needed."""
     become = sql.SQL("SET LOCAL ROLE {}")
     return [become.format(sql.Identifier(owner)), *statements, become.format(sql.Identifier(me))] if statements else []
 
@@ -109,7 +109,7 @@ def _grants(
     given: dict[str | None, list[sql.Composable]] = {}
     for grantee, privilege, is_grantable in json.loads(rights or "[]"):
         if grantee is not None and grantee not in roles:
-            note(f"Rights of role {grantee} on large objects are not brought: the target has no such role.")
+            note(f"Rights of role {grantee} on large objects are not copied: the target has no such role.")
             continue
         whom = sql.SQL("PUBLIC") if grantee is None else sql.Identifier(grantee)
         statement = sql.SQL("GRANT {} ON LARGE OBJECT {} TO {}").format(sql.SQL(privilege), which, whom)

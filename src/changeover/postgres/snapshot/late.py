@@ -1,4 +1,4 @@
-"""Makes what may read other tables (see `elsewhere`) once all rows are there, and what even then fails once views are filled."""
+"""Creates objects that may read other tables (see `elsewhere`) once all rows exist, and retries after views are filled."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from changeover.postgres.snapshot.views import NOT_FILLED
 
 BUILT: Final = {"INDEX", "CONSTRAINT", "CHECK CONSTRAINT"}
 VIOLATED: Final = "23"
-"""The class of errors by which rows break a rule: waiting does not help."""
+"""The class of errors for rows that violate a constraint, where waiting does not help."""
 
 
 class Late:
-    """What is late of one archive, and how far it is."""
+    """The late objects of one archive, and their state."""
 
     def __init__(self, elsewhere: Elsewhere, entries: Sequence[Entry], contents: Contents, ledger: Ledger,
                  telling: Telling) -> None:  # fmt: skip
@@ -36,7 +36,7 @@ class Late:
         self.builds = [entry for entry in entries if self._is_late(entry, contents)]
         self.numbers = {entry.number for entry in self.builds}
         self.waiting: list[Entry] = []
-        """What depends on a build that was made only in the end, in the order in which it can be made."""
+        """Objects that depend on a build that is only created at the end, in an order in which they can be created."""
 
     def _is_late(self, entry: Entry, contents: Contents) -> bool:
         if entry.kind not in BUILT:
@@ -48,11 +48,11 @@ class Late:
         return is_filled_late or entry.catalog in self.elsewhere.indexes or entry.catalog in self._checks
 
     async def make(self, target: Connection, raw: Connection, *, is_last: bool) -> None:
-        """Checks and builds that are not made yet; `raw` takes the dump's bytes. Unless it `is_last`, what can't be made waits.
+        """Create missing checks and builds. `raw` takes the dump's bytes. Unless `is_last`, what fails is tried again later.
 
-        Raises TransferFailed for rows that break a rule, and at last for whatever is refused.
+        Raises TransferFailed for rows that violate a constraint, and with `is_last` for any error.
         """
-        for check in reversed(self.elsewhere.checks):  # children's first, so that their parent's join them
+        for check in reversed(self.elsewhere.checks):  # children first, so that the parent's check merges with theirs
             if self.ledger.has("late check", check.key) and not self.ledger.has("check", check.key):
                 await self._one(target, "check", check.key, _added(check), check, is_last=is_last)
         for entry in self.builds:
@@ -65,12 +65,14 @@ class Late:
         self.waiting = [entry for entry in self.waiting if entry not in needed] if is_last else needed
 
     def _leave(self, entries: Sequence[Entry]) -> None:
-        """What needs a build that is left out. A remark goes without a word of its own, as its object does."""
+        """Reports objects that depend on a build that is left out. Comments and the like are not reported separately."""
         for entry in entries:
             if entry.kind in ABOUT:
                 self.telling.not_brought.append(entry.title)
             else:
-                self.telling.leave(entry.label, entry.title, "It needs an index or a constraint that is not brought.")
+                self.telling.leave(
+                    entry.label, entry.title, "It depends on an index or a constraint that is not copied."
+                )
 
     async def _one(
         self, target: Connection, kind: str, key: str, statement: bytes, what: Check | Entry, *, is_last: bool
@@ -101,10 +103,10 @@ def _refused(what: Check | Entry, refused: psycopg.Error) -> ChangeoverError:
     query = sql.SQL("SELECT * FROM ONLY {} WHERE NOT ({})").format(table, sql.SQL(what.condition)).as_string()
     listed = "" if what.is_of_domain else f" {query}; lists them."
     return TransferFailed(
-        f"{what.label} could not be brought over.",
-        why=f"Rows of the source break it: their values or what its function returns changed since. {one_line(refused)}",
-        fix=f"Correct these rows on the source.{listed} Or let the source stop claiming that they obey it: ALTER {of} DROP"
-        f" CONSTRAINT {name}; ALTER {of} ADD CONSTRAINT {name} {what.definition} NOT VALID; then run the same again.",
+        f"{what.label} could not be created.",
+        why=f"Rows of the source violate it: their values or its function's results have changed. {one_line(refused)}",
+        fix=f"Correct these rows on the source.{listed} Or mark the constraint on the source as not valid: ALTER {of} DROP"
+        f" CONSTRAINT {name}; ALTER {of} ADD CONSTRAINT {name} {what.definition} NOT VALID; then run the command again.",
     )
 
 
@@ -120,7 +122,7 @@ def _added(check: Check) -> bytes:
 
 
 async def take_away_checks(target: Connection, ledger: Ledger, checks: Sequence[Check]) -> None:
-    """Drop those that came with their tables and that can be put back later; the tables are empty yet."""
+    """Drop checks that were created with their tables and can be added later. The tables are still empty."""
     for check in checks:
         if ledger.has("late check", check.key):
             continue
@@ -132,12 +134,12 @@ async def take_away_checks(target: Connection, ledger: Ledger, checks: Sequence[
                 await target.execute(dropped)
                 await ledger.note(target, "late check", check.key)
         except (psycopg.errors.FeatureNotSupported, psycopg.errors.UndefinedObject):
-            continue  # it stays; or it comes by itself, later
+            continue  # it stays, or a parent's check adds it later
         ledger.confirm("late check", check.key)
 
 
 async def _try_to_put_back(target: Connection, check: Check, dropped: sql.Composed) -> None:
-    """Raises FeatureNotSupported for a domain that columns have inside an array or a composite."""
+    """Raises FeatureNotSupported for a domain that columns use inside an array or a composite."""
     try:
         async with target.transaction(force_rollback=True):
             await target.execute(dropped)
@@ -148,21 +150,21 @@ async def _try_to_put_back(target: Connection, check: Check, dropped: sql.Compos
 
 
 async def attach(target: Connection, ledger: Ledger, entries: Sequence[Entry]) -> None:
-    """Partitions that a function finds. Raises TransferFailed."""
+    """Attach the partitions whose bounds depend on a function. Raises TransferFailed."""
     await make(target, ledger, entries, "attached")
 
 
 async def recompute(target: Connection, columns: Sequence[Generated], telling: Telling) -> None:
-    """Stored columns whose functions now return something else than when their row arrived, until none does.
+    """Recompute stored columns whose functions return a different value than at insertion, until none changes.
 
-    PostgreSQL computes one again when a column that it is made from is updated. One that is made from none is only looked at.
+    PostgreSQL recomputes a column when a column in its expression is updated. If there is none, the column is only checked.
     """
     await _recompute_until_they_rest(target, [one for one in columns if one.made_from is not None], telling)
     for column in columns:
         if column.made_from is None and await _is_outdated(target, column):
             telling.note(
-                f"Generated column {column.label} holds other values than its expression gives now. It is made from no column"
-                f" that can be updated, so PostgreSQL does not compute it again: where that matters, drop it and add it anew."
+                f"Generated column {column.label} has other values than its expression gives now. Its expression uses no"
+                f" column that can be updated, so PostgreSQL does not recompute it. Drop and add it if this matters."
             )
 
 
@@ -174,7 +176,7 @@ async def _recompute_until_they_rest(target: Connection, columns: Sequence[Gener
             changed += await _recompute(target, column)
         if not changed:
             return
-    telling.note("Generated columns did not come to rest: " + ", ".join(column.label for column in columns) + ".")
+    telling.note("Generated columns did not become stable: " + ", ".join(column.label for column in columns) + ".")
 
 
 async def _is_outdated(target: Connection, column: Generated) -> bool:

@@ -1,6 +1,6 @@
-"""What is done, on the target itself: a row is written in the transaction that does the thing, so both are there or neither.
+"""Records what is done, on the target itself: each row is written in the transaction that does the work.
 
-Also what was there before, so that an abort leaves just that. The schema is dropped when all is done.
+Also records what existed before, which an abort keeps. The schema is dropped when everything is done.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ SELECT d.classid::bigint, d.objid::bigint FROM pg_catalog.pg_depend d JOIN pg_ca
    AND n.nspname <> '_changeover' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
    AND n.nspname !~ '^pg_(toast|temp)'
 """
-"""All that an abort must leave: (class, oid). What lives in a schema depends on it, whatever kind of thing it is."""
+"""What an abort must leave: (class, oid). Objects of any type in a schema depend on it."""
 IN_THE_WAY: Final = """
 SELECT n.nspname || '.' || c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
@@ -59,7 +59,7 @@ SELECT 'large object ' || oid FROM pg_catalog.pg_largeobject_metadata
 
 @dataclass
 class Ledger:
-    """The rows of one mark, as they were when it was opened and as this program added to them."""
+    """The rows of one mark: as read when it was opened, plus what this program added."""
 
     mark: str
     rows: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
@@ -68,11 +68,11 @@ class Ledger:
         return (kind, name) in self.rows
 
     def of(self, kind: str) -> dict[str, dict[str, Any]]:
-        """By name, what was noted with it."""
+        """The recorded facts by name."""
         return {name: facts for (one, name), facts in self.rows.items() if one == kind}
 
     async def note(self, connection: Connection, kind: str, name: str, **facts: Any) -> None:
-        """In the caller's transaction; `confirm` once that is committed."""
+        """In the caller's transaction. Call `confirm` once that is committed."""
         await connection.execute(
             "INSERT INTO _changeover.done (mark, kind, name, facts) VALUES (%s, %s, %s, %s)",
             [self.mark, kind, name, json.dumps(facts)],
@@ -82,18 +82,18 @@ class Ledger:
         self.rows[kind, name] = facts
 
     async def forget_one(self, connection: Connection, kind: str, name: str) -> None:
-        """In the caller's transaction: it was undone."""
+        """In the caller's transaction, after it was undone."""
         await connection.execute("DELETE FROM _changeover.done WHERE kind = %s AND name = %s", [kind, name])
         self.rows.pop((kind, name), None)
 
     async def forget(self, connection: Connection, *kinds: str) -> None:
-        """In the caller's transaction: these have to be done again."""
+        """In the caller's transaction. These will be done again."""
         await connection.execute("DELETE FROM _changeover.done WHERE kind = ANY(%s)", [list(kinds)])
         self.rows = {key: facts for key, facts in self.rows.items() if key[0] not in kinds}
 
 
 async def read_ledger(connection: Connection, mark: str) -> Ledger | None:
-    """What an earlier attempt left; None: there is no ledger. Raises CheckFailed when it is another migration's."""
+    """What an earlier attempt left. None without a ledger. Raises CheckFailed when it is another migration's."""
     found = await connection.execute("SELECT pg_catalog.to_regclass('_changeover.done') IS NOT NULL")
     if await found.fetchone() == (False,):
         return None
@@ -107,7 +107,7 @@ async def read_ledger(connection: Connection, mark: str) -> Ledger | None:
 
 
 async def open_ledger(connection: Connection, mark: str, ignored_schemas: tuple[str, ...]) -> Ledger:
-    """That of an earlier attempt, or a new one in an empty database. Raises CheckFailed when it isn't empty."""
+    """An earlier attempt's ledger, or a new one in an empty database. Raises CheckFailed if it isn't empty."""
     if ledger := await read_ledger(connection, mark):
         return ledger
     found = await connection.execute(IN_THE_WAY, [["_heroku", *ignored_schemas]])
@@ -127,7 +127,7 @@ async def open_ledger(connection: Connection, mark: str, ignored_schemas: tuple[
 
 
 async def public_schema(connection: Connection) -> dict[str, Any]:
-    """Whose it is and what others may do in it, for an abort to put back."""
+    """Owner, rights and comment of schema public, for an abort to restore."""
     found = await connection.execute(
         "SELECT pg_get_userbyid(nspowner)::text, nspacl::text[], obj_description(oid, 'pg_namespace')"
         " FROM pg_catalog.pg_namespace WHERE nspname = 'public'"
@@ -137,7 +137,7 @@ async def public_schema(connection: Connection) -> dict[str, Any]:
 
 
 async def extensions_before(connection: Connection, ledger: Ledger) -> list[str]:
-    """Names of those that the target had already: they stay as they are."""
+    """The names of extensions that the target already had. They stay unchanged."""
     objects = {tuple(one) for one in ledger.of("before")["objects"]["objects"]}
     found = await connection.execute("SELECT tableoid::bigint, oid::bigint, extname::text FROM pg_catalog.pg_extension")
     return [name for kind, oid, name in await found.fetchall() if (kind, oid) in objects]
@@ -147,14 +147,14 @@ def _not_empty(names: list[str]) -> CheckFailed:
     more = ", …" if len(names) > 5 else ""
     return CheckFailed(
         "The target database is not empty.",
-        why=f"It holds {', '.join(names[:5])}{more}; nothing is ever written over.",
-        fix="Name another database, or drop what is in this one.",
+        why=f"It contains {', '.join(names[:5])}{more}. A migration never overwrites anything.",
+        fix="Choose another database, or drop the objects in this one.",
     )
 
 
 def _foreign(mark: str) -> CheckFailed:
     return CheckFailed(
-        "The target database holds an unfinished migration.",
-        why=f"It is marked {mark}, which is not this one.",
-        fix="Resume or abort that migration, or name another database.",
+        "The target database contains an unfinished migration.",
+        why=f"It has the mark {mark}, which is not this migration's.",
+        fix="Resume or abort that migration, or choose another database.",
     )

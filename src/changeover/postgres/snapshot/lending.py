@@ -1,7 +1,7 @@
-"""Rights on a schema, lent for the statements of one entry.
+"""Lends rights on a schema for the statements of one entry.
 
-Whoever granted something, or owns it, may have lost their right on its schema since. What they granted and own stays valid on the
-source, but the target asks for that right when the grant is made, or, of a role that is no superuser, when the owner changes.
+A role that granted a right or owns an object may since have lost its right on the schema. Its grants and objects stay valid on
+the source, but the target requires that right for the grant or, unless we are superuser, for the change of owner.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ SELECT w.schema, w.role FROM unnest(%s::text[], %s::text[]) w (schema, role)
 
 
 async def with_right_to_own(target: Connection, gifts: Sequence[Entry]) -> list[Entry]:
-    """Each new owner may make things where its own is."""
+    """Each new owner needs CREATE on the schema of its object."""
     return await _lent(target, gifts, [{one.owner} if one.toc.schema else set() for one in gifts], "CREATE")
 
 
 async def with_right_to_grant(target: Connection, grants: Sequence[Entry], *, is_superuser: bool) -> list[Entry]:
-    """Each who granted may use the schema. A target's role that is no superuser acts as them by SET ROLE."""
+    """Each grantor needs USAGE on the schema. A role that is not a superuser acts as the grantor by SET ROLE."""
     made = list(grants) if is_superuser else [_by_set_role(one) for one in grants]
     return await _lent(target, made, [_grantors(one.text) if one.toc.schema else set() for one in made], "USAGE")
 

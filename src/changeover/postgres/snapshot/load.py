@@ -1,4 +1,4 @@
-"""The data and, as soon as a table's rows are in, what is built on it: pieces, keys, indexes, large objects as tasks."""
+"""Tasks for the data and for what is built from a table once its rows are loaded: pieces, keys, indexes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from changeover.postgres.snapshot.stream import copy_piece
 from changeover.postgres.snapshot.telling import Telling
 
 BUILT: dict[str, str] = {"INDEX": "index", "CONSTRAINT": "key"}
-"""Kinds of entries that are built from a table's rows, and how the ledger calls them."""
+"""Types of entries that are built from a table's rows, and their names in the ledger."""
 
 
 class Load:
-    """Which tasks there are. What the ledger has is left out. `late` are tables that are filled after all others."""
+    """Determines the tasks. Skips what the ledger has. `late` are tables that are filled after all others."""
 
     def __init__(self, contents: Contents, pieces: Sequence[Piece], entries: Sequence[Entry], ledger: Ledger,
                  telling: Telling, *, late: frozenset[int]) -> None:  # fmt: skip
@@ -38,11 +38,11 @@ class Load:
         telling.bytes_done = contents.bytes - sum(piece.bytes for piece in self.pieces)
 
     def built_entries(self) -> set[int]:
-        """The numbers of those that are this phase's."""
+        """The numbers of the entries that this phase builds."""
         return {entry.number for entries in self.builds.values() for entry in entries}
 
     def tasks(self) -> list[Task]:
-        """Pieces, largest table first; then builds of what has no rows of its own, or has them already."""
+        """Pieces, largest table first, after builds on tables that have no rows or already have them."""
         pieces = [self._copy(piece) for piece in self.pieces if piece.table.oid not in self.late]
         ready = [task for oid in self.builds if not self.left[self._filled_with(oid)] for task in self._builds(oid)]
         return ready + pieces
@@ -78,14 +78,14 @@ class Load:
         return Task(piece.name, run, then=then)
 
     def _filled_with(self, oid: int) -> int:
-        """All tables that this is the same for are complete only together: a root's rows arrive in any of its partitions."""
+        """Tables with the same result are complete only together: a root's rows arrive in any of its partitions."""
         return self.trees[oid].root if oid in self.trees else oid
 
     def _filled_by(self, table: Table) -> Iterable[int]:
         return (table.tree.root, *sorted(table.tree.leaves)) if table.tree else (table.oid,)
 
     def _builds(self, oid: int) -> list[Task]:
-        """Keys one after the other, for each locks the table; then its indexes, side by side."""
+        """Keys one after the other, because each locks the table, then indexes concurrently."""
         todo = [entry for entry in self.builds.get(oid, ()) if not self.ledger.has(BUILT[entry.kind], entry.key)]
         keys = [entry for entry in todo if entry.kind == "CONSTRAINT"]
         indexes = [entry for entry in todo if entry.kind == "INDEX"]
@@ -99,7 +99,7 @@ def build(
     entry: Entry, ledger: Ledger, telling: Telling, *, alone_on: frozenset[int] = frozenset(),
     beside_on: frozenset[int] = frozenset(),
 ) -> Task:  # fmt: skip
-    """One index or constraint, as pg_dump words it."""
+    """One index or constraint, with the SQL of pg_dump."""
     kind = BUILT.get(entry.kind, entry.kind.lower())
 
     async def run(hands: Hands) -> None:
@@ -116,7 +116,7 @@ def build(
 
 
 class _Streamed:
-    """What one piece adds to the progress: never more than the piece counts for, and exactly that at its end."""
+    """Adds one piece to the progress: never more than its size, and exactly that at the end."""
 
     def __init__(self, telling: Telling, piece: Piece) -> None:
         self.telling, self.name, self.whole, self.shown = telling, piece.name, piece.bytes, 0

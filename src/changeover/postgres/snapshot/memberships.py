@@ -1,4 +1,4 @@
-"""Who is in which group. A group that we made has rights in this database alone, so nobody gains elsewhere by being in it."""
+"""Role memberships. A group that we created has rights only in this database, so its members gain nothing elsewhere."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ SELECT g.rolname::text, r.rolname::text,
   JOIN pg_catalog.pg_roles g ON g.oid = m.roleid JOIN pg_catalog.pg_roles r ON r.oid = m.member WHERE r.rolname = ANY(%s)
  GROUP BY 1, 2 ORDER BY 1, 2
 """
-"""With the OPTIONS that all its grants give together: since version 16 several roles can grant the same membership."""
+"""With the combined OPTIONS of all its grants: since version 16, several roles can grant the same membership."""
 LACKED: Final = (False, False, False)
 
 
 async def bring_memberships(
     source: Connection, target: Connection, ledger: Ledger, roles: Collection[str]
 ) -> list[str]:
-    """Of `roles`, in groups that the target has; a line for each that is not brought, or is there with other options."""
+    """The memberships of `roles` in groups that the target has. Returns a line for each that is missing or differs."""
     found = await source.execute(MEMBERS, [sorted(roles)])
     rows = await (await target.execute(MEMBERS, [sorted(roles)])).fetchall()
     there = {(group, member): options for group, member, options in rows}
@@ -39,13 +39,13 @@ async def bring_memberships(
         missing = [wanted and not given for wanted, given in zip(options, has or LACKED, strict=True)]
         if has is not None and not any(missing):
             if has != options:
-                left_out.append(f"Role {member} {_differs(group, options, has)}; it stays so.")
+                left_out.append(f"Role {member} {_differs(group, options, has)}. It stays unchanged.")
             continue
         grant = _grant(group, member, missing, has or LACKED, target.info.server_version)
         if group not in made and member not in made:
             says = f"is in {group} on the source" if has is None else _differs(group, options, has)
             left_out.append(
-                f"Role {member} {says}. Both were on the target before, where this would give it more than this database has:"
+                f"Role {member} {says}. Both existed on the target before, and the grant would affect more than this database:"
                 f" {grant.as_string()};"
             )
             continue
@@ -84,7 +84,7 @@ async def _try(target: Connection, ledger: Ledger, grant: sql.Composed, group: s
 
 
 def _grant(group: str, member: str, missing: Sequence[bool], has: Sequence[bool], version: int) -> sql.Composed:
-    """What it has already is not mentioned: nobody may grant ADMIN to the role that it has it from."""
+    """Leaves out what it already has: a role can't grant ADMIN to the role that it has it from."""
     statement = sql.SQL("GRANT {} TO {}").format(sql.Identifier(group), sql.Identifier(member))
     if version < 160000:
         return statement + sql.SQL(" WITH ADMIN OPTION" if missing[0] else "")
@@ -97,7 +97,7 @@ def _grant(group: str, member: str, missing: Sequence[bool], has: Sequence[bool]
 
 
 async def take_back_memberships(target: Connection, ledger: Ledger) -> None:
-    """Those that we granted, as long as both roles are there."""
+    """Revoke the memberships that we granted, if both roles still exist."""
     for facts in ledger.of("membership").values():
         pair = [facts["group"], facts["member"]]
         found = await target.execute("SELECT FROM pg_catalog.pg_roles WHERE rolname = ANY(%s)", [pair])

@@ -1,4 +1,4 @@
-"""One attempt, at one snapshot: takes the target for itself, finds what earlier attempts did, and runs the course."""
+"""One attempt at one snapshot: locks the target, reads what earlier attempts did, and runs the phases."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ LOCK: Final = "changeover snapshot"
 
 
 class Migration(Place):
-    """An order being carried out."""
+    """A running job."""
 
     async def attempt(self) -> dict[str, Any]:
-        """Do all that is left to do; returns the report. Raises what the drivers raise when a server goes away."""
+        """Do everything that is left to do and return the report. Raises the drivers' errors when a server goes away."""
         async with writing(self.target, self.name) as target:
             await end_leftovers(target, self.name)
             await self._lock(target)
@@ -52,20 +52,20 @@ class Migration(Place):
             return await course.run()
 
     async def _lock(self, target: Connection) -> None:
-        """Of the whole database, against every other migration into it. Raises RunConflict."""
+        """Lock the database against other migrations into it. Raises RunConflict."""
         await target.execute("SET lock_timeout = '15s'")
         try:
             await target.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [LOCK])
         except psycopg.errors.LockNotAvailable as held:
             raise RunConflict(
-                "Data is already being brought into this database.",
-                why="Another migration into it is being worked on.",
-                fix="Let that one finish, or end it.",
+                "Another migration is already writing to this database.",
+                why="It holds the lock on the target.",
+                fix="Wait until it finishes, or abort it.",
             ) from held
         await target.execute("SET lock_timeout = 0")
 
     async def _begin_again_if_rewritten(self, target: Connection, ledger: Ledger, contents: Contents) -> None:
-        """Our locks were gone with a lost snapshot. They are back now."""
+        """A lost snapshot released our locks, so tables may have been rewritten before we locked them again."""
         plan = ledger.of("plan")
         async with self.holder.busy:
             names = await rewritten_since(
@@ -73,13 +73,13 @@ class Migration(Place):
             )
         if names:
             self.telling.note(
-                f"Rows of {', '.join(names)} moved to other blocks (VACUUM FULL or CLUSTER): the copy began again."
+                f"Rows of {', '.join(names)} moved to other blocks (VACUUM FULL or CLUSTER). The copy started over."
             )
             self.telling.enter("clean", "what was copied before rows moved")
             await drop_what_was_made(target, ledger, keeps_ledger=True)
 
     async def _ledger(self, target: Connection) -> Ledger:
-        """The one that counts for this snapshot: where the source was written to since, all begins again."""
+        """The ledger to use with this snapshot. If the source was written to since, everything starts over."""
         ledger = await open_ledger(target, self.job.mark, self.job.skip_schemas)
         if ledger.of("finished"):
             return ledger
@@ -90,15 +90,15 @@ class Migration(Place):
         moment = self.holder.moment
         if before and moment.is_still(before):
             self.telling.note(
-                "The snapshot was lost; nothing was written on the source since, so what was copied counts."
+                "The snapshot was lost. Nothing was written on the source since, so the copied data is kept."
             )
             moment = before
         elif before and self.job.is_held and moment.is_of_server_of(before):
             self.telling.note(
-                "The snapshot was lost; writers are held since before the copy, so what was copied counts."
+                "The snapshot was lost. Writers have been held since before the copy, so the copied data is kept."
             )
         elif before:
-            self.telling.note("The snapshot was lost and the source was written to since: the copy began again.")
+            self.telling.note("The snapshot was lost and the source was written to since. The copy started over.")
             self.telling.enter("clean", "what was copied at the lost snapshot")
             await drop_what_was_made(target, ledger, keeps_ledger=True)
         async with target.transaction():

@@ -1,4 +1,4 @@
-"""Whose the things become: their owner's where the target has the role, and when that is said. Pure."""
+"""The owners of copied objects: the source's owner if the target has the role, and when it is set. Pure."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from changeover.postgres.snapshot.archive import Entry
 
 @dataclass(frozen=True)
 class Owned:
-    """Entries to make, in their order; and `gifts`, what gives some of them away once all is in place."""
+    """Entries to create, in order, and `gifts`: statements that set owners once everything exists."""
 
     entries: list[Entry]
     gifts: list[Entry]
 
 
 def owned(entries: Sequence[Entry], ownerless: Mapping[int, Entry], known: set[str], *, is_superuser: bool) -> Owned:
-    """A superuser gives each thing away as it is made. Everybody else could then work on it no more, nor may an owner
-    always make things where it is: so these give away at the end, what they may."""
+    """A superuser sets each owner immediately. Any other role would then lose access to the object, and an owner may lack
+    CREATE on the schema, so owners are set at the end, as far as the role may."""
     makes, gifts = [], []
     for entry in entries:
         plain = ownerless.get(entry.number, entry)
@@ -33,19 +33,19 @@ def owned(entries: Sequence[Entry], ownerless: Mapping[int, Entry], known: set[s
 
 
 def _without_definition(entry: Entry, plain: Entry) -> bytes:
-    """What pg_restore wrote after it. With --no-owner it writes a schema anew, and quotes the name only if it must."""
+    """The rest of pg_restore's output. With --no-owner it rewrites CREATE SCHEMA, quoting the name only if needed."""
     made = plain.text if entry.text.startswith(plain.text) else entry.toc.definition.strip()
     return entry.text.removeprefix(made).strip()
 
 
 def of_schemas(rights: Sequence[Entry]) -> list[Entry]:
-    """Those on schemas, which grants and owners of what is in them need."""
+    """The rights on schemas, which grants and owners of objects in them need."""
     return [one for one in rights if one.kind == "ACL" and not one.toc.schema]
 
 
 def rights_after_gifts(rights: Sequence[Entry], gifts: Sequence[Entry], me: str) -> list[Entry]:
-    """Those to be granted once more when things are given away: what an owner lacks of its own rights, and what is granted to the
-    role that had made them. While this one owned them neither made a difference."""
+    """The rights to grant again after owners are set: rights that an owner lacks on its own object, and rights of the role that
+    created it. While that role owned the objects, neither had an effect."""
     owners = {gift.owner for gift in gifts}
     to_me = b" TO " + sql.Identifier(me).as_bytes()
     return [

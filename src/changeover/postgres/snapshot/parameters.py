@@ -1,4 +1,4 @@
-"""Rights on settings, which are the server's: they are named, not brought, for they would count in its other databases too."""
+"""Rights on settings. They belong to the server and would affect its other databases, so they are reported, not copied."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ SELECT coalesce(r.rolname::text, ''), p.parname, a.privilege_type, a.is_grantabl
  WHERE a.grantee = 0 OR r.rolname = ANY (%s)
  ORDER BY 1, 2, 3, 4
 """
-"""Of everybody and of some roles."""
+"""The rights of PUBLIC and of some roles."""
 
 
 async def missing_rights_on_parameters(source: Connection, target: Connection, roles: Collection[str]) -> list[str]:
-    """A line for each right of `roles`, or of everybody, that the target doesn't give. Reads in the callers' transactions."""
+    """A line for each right of `roles` or PUBLIC that the target doesn't grant. Reads in the callers' transactions."""
     there, here = await _rights(source, roles), await _rights(target, roles)
     lines = []
     for role, parameter, privilege, may_pass in sorted(there):
@@ -34,7 +34,7 @@ async def missing_rights_on_parameters(source: Connection, target: Connection, r
         ).as_string()  # fmt: skip
         lines.append(
             f"{f'Role {role}' if role else 'Every role'} has the right {privilege} on the setting {parameter} on the source."
-            f" Such rights count in all databases of a server, so they are not brought. As a superuser of the target: {grant};"
+            f" Such rights apply to all databases of a server, so they are not copied. As a superuser of the target: {grant};"
         )
     return lines
 

@@ -1,4 +1,4 @@
-"""Partitioned tables that count as unlogged. PostgreSQL 18 and newer refuse them; an older pg_dump still writes the word."""
+"""Unlogged partitioned tables. PostgreSQL 18 and newer refuse them, but an older pg_dump still writes UNLOGGED."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TABLES: Final = "SELECT oid::bigint FROM pg_catalog.pg_class WHERE relkind = 'p'
 
 
 async def as_accepted(source: Connection, entries: Sequence[Entry], *, target_version: int) -> list[Entry]:
-    """The entries in their order. A partitioned table holds no rows itself, so it loses nothing; its partitions stay unlogged."""
+    """The entries in their order. A partitioned table holds no rows itself, so it loses nothing. Partitions stay unlogged."""
     if target_version < REFUSED_SINCE:
         return list(entries)
     tables = {oid for (oid,) in await (await source.execute(TABLES)).fetchall()}

@@ -1,4 +1,4 @@
-"""How the tables are cut into pieces of work, and in which order these are taken. Pure."""
+"""Cuts tables into pieces of work and orders them. Pure."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ BLOCK: Final = 8192
 RANGES_SINCE: Final = 140000
 """The first version that reads a range of ctids without reading the whole table."""
 Cuts = dict[str, list[int]]
-"""By quoted name of a table, the block at which each of its pieces begins."""
+"""The first block of each piece, by a table's quoted name."""
 FROZEN_FROM: Final = 1 << 20
 SMALLEST_SHARE: Final = 256 << 20
-"""A table below this is never cut, however few others there are."""
+"""Smaller tables are never cut, however few others there are."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A table, or a range of its blocks: from `first` to before `end`; None: to its end."""
+    """A table, or a range of its blocks: from `first` up to but excluding `end`, or to the end if None."""
 
     table: Table
     first: int = 0
     end: int | None = None
     of: int = 1
-    """How many pieces the table is cut into."""
+    """The number of pieces of the table."""
 
     @property
     def name(self) -> str:
-        """As the ledger knows it."""
+        """Its name in the ledger."""
         return self.table.quoted if self.of == 1 else f"{self.table.quoted} from block {self.first}"
 
     @property
@@ -41,7 +41,7 @@ class Piece:
 
 
 def plan_cuts(tables: Sequence[Table], *, version_num: int, connections: int, range_bytes: int) -> Cuts:
-    """Which tables to cut, and where. Made once and kept: a table that grows must not be cut in another way later on."""
+    """Which tables to cut, and where. Planned once and kept, so that a growing table isn't cut differently later."""
     share = max(SMALLEST_SHARE, sum(table.bytes for table in tables) // max(1, connections))
     chosen = {}
     for table in tables:
@@ -52,7 +52,7 @@ def plan_cuts(tables: Sequence[Table], *, version_num: int, connections: int, ra
 
 
 def pieces_of(tables: Sequence[Table], cuts: Cuts) -> list[Piece]:
-    """Largest tables first, so that none is left alone at the end."""
+    """Largest tables first, so that no large one is left alone at the end."""
     made = []
     for table in sorted(tables, key=lambda table: -table.bytes):
         edges = cuts.get(table.quoted, [0])
@@ -69,7 +69,7 @@ def _pieces(table: Table, *, share: int, range_bytes: int, connections: int) -> 
 
 
 def reading(piece: Piece) -> str | None:
-    """The query for a piece; None: the table is read as a whole, by its name."""
+    """The query for a piece. None if the table is read as a whole, by its name."""
     table = piece.table
     where: sql.Composable
     if table.condition:
@@ -86,7 +86,7 @@ def reading(piece: Piece) -> str | None:
 
 
 def writing(piece: Piece) -> sql.Composed:
-    """The COPY on the target. Frozen rows need not be looked at again by any later scan."""
+    """The COPY on the target. FREEZE saves later scans from setting hint bits."""
     table = piece.table
     options = "FORMAT binary" if table.is_plain else "FORMAT text"
     if is_frozen(piece):
@@ -97,8 +97,8 @@ def writing(piece: Piece) -> sql.Composed:
 
 
 def emptying(piece: Piece) -> sql.Composed | None:
-    """What goes before in the same transaction. Tables are empty anyway, but rows are frozen only in one that is made anew,
-    and those of an extension that was there before may have what an earlier attempt brought."""
+    """The statement that runs before it in the same transaction. COPY FREEZE requires a TRUNCATE in the transaction, and an
+    extension's table that already existed may contain rows from an earlier attempt."""
     name = sql.Identifier(piece.table.schema, piece.table.name)
     if piece.table.condition is not None:
         return sql.SQL("DELETE FROM ONLY {} ").format(name) + sql.SQL(piece.table.condition)
@@ -106,7 +106,7 @@ def emptying(piece: Piece) -> sql.Composed | None:
 
 
 def is_frozen(piece: Piece) -> bool:
-    """The table holds these rows and no others; and there are so many that it pays to make it anew for them."""
+    """Whether FREEZE is possible, because the table gets these rows only, and large enough to be worth a TRUNCATE."""
     table = piece.table
     is_ordinary = table.condition is None and table.extension is None and table.tree is None
     return piece.of == 1 and is_ordinary and table.bytes >= FROZEN_FROM

@@ -1,4 +1,4 @@
-"""What stays the same while servers come and go, and the names of our sessions."""
+"""What stays the same when connections are lost and restored, and the names of our sessions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from changeover.postgres.snapshot.telling import Telling
 
 @dataclass
 class Place:
-    """The order, the addresses, the snapshot's holder."""
+    """The job, the addresses, and the snapshot's holder."""
 
     job: Job
     source: Location
@@ -26,16 +26,16 @@ class Place:
 
     @property
     def name(self) -> str:
-        """Of our sessions on both sides."""
+        """The application name of our sessions on both sides."""
         return session_name(self.job)
 
 
 def session_name(job: Job) -> str:
-    """The application name of every session that is the program's."""
+    """The application name of all of the program's sessions."""
     return f"changeover:{job.run} copy"
 
 
 async def end_leftovers(connection: Connection, name: str) -> None:
-    """End the sessions that an earlier program of this run, or an earlier attempt of ours, left in this database."""
+    """End the sessions that an earlier program of this run, or an earlier attempt, left in this database."""
     run = name.rpartition(":")[0]
     await ending.end(connection, await ending.left_behind(connection, f"{run}:", " copy"))

@@ -1,4 +1,4 @@
-"""The program's life: attempts until one ends, with patience for servers that go away and come back."""
+"""The program's main loop: attempts until one succeeds, waiting for servers that go away and come back."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ PAUSE_S: Final = 1.0
 
 
 class _HolderGone(Exception):
-    """The session that held the snapshot ended."""
+    """The session that held the snapshot was lost."""
 
 
 async def bring(job: Job, work: Path, telling: Telling) -> dict[str, Any]:
-    """All of the job; returns the report. Raises ChangeoverError when it can't be done, or not now."""
+    """Do the whole job and return the report. Raises ChangeoverError when it can't be done, or not now."""
     if (report := await _finished_before(job, work)) is not None:
         return report
     source, target, name = handed_over(job.source), handed_over(job.target), session_name(job)
-    async with reading_control(source, name) as connection, writing(target, name):  # a wrong address is said at once
+    async with reading_control(source, name) as connection, writing(target, name):  # a wrong address fails immediately
         await end_leftovers(connection, name)
     patience = Patience(job.patience_s, telling)
     while True:
@@ -45,7 +45,7 @@ async def bring(job: Job, work: Path, telling: Telling) -> dict[str, Any]:
                 migration = Migration(job, source, target, holder, work, telling)
                 return await _with_snapshot(migration, patience)
         except _HolderGone as gone:
-            await patience.bear(gone.__cause__ or gone, "the source, for its snapshot is lost")
+            await patience.bear(gone.__cause__ or gone, "the source, because its snapshot is lost")
         except BaseException as failure:
             if not is_lost(failure):
                 raise
@@ -53,7 +53,7 @@ async def bring(job: Job, work: Path, telling: Telling) -> dict[str, Any]:
 
 
 async def _with_snapshot(migration: Migration, patience: Patience) -> dict[str, Any]:
-    """Attempts for as long as the snapshot lives."""
+    """Attempts for as long as the snapshot exists."""
     while True:
         try:
             return await _while_it_beats(migration)
@@ -67,7 +67,7 @@ async def _with_snapshot(migration: Migration, patience: Patience) -> dict[str, 
 
 
 async def _while_it_beats(migration: Migration) -> dict[str, Any]:
-    """One attempt, ended early when the snapshot is lost. Raises what happened, without its group."""
+    """One attempt, ended early when the snapshot is lost. Raises the failure itself, not the group."""
     try:
         async with asyncio.TaskGroup() as group:
             beat = group.create_task(_beat(migration.holder))
@@ -94,7 +94,7 @@ async def _still_there(holder: Holder) -> None:
 
 
 class Patience:
-    """How long a server that is away is waited for. Whatever the copy brought over in between begins it anew."""
+    """How long to wait for a server that is away. Any progress of the copy restarts the time."""
 
     def __init__(self, seconds: float, telling: Telling) -> None:
         self.seconds, self.telling = seconds, telling
@@ -102,8 +102,8 @@ class Patience:
         self._bytes = -1
 
     async def bear(self, failure: BaseException, whom: str) -> None:
-        """Wait a moment. Raises `failure` when that has been done for long enough."""
-        if self.telling.is_to_end:  # a session that broke while all was cancelled hides that it was
+        """Wait a moment. Raises `failure` when the time is up."""
+        if self.telling.is_to_end:  # a session that failed during the cancellation can hide it
             raise asyncio.CancelledError
         now = time.monotonic()
         if self._since is None or self.telling.bytes_done > self._bytes:
@@ -116,7 +116,7 @@ class Patience:
 
 
 async def _finished_before(job: Job, work: Path) -> dict[str, Any] | None:
-    """The report of a program that finished, and was killed before it could say so."""
+    """The report of a program that finished but was killed before it could report."""
     try:
         kept = json.loads((work / "report.json").read_text())
     except (FileNotFoundError, ValueError):
@@ -130,12 +130,12 @@ async def _finished_before(job: Job, work: Path) -> dict[str, Any] | None:
 
 
 def as_error(failure: BaseException) -> ChangeoverError | None:
-    """A failure that a person can do something about; None: a bug of ours."""
+    """A failure that a user can act on. None for a bug of ours."""
     if isinstance(failure, ChangeoverError):
         return failure
     if is_lost(failure):
         return ConnectionLost("A server went away and did not come back.", why=one_line(failure),
-                              fix="When it is there again, run the same again: what is done is kept.")  # fmt: skip
+                              fix="When it is back, run the command again. Completed work is kept.")  # fmt: skip
     if isinstance(failure, (psycopg.Error, asyncpg.PostgresError)):
-        return failed_at("Something in the database", failure)
+        return failed_at("An object in the database", failure)
     return None

@@ -1,4 +1,4 @@
-"""How asyncpg is told of a location: checked addresses, TLS as libpq would do it, nothing from the surroundings."""
+"""Connects asyncpg to a location: checked addresses, TLS as libpq does it, and nothing from the environment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CONNECT_S = 20
 
 
 class _ForHost(ssl.SSLContext):
-    """Expects the name that was given, while the connection goes to an address that was checked."""
+    """Verifies the given host name, while the connection goes to a checked IP address."""
 
     host: str
 
@@ -47,7 +47,7 @@ async def _connect(location: Location, name: str, *, tls: ssl.SSLContext | bool)
 
 
 def _context(location: Location, mode: str) -> ssl.SSLContext:
-    """As libpq: an authority is checked wherever one is given, the name with verify-full only."""
+    """Like libpq: verifies the certificate if an authority is given, and the host name only with verify-full."""
     context = _ForHost(ssl.PROTOCOL_TLS_CLIENT)
     context.host = location.host
     context.check_hostname = mode == "verify-full"

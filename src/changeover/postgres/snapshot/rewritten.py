@@ -1,6 +1,6 @@
-"""Tables that were written anew between two attempts: the ranges of blocks that were copied hold other rows then.
+"""Tables that were rewritten between two attempts, so that copied block ranges no longer contain the same rows.
 
-VACUUM FULL and CLUSTER are allowed while writers are held, for they change no row. They need a lock that an attempt prevents.
+VACUUM FULL and CLUSTER are allowed while writers are held, because they change no row. During an attempt, our locks block them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from changeover.postgres.snapshot.pieces import Cuts
 async def note_cuts(
     source: Connection, target: Connection, ledger: Ledger, tables: Sequence[Table], cuts: Cuts
 ) -> None:
-    """With the files that they are of. The tables are locked."""
+    """Records the cuts with their tables' file nodes. The tables are locked."""
     files = await files_of(source, tables, cuts)
     async with target.transaction():
         await ledger.note(target, "plan", "cuts", **cuts)
@@ -27,7 +27,7 @@ async def note_cuts(
 
 
 async def files_of(source: Connection, tables: Sequence[Table], cuts: Cuts) -> dict[str, int]:
-    """The file of each table that is cut, by the table's quoted name; it is another one when the table is written anew."""
+    """The file node of each cut table, by the table's quoted name. It changes when the table is rewritten."""
     oids = {table.oid: table.quoted for table in tables if table.quoted in cuts}
     found = await source.execute(
         "SELECT oid::bigint, pg_catalog.pg_relation_filenode(oid)::bigint FROM unnest(%s::oid[]) oid", [list(oids)]
@@ -38,6 +38,6 @@ async def files_of(source: Connection, tables: Sequence[Table], cuts: Cuts) -> d
 async def rewritten_since(
     source: Connection, tables: Sequence[Table], cuts: Cuts, noted: Mapping[str, Any]
 ) -> list[str]:
-    """Quoted names of tables with another file than `noted`, as `files_of` found them."""
+    """Quoted names of tables whose file node differs from `noted`, as `files_of` returned it."""
     files = await files_of(source, tables, cuts)
     return sorted(name for name, file in noted.items() if files.get(name, file) != file)

@@ -1,4 +1,4 @@
-"""Rights on objects that the target had before the copy, and its default privileges: noted first, put back by an abort."""
+"""Rights on objects that existed on the target before the copy, and its default privileges. An abort restores them."""
 
 from __future__ import annotations
 
@@ -64,23 +64,23 @@ SELECT key, clause, name, col, rights.of_acl, rights.of_normal
               LATERAL (SELECT CASE WHEN grantee <> 0 THEN pg_catalog.pg_get_userbyid(grantee)::text END) named (who)
        ) rights
 """
-"""Rights that aren't as PostgreSQL or an extension makes them, of what can live longer than a copy, and the normal ones."""
+"""Rights that differ from the defaults of PostgreSQL or an extension, on objects that may outlive a copy, and the defaults."""
 IN_WORDS: Final = """
 SELECT CASE WHEN grantee <> 0 THEN pg_catalog.pg_get_userbyid(grantee)::text END, privilege_type, is_grantable
   FROM pg_catalog.aclexplode(%s::text[]::aclitem[])
 """
 Right = tuple[str | None, str, bool]
-"""Whose (None: everybody's), what for, and whether it may be passed on."""
+"""Grantee (None: PUBLIC), privilege, and whether it has grant option."""
 
 
 @dataclass(frozen=True)
 class Rights:
-    """Those on one object or column, or the default ones of a role for one kind of object."""
+    """The rights on one object or column, or a role's default privileges for one kind of object."""
 
     clause: str
     """`ALTER DEFAULT PRIVILEGES …`, or empty."""
     name: str
-    """With its kind, quoted."""
+    """The object's type and quoted name."""
     column: str | None
     given: frozenset[Right]
     normal: frozenset[Right]
@@ -91,7 +91,7 @@ class Rights:
         return f"{self.clause}ON {self.name}{f', column {self.column}' if self.column else ''}"
 
     def statements(self, wanted: Iterable[Right]) -> Iterator[sql.Composed]:
-        """What makes the given rights the wanted ones. REVOKE comes first, as it also takes what may be passed on."""
+        """Statements that change the given rights to the wanted ones. REVOKE comes first: it also removes dependent grants."""
         then = frozenset(wanted)
         changed = {(who, what) for who, what, _ in self.given ^ then}
         for who, what in sorted({(who, what) for who, what, _ in self.given} & changed, key=str):
@@ -110,7 +110,7 @@ class Rights:
 
 
 async def read_rights(target: Connection) -> dict[str, Rights]:
-    """By a key that stays the same."""
+    """By a stable key."""
     rows = await (await target.execute(RIGHTS)).fetchall()
     return {
         key: Rights(clause, name, column, _rights(given), _rights(normal))
@@ -119,7 +119,7 @@ async def read_rights(target: Connection) -> dict[str, Rights]:
 
 
 async def rights_in(target: Connection, listed: Sequence[str]) -> frozenset[Right]:
-    """Of a list of rights as the catalogs write it."""
+    """Parses an aclitem list as the catalogs store it."""
     if not listed:
         return frozenset()  # aclexplode refuses an empty list
     return frozenset(tuple(row) for row in await (await target.execute(IN_WORDS, [list(listed)])).fetchall())
@@ -132,7 +132,7 @@ def as_facts(rights: dict[str, Rights]) -> dict[str, Any]:
 
 
 async def put_back_rights(target: Connection, before: dict[str, Any]) -> list[str]:
-    """`before` as of `as_facts`; empty: it was not noted. A line for each that could not be put back."""
+    """`before` is from `as_facts`. Empty: nothing was recorded. Returns a line for each that could not be restored."""
     if not before:
         return []
     then = {key: Rights(clause, name, column, _rights(given), _rights(normal))
@@ -143,13 +143,13 @@ async def put_back_rights(target: Connection, before: dict[str, Any]) -> list[st
             if why := await refusal_of(target, statement):
                 refused[key] = why
     return [
-        f"Rights on the target, {one.says}: {refused.get(key, 'another role than the owner gave them')}."
+        f"Rights on the target, {one.says}: {refused.get(key, 'a role other than the owner granted them')}."
         for key, one, _ in _differing(await read_rights(target), then)
     ]
 
 
 def _differing(now: dict[str, Rights], then: dict[str, Rights]) -> list[tuple[str, Rights, frozenset[Right]]]:
-    """With what they were. What isn't among those of now has the normal rights."""
+    """Rights that changed, with their former value. An object missing from `now` counts as having the default rights."""
     normal = {key: replace(one, given=one.normal) for key, one in then.items() if key not in now}
     found = []
     for key, one in {**now, **normal}.items():

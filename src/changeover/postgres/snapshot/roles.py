@@ -1,6 +1,6 @@
-"""The roles that the database's objects and rights name: made on the target where they are missing, with their verifiers.
+"""Creates the roles that the database's objects and rights refer to, with their password verifiers, if the target lacks them.
 
-A role that the target has already stays as it is, for other databases there know it too. What differs is named.
+A role that the target already has stays unchanged, because other databases there use it too. Differences are reported.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SELECT r.oid::bigint, r.rolname::text, r.rolsuper, r.rolinherit, r.rolcreaterole
   FROM above JOIN pg_catalog.pg_roles r USING (oid)
  WHERE r.oid <> 10 AND r.rolname !~ '^pg_' ORDER BY r.rolname
 """
-"""Owners, those with rights, their members and the groups of all these; not the bootstrap superuser nor PostgreSQL's own."""
+"""Owners, grantees, their members, and the groups of all these. Not the bootstrap superuser or predefined roles."""
 THERE: Final = """
 SELECT r.oid::bigint, r.rolname::text, r.rolsuper, r.rolinherit, r.rolcreaterole, r.rolcreatedb, r.rolcanlogin,
        r.rolreplication, r.rolbypassrls, r.rolconnlimit, r.rolvaliduntil::text,
@@ -50,7 +50,7 @@ SELECT r.oid::bigint, r.rolname::text, r.rolsuper, r.rolinherit, r.rolcreaterole
 
 @dataclass(frozen=True)
 class Role:
-    """One role of the source."""
+    """A role of the source."""
 
     oid: int
     name: str
@@ -65,41 +65,41 @@ class Role:
     valid_until: str | None
     comment: str | None
     settings: list[str] | None
-    """In all databases of the server."""
+    """Settings for all databases of the server."""
 
     def differing(self, other: Role) -> list[str]:
-        """What the same role of another server has otherwise, in words; passwords can't be compared."""
+        """What differs for the same role on another server, in words. Passwords can't be compared."""
         said = {"is_superuser": "SUPERUSER", "inherits": "INHERIT", "creates_roles": "CREATEROLE",
                 "creates_databases": "CREATEDB", "can_login": "LOGIN", "replicates": "REPLICATION",
                 "bypasses_rls": "BYPASSRLS", "connection_limit": "CONNECTION LIMIT", "valid_until": "VALID UNTIL",
                 "comment": "comment"}  # fmt: skip
         words = [
-            f"{word} {getattr(self, name)} there and {getattr(other, name)} here"
+            f"{word} {getattr(self, name)} on the source and {getattr(other, name)} on the target"
             for name, word in said.items()
             if getattr(self, name) != getattr(other, name)
         ]
         missing = sorted(set(self.settings or ()) - set(other.settings or ()))
-        return words + [f"setting {one} is missing here" for one in missing]
+        return words + [f"setting {one} is missing on the target" for one in missing]
 
 
 @dataclass
 class Roles:
-    """What came of them."""
+    """The result of creating roles."""
 
     is_superuser: bool = False
-    """The target's role."""
+    """Whether the target's role is a superuser."""
     known: set[str] = field(default_factory=set)
-    """Names that can own things on the target."""
+    """Roles that can own objects on the target."""
     made: list[str] = field(default_factory=list)
     without_password: list[str] = field(default_factory=list)
-    """Made, and nobody can log in as them until they get one."""
+    """Created without a password, so they can't log in until they get one."""
     notes: list[str] = field(default_factory=list)
 
 
 async def bring_roles(
     source: Connection, target: Connection, location: Location, ledger: Ledger, skip_roles: Collection[str]
 ) -> Roles:
-    """Make what is missing. What exists is left as it is. Reads the source in its caller's transaction."""
+    """Create missing roles. Existing roles stay unchanged. Reads the source in its caller's transaction."""
     found = [Role(*row) for row in await (await source.execute(NAMED)).fetchall()]
     roles = [role for role in found if role.name not in skip_roles]
     verifiers = await _verifiers(source, roles)
@@ -109,11 +109,11 @@ async def bring_roles(
     for role in roles:
         if role.name not in there:
             if not await _make(target, ledger, role, verifiers, came):
-                came.notes.append(f"Role {role.name} could not be made; what it owns belongs to the target's own role.")
+                came.notes.append(
+                    f"Role {role.name} could not be created. Its objects belong to the target's own role."
+                )
         elif not ledger.has("role", role.name) and (words := role.differing(there[role.name])):
-            came.notes.append(
-                f"Role {role.name} was on the target before and stays as it is there: {'; '.join(words)}."
-            )
+            came.notes.append(f"Role {role.name} already exists on the target and stays unchanged: {'; '.join(words)}.")
     for facts in ledger.of("role").values():
         came.notes += facts.get("notes", ())
     made = set(ledger.of("role"))
@@ -134,7 +134,7 @@ async def bring_roles(
 
 
 async def _verifiers(source: Connection, roles: list[Role]) -> dict[str, str | None]:
-    """Where they may be read: most providers forbid it."""
+    """If they may be read. Most providers forbid it."""
     (may,) = await fetch_row(source, "SELECT has_column_privilege('pg_catalog.pg_authid', 'rolpassword', 'SELECT')")
     if not may:
         return {}
@@ -145,9 +145,11 @@ async def _verifiers(source: Connection, roles: list[Role]) -> dict[str, str | N
 
 
 async def _make(target: Connection, ledger: Ledger, role: Role, verifiers: dict[str, str | None], came: Roles) -> bool:
-    """With all that it may; with less where the target's role may not give that; False when not at all."""
+    """With all attributes if possible, otherwise with fewer. False if the role can't be created at all."""
     notes = (
-        [f"Role {role.name} is a superuser on the source and was made an ordinary role."] if role.is_superuser else []
+        [f"Role {role.name} is a superuser on the source and was created as an ordinary role."]
+        if role.is_superuser
+        else []
     )
     refusals: list[str] = []
     for is_full in (True, False):
@@ -169,7 +171,7 @@ async def _make(target: Connection, ledger: Ledger, role: Role, verifiers: dict[
 
 
 def _create(role: Role, verifier: str | None, *, is_full: bool) -> sql.Composed:
-    """Never with SUPERUSER. Without `is_full` only what every CREATEROLE may give."""
+    """Never a superuser. Unless `is_full`, only with attributes that any role with CREATEROLE may set."""
     words = ["LOGIN" if role.can_login else "NOLOGIN", "INHERIT" if role.inherits else "NOINHERIT"]
     if is_full:
         rights = {"CREATEROLE": role.creates_roles, "CREATEDB": role.creates_databases,
@@ -191,18 +193,18 @@ async def _describe(target: Connection, role: Role) -> None:
 
 
 async def _set(target: Connection, location: Location, role: Role, came: Roles) -> None:
-    """Its settings in all databases; each by itself, for one that this version doesn't know must not keep the role away."""
+    """Its settings for all databases. Each separately, because a setting unknown to this version must not fail the role."""
     whom = sql.SQL("ROLE {}").format(sql.Identifier(role.name))
     for text in role.settings or ():
         setting = Setting.of(role.name, text)
         if setting.name.lower() in HELD_BY:
-            came.notes.append(f"{setting.says} is not brought: the target is to be written to.")
+            came.notes.append(f"{setting.says} is not copied: the target must be writable.")
         elif why := await try_setting(target, location, whom, setting):
-            came.notes.append(f"{setting.says} is not brought: {why}")
+            came.notes.append(f"{setting.says} is not copied: {why}")
 
 
 async def _usable(target: Connection) -> set[str]:
-    """Whom the target's role can give things to; it joins those that it made and isn't in yet."""
+    """The roles that the target's role can transfer objects to. It joins the roles it created."""
     right = "SET" if target.info.server_version >= 160000 else "MEMBER"
     outside = await target.execute(
         "SELECT r.rolname::text FROM pg_catalog.pg_roles r JOIN _changeover.done d ON d.kind = 'role' AND d.name = r.rolname"

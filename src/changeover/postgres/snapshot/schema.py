@@ -1,4 +1,4 @@
-"""Makes the entries of an archive on the target, a batch in one transaction with its row in the ledger."""
+"""Creates an archive's entries on the target, a batch per transaction together with its row in the ledger."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from changeover.postgres.snapshot.ledger import Ledger
 from changeover.postgres.snapshot.sessions import is_lost, one_line
 
 BATCH: Final = 800
-"""Entries in one transaction: each can hold several locks, of which a server has about 6,400 by default."""
+"""Entries in one transaction. Each can hold several locks, and a server has about 6,400 by default."""
 STATEMENTS: Final = re.compile(rb"(?:'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|[^;'\"])+;", re.DOTALL)
-"""Of rights and comments, which have no dollar quotes."""
+"""Splits rights and comments, which contain no dollar quotes."""
 MISSING: Final = ("42P01", "42883", "42704", "42703", "3F000")
-"""A table, function, type or other object, column, schema that is not there."""
+"""A table, function, type or other object, column, or schema is missing."""
 CAN_BE_LEFT_OUT: Final = (
     psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedObject, psycopg.errors.FeatureNotSupported,
     psycopg.errors.InvalidParameterValue,
 )  # fmt: skip
-"""The last two: a sequence stays with its table, whose owner could not be changed; SET SESSION AUTHORIZATION to a grantor that
-isn't there, and a label whose provider isn't loaded."""
+"""The last two: a sequence whose table's owner could not be changed, SET SESSION AUTHORIZATION to a missing grantor, and a
+security label whose provider isn't loaded."""
 HINTS: Final = {
-    "42501": "Give the target's role that right, or move with a role that has it.",
-    "42883": "A function finds its parts by search_path only: `ALTER FUNCTION … SET search_path = …` on the source.",
-    "42P01": "A function finds its tables by search_path only: `ALTER FUNCTION … SET search_path = …` on the source.",
+    "42501": "Grant the target's role that right, or migrate as a role that has it.",
+    "42883": "A function relies on search_path to find what it calls: `ALTER FUNCTION … SET search_path = …` on the source.",
+    "42P01": "A function relies on search_path to find its tables: `ALTER FUNCTION … SET search_path = …` on the source.",
     "58P01": "Install the extension's package on the target's server.",
-    "0A000": "The target's version or build lacks it: install what is missing there, or change the object on the source.",
-    "22021": "Give the target the source's encoding, or mend these bytes on the source: they aren't text in the target's.",
-    "22P05": "Give the target an encoding that knows these characters, such as UTF8.",
-    "23505": "The source holds rows that break its own constraint (a broken index?): REINDEX there and mend the rows.",
-    "53200": "Raise max_locks_per_transaction or the memory of the target, then run the same again.",
+    "0A000": "The target's version or build does not support it. Install what is missing, or change the object on the source.",
+    "22021": "Use the source's encoding on the target, or correct these bytes on the source: they are invalid in the target's.",
+    "22P05": "Use an encoding on the target that has these characters, such as UTF8.",
+    "23505": "The source has rows that violate its own constraint (a corrupt index?). REINDEX it there and correct the rows.",
+    "53200": "Raise max_locks_per_transaction or the memory of the target, then run the command again.",
 }
 
 
@@ -46,12 +46,12 @@ class LeftOut(NamedTuple):
     """A statement that the target refused. The ledger keeps it as a list."""
 
     title: str
-    """Of the entry, as a comparison calls it."""
+    """The entry's title, as a comparison shows it."""
     says: str
 
 
 async def make(connection: Connection, ledger: Ledger, entries: Sequence[Entry], kind: str) -> None:
-    """All of `entries`, in their order, in as few transactions as is safe. Raises TransferFailed that names the entry."""
+    """Create all `entries` in order, in as few transactions as is safe. Raises TransferFailed that names the entry."""
     for start in range(0, len(entries), BATCH):
         batch = entries[start : start + BATCH]
         name = f"{batch[0].number}-{batch[-1].number}"
@@ -73,7 +73,7 @@ async def _make_batch(connection: Connection, ledger: Ledger, batch: Sequence[En
 
 
 async def _name_culprit(connection: Connection, batch: Sequence[Entry]) -> None:
-    """The same one by one, and nothing of it stays. Raises TransferFailed at the entry that the server refuses."""
+    """Run them one by one and roll back. Raises TransferFailed for the entry that the server refuses."""
     async with connection.transaction(force_rollback=True):
         for entry in batch:
             try:
@@ -85,9 +85,9 @@ async def _name_culprit(connection: Connection, batch: Sequence[Entry]) -> None:
 
 
 async def make_in_rounds(connection: Connection, ledger: Ledger, entries: Sequence[Entry], kind: str) -> None:
-    """As `make`; but what is refused because it needs something that isn't there yet is tried again at the end.
+    """Like `make`, but entries that fail because something is missing are tried again at the end.
 
-    pg_dump knows nothing of what a function reads. Raises TransferFailed that names the first entry that can't be made at all.
+    pg_dump doesn't know what a function reads. Raises TransferFailed that names the first entry that can't be created.
     """
     aside: list[Entry] = []
     for start in range(0, len(entries), BATCH):
@@ -111,7 +111,7 @@ async def make_in_rounds(connection: Connection, ledger: Ledger, entries: Sequen
 async def _make_what_is_ready(
     connection: Connection, ledger: Ledger, batch: Sequence[Entry], kind: str, name: str
 ) -> None:
-    """Raises TransferFailed for what is refused for another reason than that something is missing."""
+    """Raises TransferFailed for an entry that fails for another reason than a missing object."""
     aside = []
     async with connection.transaction():
         for entry in batch:
@@ -129,7 +129,7 @@ async def _make_what_is_ready(
 
 
 async def _try(connection: Connection, ledger: Ledger, entry: Entry, kind: str) -> psycopg.Error | None:
-    """What it is refused for."""
+    """The server's error, if any."""
     try:
         async with connection.transaction():
             await connection.execute(entry.text)
@@ -143,10 +143,10 @@ async def _try(connection: Connection, ledger: Ledger, entry: Entry, kind: str) 
 
 
 async def make_leniently(connection: Connection, ledger: Ledger, entries: Sequence[Entry], kind: str) -> list[LeftOut]:
-    """Rights, comments and labels: left out is a statement that the target's role may not run, or whose role or provider of
-    labels isn't there.
+    """For rights, comments and labels: skips statements that the target's role may not run, or whose role or label provider
+    is missing.
 
-    Returns what was left out, also by an attempt before this one. Tries all at once first.
+    Returns what was skipped, also by earlier attempts. Tries a whole batch first.
     """
     left_out: list[LeftOut] = []
     for start in range(0, len(entries), BATCH):
@@ -181,7 +181,7 @@ async def _make_what_can_be(connection: Connection, entry: Entry) -> list[LeftOu
 
 @contextmanager
 def naming(label: str) -> Iterator[None]:
-    """A refusal of a server inside becomes a TransferFailed that names `label`; a lost session stays what it is."""
+    """Converts a server's error inside into a TransferFailed that names `label`. A lost session is raised unchanged."""
     try:
         yield
     except (psycopg.Error, asyncpg.PostgresError) as refused:
@@ -191,15 +191,15 @@ def naming(label: str) -> Iterator[None]:
 
 
 def failed_at(label: str, refused: BaseException) -> TransferFailed | DiskFull:
-    """A thing that the server refused, by name, with what it answered."""
+    """The error for an object that the server refused, with the server's message."""
     state = getattr(refused, "sqlstate", None) or ""
     if state == "53100":
         return DiskFull(
-            f"The target's disk is full: {label} does not fit.",
+            f"The target's disk is full: {label} could not be copied.",
             why=f"The server answered: {one_line(refused)}",
-            fix="Make room there, then run the same again: what is done is kept.",
+            fix="Free some space there, then run the command again. Completed work is kept.",
         )
-    fix = HINTS.get(state, "Mend what the server names, then run the same again: what is done is kept.")
+    fix = HINTS.get(state, "Fix the reported problem, then run the command again. Completed work is kept.")
     return TransferFailed(
-        f"{label} could not be brought over.", why=f"The server answered: {one_line(refused)}", fix=fix
+        f"{label} could not be transferred.", why=f"The server answered: {one_line(refused)}", fix=fix
     )

@@ -1,4 +1,4 @@
-"""Where every sequence stands, in full: its last value, and whether that was given out yet."""
+"""Copies the state of all sequences: the last value and whether it was already used."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ AT_ONCE: Final = 100
 
 
 async def bring_sequences(source: Connection, target: Connection, names: Sequence[Name]) -> None:
-    """Read now, not at the snapshot: numbers given out since must not be given out again. Repeatable.
+    """Reads the current state, not the snapshot's: values used since must not be generated again. Repeatable.
 
-    Raises TransferFailed that names the first sequence of those that could not be read or set.
+    Raises TransferFailed that names the first sequence of a group that could not be read or set.
     """
     for start in range(0, len(names), AT_ONCE):
         some = names[start : start + AT_ONCE]
@@ -27,7 +27,7 @@ async def bring_sequences(source: Connection, target: Connection, names: Sequenc
 async def _read(source: Connection, names: Sequence[Name]) -> list[tuple[int, bool]]:
     one = sql.SQL("SELECT {}, last_value, is_called FROM {}")
     queries = [one.format(sql.Literal(place), sql.Identifier(*name)) for place, name in enumerate(names)]
-    with naming(f"One of the sequences from {'.'.join(names[0])} on"):
+    with naming(f"One of the sequences starting with {'.'.join(names[0])}"):
         found = await source.execute(sql.SQL(" UNION ALL ").join(queries) + sql.SQL(" ORDER BY 1"))
         return [(last, is_called) for _, last, is_called in await found.fetchall()]
 
@@ -38,5 +38,5 @@ async def _set(target: Connection, names: Sequence[Name], states: Sequence[tuple
         one.format(sql.Literal(sql.Identifier(*name).as_string()), sql.Literal(last), sql.Literal(is_called))
         for name, (last, is_called) in zip(names, states, strict=True)
     ]
-    with naming(f"One of the sequences from {'.'.join(names[0])} on"):
+    with naming(f"One of the sequences starting with {'.'.join(names[0])}"):
         await target.execute(sql.SQL("SELECT ") + sql.SQL(", ").join(calls))

@@ -1,7 +1,7 @@
-"""Sessions on both sides: asyncpg reads COPY from the source, psycopg does all else; what each session sets for itself.
+"""Sessions on both sides, and their settings. asyncpg reads COPY data from the source; psycopg does everything else.
 
-asyncpg hands over what the socket gave it as one piece, where psycopg stops at every row: a quarter of the CPU for reading.
-Writing costs the same with both, and psycopg notices at once when the target ends a COPY in the middle.
+asyncpg passes on data as read from the socket, while psycopg splits it into rows: asyncpg needs a quarter of the CPU to read.
+Writing costs the same with both, and psycopg notices immediately when the target ends a COPY early.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from changeover.postgres.session_settings import APPLY, LIMITS, MEANING, TRIES, 
 from changeover.postgres.snapshot.reader import connect_reader
 
 SILENCE_MS: Final = 70_000
-"""After so long without an answer to what was sent, the other side is gone; as with the keepalives of KEEPALIVES."""
+"""How long sent data may stay unacknowledged before the connection counts as lost. Same as KEEPALIVES."""
 EVERYWHERE: Final = MEANING | LIMITS | {
     "search_path": "",
     "statement_timeout": "0",
-    "row_security": "off",  # an error where row-level security would silently hide rows
+    "row_security": "off",  # an error instead of row-level security silently hiding rows
 }  # fmt: skip
 READING: Final = EVERYWHERE | {"synchronize_seqscans": "off", "default_transaction_read_only": "on"}
 WRITING: Final = EVERYWHERE | {
     "default_transaction_read_only": "off",
     "synchronous_commit": "off",
     "check_function_bodies": "off",
-    "client_min_messages": "error",  # anything said during a COPY is taken for its end
+    "client_min_messages": "error",  # any message during a COPY would be taken for its end
     "vacuum_cost_delay": "0",
 }
 
@@ -46,15 +46,17 @@ WRITING: Final = EVERYWHERE | {
 async def reading_control(location: Location, name: str) -> AsyncIterator[Connection]:
     """A psycopg session on the source, read-only. Raises what `reach` raises."""
     async with reach(location, application_name=name, statement_timeout_s=0) as connection:
-        await settle(connection, READING | {"client_encoding": "UTF8"})  # else names from SQL_ASCII would be bytes
+        await settle(
+            connection, READING | {"client_encoding": "UTF8"}
+        )  # otherwise psycopg would return names from SQL_ASCII as bytes
         yield connection
 
 
 @asynccontextmanager
 async def writing(location: Location, name: str, *, encoding: str = "UTF8") -> AsyncIterator[Connection]:
-    """A psycopg session on the target that sends bytes as `encoding`. Raises what `reach` raises.
+    """A psycopg session on the target that sends data in `encoding`. Raises what `reach` raises.
 
-    It does not wait for its commits to be durable: after a crash of the server the ledger says what is left of them.
+    Commits are asynchronous. After a crash of the server, the ledger says which of them survived.
     """
     async with reach(
         location, application_name=name, is_read_only=False, statement_timeout_s=0, silence_ms=SILENCE_MS
@@ -71,7 +73,7 @@ async def _settle_load(connection: Connection) -> None:
         " WHERE m.name = 'maintenance_work_mem' AND b.name = 'shared_buffers'"
     )
     with contextlib.suppress(psycopg.errors.InsufficientPrivilege):
-        # Triggers of extensions on their own tables; those of the database itself come after the data anyway.
+        # For triggers of extensions on their own tables. The database's own triggers are created after the data.
         await connection.execute("SELECT set_config('session_replication_role', 'replica', false)")
 
 
@@ -93,7 +95,7 @@ async def open_reader(location: Location, name: str, snapshot: str, *, encoding:
     except (asyncpg.InvalidParameterValueError, asyncpg.UndefinedObjectError) as gone:
         reader.terminate()
         raise SnapshotGone(
-            "The snapshot of the source is gone.", why=one_line(gone), fix="The copy takes a new one by itself."
+            "The snapshot of the source is gone.", why=one_line(gone), fix="The copy takes a new one automatically."
         ) from gone
     except BaseException:
         reader.terminate()
@@ -110,7 +112,7 @@ async def _lift_limit(reader: Any) -> None:
 
 
 def _keep_alive(reader: Any) -> None:
-    """As KEEPALIVES does for libpq; asyncpg has no parameter for it."""
+    """Like KEEPALIVES for libpq. asyncpg has no parameter for it."""
     transport = getattr(reader, "_transport", None)
     plain = transport.get_extra_info("socket") if transport else None
     if plain is None or plain.family not in (socket.AF_INET, socket.AF_INET6):
@@ -125,12 +127,12 @@ def _keep_alive(reader: Any) -> None:
 
 
 def is_lost(failure: BaseException) -> bool:
-    """A session, or the server behind it, went away: trying again can help."""
+    """Whether a session or its server went away, so that trying again can help."""
     if isinstance(failure, ChangeoverError):
         return isinstance(failure, (ConnectionLost, ServerUnreachable))
     state = getattr(failure, "sqlstate", None)
     if state and state.startswith("08") and _is_answer(failure):
-        return False  # the server that we speak to could not reach another one
+        return False  # our server could not reach another server
     if state:
         return state.startswith(("08", "57P")) or state in ("53300", "25P03", "25P04", "40P01")
     return isinstance(failure, (OSError, asyncpg.InterfaceError, psycopg.OperationalError, psycopg.InterfaceError,
@@ -138,14 +140,14 @@ def is_lost(failure: BaseException) -> bool:
 
 
 def _is_answer(failure: BaseException) -> bool:
-    """A server sent it, and its session goes on: what ends a session is FATAL."""
+    """Whether a server sent it and the session continues. Errors that end a session are FATAL."""
     diag = getattr(failure, "diag", None)
     severity = getattr(failure, "severity_en", None) or (diag.severity_nonlocalized if diag else None)
     return severity == "ERROR"
 
 
 async def refusal_of(connection: Connection, statement: sql.Composed) -> str | None:
-    """Run it by itself; why the server refused it, in a line, or None once it is done. A lost session is raised."""
+    """Run it in its own transaction. Returns the server's error in one line, or None. A lost session is raised."""
     try:
         async with connection.transaction():
             await connection.execute(statement)
@@ -157,7 +159,7 @@ async def refusal_of(connection: Connection, statement: sql.Composed) -> str | N
 
 
 def one_line(failure: BaseException) -> str:
-    """What the driver says, with the server's detail and hint; never a password."""
+    """The driver's message with the server's detail and hint. Never contains a password."""
     parts = [str(failure)]
     diag = getattr(failure, "diag", None)
     for extra in ("detail", "hint"):

@@ -1,6 +1,6 @@
-"""Settings of the database and of roles in it: each is brought, or named with the reason.
+"""Copies settings of the database and of roles in it, or reports them with the reason.
 
-None may keep people out of the target. A library is tried first, and at the end a new session has to begin.
+No setting may prevent logins to the target. A library is loaded first as a test, and finally a new session must start.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ SELECT r.rolname::text, s.setconfig FROM pg_catalog.pg_db_role_setting s LEFT JO
 LISTS: Final = ("search_path", "temp_tablespaces", "local_preload_libraries", "session_preload_libraries")
 LIBRARIES: Final = ("local_preload_libraries", "session_preload_libraries")
 HELD_BY: Final = ("default_transaction_read_only", "transaction_read_only")
-"""How a source is held, by us or by hand. The target is to be written to."""
+"""Settings that hold a source's writers, set by us or manually. The target must be writable."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One, as the catalog has it; of the database where there is no role."""
+    """A setting as in the catalog. It belongs to the database if there is no role."""
 
     role: str | None
     name: str
@@ -46,11 +46,11 @@ class Setting:
 
     @property
     def key(self) -> str:
-        """By which the ledger knows it."""
+        """Its key in the ledger."""
         return f"{self.role or ''}\n{self.name}"
 
     def whom(self, database: sql.Identifier) -> sql.Composed:
-        """For ALTER."""
+        """The target clause of ALTER."""
         if self.role is None:
             return sql.SQL("DATABASE {}").format(database)
         return sql.SQL("ROLE {} IN DATABASE {}").format(sql.Identifier(self.role), database)
@@ -61,7 +61,7 @@ class Setting:
 
 
 async def read_settings(source: Connection) -> list[Setting]:
-    """Of this database, for all roles and for some. In the caller's transaction."""
+    """The settings of this database, for all or single roles. Reads in the caller's transaction."""
     rows = await (await source.execute(SETTINGS)).fetchall()
     return [Setting.of(role, text) for role, texts in rows for text in texts]
 
@@ -70,7 +70,7 @@ async def bring_settings(
     settings: Collection[Setting], target: Connection, location: Location, ledger: Ledger, tell: Callable[[str], None], *,
     is_held: bool,
 ) -> None:  # fmt: skip
-    """Those of this database. `tell` gets a line for each that is not brought."""
+    """Copy the settings of this database. `tell` gets a line for each that is not copied."""
     (database,) = await fetch_row(target, "SELECT current_database()::text")
     here = sql.Identifier(database)
     roles = {
@@ -82,14 +82,16 @@ async def bring_settings(
             continue
         if setting.name.lower() == "role" and setting.role in (None, me):
             sets = sql.SQL("ALTER {} SET ROLE {}").format(setting.whom(here), sql.Identifier(setting.value)).as_string()
-            tell(f"{setting.says} is not brought: the migration itself would go on as that role. Afterwards: {sets}")
+            tell(
+                f"{setting.says} is not copied: the migration itself would continue as that role. Run afterwards: {sets}"
+            )
         elif setting.name.lower() in HELD_BY:
             if setting.role or not is_held:
-                tell(f"{setting.says} is not brought: the target is to be written to.")
+                tell(f"{setting.says} is not copied: the target must be writable.")
         elif setting.role is not None and setting.role not in roles:
-            tell(f"{setting.says} is not brought: the target has no such role.")
+            tell(f"{setting.says} is not copied: the target has no such role.")
         elif why := await _bring(target, location, ledger, setting.whom(here), setting):
-            tell(f"{setting.says} is not brought: {why}")
+            tell(f"{setting.says} is not copied: {why}")
     await _prove_entry(target, location, ledger, tell)
 
 
@@ -117,7 +119,7 @@ async def try_setting(
     setting: Setting,
     note: Callable[[], Awaitable[None]] | None = None,
 ) -> str | None:
-    """`ALTER … SET` in a transaction of its own, with what `note` writes; why not, in words."""
+    """Run `ALTER … SET` in its own transaction, together with `note`. Returns the reason if it fails."""
     if setting.name.lower() in LIBRARIES and (why := await _missing_library(location, setting)):
         return why
     try:
@@ -135,7 +137,7 @@ async def try_setting(
 async def set_for(target: Connection, whom: sql.Composed, setting: Setting) -> None:
     """In the caller's transaction."""
     quoted = name_of(setting.name)
-    if setting.name.lower() in LISTS:  # its value is a list already quoted, which a literal would make one element of
+    if setting.name.lower() in LISTS:  # its value is a quoted list, which a literal would turn into one element
         await target.execute("SELECT set_config(%s, %s, true)", [setting.name, setting.value])
         await target.execute(sql.SQL("ALTER {} SET {} FROM CURRENT").format(whom, quoted))
         await target.execute("SELECT set_config('search_path', '', true)")
@@ -149,7 +151,7 @@ def name_of(setting: str) -> sql.Composed:
 
 
 async def _missing_library(location: Location, setting: Setting) -> str | None:
-    """A session that can't load one ends at once, so with it nobody could log in."""
+    """A session that can't load a library ends at once, so the setting would prevent all logins."""
     async with writing(location, "changeover tries libraries") as session:
         found = await session.execute("SELECT unnest(regexp_split_to_array(%s, '\\s*,\\s*'))", [setting.value])
         for (name,) in await found.fetchall():
@@ -166,7 +168,7 @@ async def _missing_library(location: Location, setting: Setting) -> str | None:
             except psycopg.Error as refused:
                 if is_lost(refused):
                     raise
-                return f"with it nobody could log in, for the target can't load {library} ({one_line(refused)})"
+                return f"with it no user could log in, because the target can't load {library} ({one_line(refused)})"
     return None
 
 
@@ -183,14 +185,14 @@ async def _value(target: Connection, setting: Setting) -> str | None:
 
 
 async def _prove_entry(target: Connection, location: Location, ledger: Ledger, tell: Callable[[str], None]) -> None:
-    """A new session begins; else what was set is taken back. Raises TransferFailed where that does not help."""
+    """Start a new session. If that fails, reset the settings. Raises TransferFailed if that does not help."""
     try:
         async with writing(location, "changeover tries to log in"):
             return
     except (ChangeoverError, psycopg.Error) as refused:
         why = refused.why if isinstance(refused, ChangeoverError) else one_line(refused)
     await reset_settings(target, ledger)
-    tell(f"No setting of the database is brought: with them nobody could log in to the target ({why}).")
+    tell(f"No setting of the database is copied: with them no user could log in to the target ({why}).")
     try:
         async with writing(location, "changeover tries to log in"):
             pass
@@ -198,14 +200,14 @@ async def _prove_entry(target: Connection, location: Location, ledger: Ledger, t
         if is_lost(refused):
             raise
         raise TransferFailed(
-            "Nobody can log in to the target any more.",
+            "No user can log in to the target any more.",
             why=why,
             fix="See the target's log, and its ALTER DATABASE settings.",
         ) from refused
 
 
 async def reset_settings(target: Connection, ledger: Ledger) -> None:
-    """As they were before. The ledger forgets each, so an attempt that goes on from here tries or names it again."""
+    """Restore their former values and remove them from the ledger, so that a later attempt tries or reports them again."""
     (database,) = await fetch_row(target, "SELECT current_database()::text")
     here = sql.Identifier(database)
     for key, facts in ledger.of("setting").items():

@@ -1,8 +1,8 @@
-"""Settings that functions read: how values are printed, the time zone, the dictionaries of text search.
+"""Settings that functions may read: output formats, the time zone, text search dictionaries.
 
-An index, a generated column, a CHECK or a materialized view can call a function that is declared IMMUTABLE and still reads such a
-setting. What we build must agree with what the app's sessions compute afterwards. These will have the settings of the source's
-database, which are brought last, and for all others the target's own.
+An index, generated column, CHECK or materialized view can call a function that is declared IMMUTABLE but reads such a setting.
+What we build must match what the app's sessions compute later. These sessions will have the source database's settings, which
+are copied last, and otherwise the target's own.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ SHAPING: Final = (
     "TimeZone", "DateStyle", "IntervalStyle", "bytea_output", "default_text_search_config", "extra_float_digits", "lc_time",
     "xmlbinary",
 )  # fmt: skip
-"""None of them changes how the text of a COPY is read: dates there are in ISO form, and time zones are numbers."""
+"""None of them changes how COPY text is parsed: it has ISO dates and numeric time zones."""
 OWN: Final = "SELECT name, reset_val FROM pg_catalog.pg_settings WHERE name = ANY(%s) AND reset_val IS NOT NULL"
 APPLY: Final = "SELECT pg_catalog.set_config(%s, %s, false)"
 
 
 async def read_shaping(source: Connection, target: Connection) -> dict[str, str]:
-    """What new sessions of the target will have once the source's settings are there. Also settings of the app's own (`a.b`)."""
+    """The values in new sessions of the target once the source's settings are copied. Includes custom settings (`a.b`)."""
     found = dict(await (await target.execute(OWN, [list(SHAPING)])).fetchall())
     for setting in await read_settings(source):
         is_read = setting.name in SHAPING or "." in setting.name
@@ -36,13 +36,13 @@ async def read_shaping(source: Connection, target: Connection) -> dict[str, str]
 
 
 async def apply_shaping(connection: Connection, settings: Mapping[str, str]) -> None:
-    """For the session."""
+    """Set them for the session."""
     for name, value in settings.items():
         await connection.execute(APPLY, [name, value])
 
 
 async def _is_taken(target: Connection, name: str, value: str) -> bool:
-    """A time zone or locale can be unknown there; `bring_settings` names it later."""
+    """A time zone or locale may be unknown to the target. `bring_settings` reports it later."""
     try:
         async with target.transaction(force_rollback=True):
             await target.execute(APPLY, [name, value])

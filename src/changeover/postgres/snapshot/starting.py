@@ -1,4 +1,4 @@
-"""For who has a database copied: start the program, look how far it is, end it. Knows it by its work folder alone."""
+"""Starts, watches and stops the program. Identifies it only by its work folder."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ MODULE: Final = "changeover.postgres.snapshot"
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the program ended; one of the two."""
+    """How the program ended. Exactly one is set."""
 
     report: dict[str, Any] | None = None
     error: Reported | None = None
 
 
 async def start(job: Job, work: Path, *, run_as: str | None = None) -> Process | None:
-    """Start the program, which outlives us; None when it has ended already. `work` is made, for its user alone.
+    """Start the program, which outlives us. Returns None if it has already ended. Creates `work` for its user only.
 
-    Nothing happens when one works there already. As root it becomes the user `run_as` before it reads its job.
+    Does nothing if one already runs there. If we are root, it becomes the user `run_as` before it reads its job.
     """
     work.mkdir(parents=True, exist_ok=True)
     work.chmod(0o700)
     if run_as is not None:
-        work.parent.chmod(work.parent.stat().st_mode | 0o011)  # whatever our umask is
+        work.parent.chmod(work.parent.stat().st_mode | 0o011)  # regardless of our umask
     if found := processes(work):
         return found[0]
     (work / "outcome.json").unlink(missing_ok=True)
@@ -60,7 +60,7 @@ def _start(job: Job, work: Path, run_as: str | None) -> None:
             stderr=subprocess.STDOUT,
             start_new_session=True,
             cwd=work,
-            env={"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC"},  # no PG… of whoever starts it
+            env={"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC"},  # none of the caller's PG… variables
         )
     assert process.stdin  # noqa: S101 – a pipe was asked for
     with process.stdin as pipe:
@@ -70,13 +70,13 @@ def _start(job: Job, work: Path, run_as: str | None) -> None:
 
 
 def _give(work: Path, user: str) -> None:
-    """Also what an older version's program left there, which ran as root."""
+    """Includes files of an older version's program, which ran as root."""
     if pwd.getpwnam(user).pw_uid != os.geteuid():
         give(work, of=pwd.getpwuid(os.geteuid()).pw_name, to=user)
 
 
 def look(work: Path) -> Progress | Outcome:
-    """How far it is, or how it ended. Without an outcome and without a process it was killed: start it again."""
+    """Its progress, or how it ended. Without an outcome and a process, it was killed and must be started again."""
     try:
         said = json.loads(read_within(work, "outcome.json"))
         return Outcome(said.get("report"), Reported(said["error"]) if "error" in said else None)
@@ -91,23 +91,23 @@ def look(work: Path) -> Progress | Outcome:
 
 
 def processes(work: Path) -> list[Process]:
-    """The program and its children: all that work in this folder."""
+    """The program and its children: all processes that work in this folder."""
     home = work.resolve()
     return [one for one in everything_running() if one.working_directory == home]
 
 
 async def stop(work: Path) -> None:
-    """End it tidily, and by force where that takes too long. What is done is kept."""
+    """End it gracefully, or by force if that takes too long. Completed work is kept."""
     await end_all(lambda: processes(work), gently=signal.SIGTERM)
 
 
 def log_of(work: Path) -> str:
-    """The last 20,000 characters: what a failure of ours says of itself, with where it was."""
+    """The last 20,000 characters, which include the traceback of a bug."""
     return _log(work)[-20_000:]
 
 
 def last_said(work: Path) -> str:
-    """The end of its log."""
+    """The last lines of its log."""
     return last_lines(_log(work))
 
 

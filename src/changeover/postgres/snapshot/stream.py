@@ -1,4 +1,4 @@
-"""One piece of a table, from one session's COPY straight into another's, and its row in the ledger."""
+"""Copies one piece of a table directly from one session's COPY to the other's, and records it in the ledger."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from changeover.postgres.snapshot.pieces import Piece, emptying, reading, writin
 
 
 class _TargetSpoke(Exception):
-    """The target said something in the middle of a COPY: nearly always an error, and then the rest need not be sent."""
+    """The target sent a message during a COPY. It is nearly always an error, so the rest need not be sent."""
 
 
 async def copy_piece(
     reader: Any, target: Connection, ledger: Ledger, piece: Piece, told: Callable[[int], None]
 ) -> None:
-    """Bring the rows; `told` gets the bytes of each part as it went through. All of it is one transaction.
+    """Copy the rows in one transaction. `told` is called with the number of bytes of each part.
 
-    Raises what the drivers raise; ConnectionLost when it broke off without a reason. Then neither session is usable.
+    Raises the drivers' errors, and ConnectionLost if it stopped without a reason. Then neither session is usable.
     """
     facts: dict[str, Any] = {"bytes": 0}
     began = time.monotonic()
@@ -46,14 +46,14 @@ async def copy_piece(
                 facts["rows"] = await _read(reader, piece, pass_on)
                 is_whole = True
         if not is_whole:
-            raise ConnectionLost(f"The target broke off the copy of {piece.name}.", fix="It is tried again.")
+            raise ConnectionLost(f"The target aborted the copy of {piece.name}.", fix="It is tried again.")
         facts["seconds"] = round(time.monotonic() - began, 3)
         await ledger.note(target, "rows", piece.name, **facts)
     ledger.confirm("rows", piece.name, **facts)
 
 
 async def _read(reader: Any, piece: Piece, pass_on: Any) -> int:
-    """How many rows it read."""
+    """Returns the number of rows."""
     form = "binary" if piece.table.is_plain else "text"
     query = reading(piece)
     if query is not None:
@@ -66,5 +66,5 @@ async def _read(reader: Any, piece: Piece, pass_on: Any) -> int:
 
 
 def _counted(said: str) -> int:
-    """Of a command tag: `COPY 12`."""
+    """The row count of a command tag: `COPY 12`."""
     return int(said.rpartition(" ")[2])

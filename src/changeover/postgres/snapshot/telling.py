@@ -1,4 +1,4 @@
-"""How far the program is, kept in memory by the parts and written to its work folder, where others look."""
+"""The program's progress. The phases update it in memory, and it is written to the work folder for other processes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RATE_OVER_S: Final = 20
 
 
 class Telling:
-    """Set its fields at will; `keep_writing` shows them to others."""
+    """Set its fields freely. `keep_writing` publishes them."""
 
     def __init__(self, work: Path) -> None:
         self.work = work
@@ -26,18 +26,18 @@ class Telling:
         self.things_done = self.things_total = 0
         self.bytes_done = self.bytes_total = 0
         self.notes: list[str] = []
-        """What the report says besides figures."""
+        """The report's remarks."""
         self.not_brought: list[str] = []
-        """What the notes say of is missing on the target, by its title in a comparison: `view public.v`."""
+        """Objects that the notes report as missing on the target, by title in a comparison: `view public.v`."""
         self.seconds: dict[str, float] = {}
         """By phase."""
         self.is_to_end = False
-        """Somebody asked the program to end."""
+        """Whether the program was told to end."""
         self._began = time.monotonic()
         self._samples: deque[tuple[float, int]] = deque()
 
     def enter(self, phase: str, says: str = "", *, things: int = 0) -> None:
-        """A new phase begins."""
+        """Begin a new phase."""
         now = time.monotonic()
         self.seconds[self.phase] = self.seconds.get(self.phase, 0.0) + now - self._began
         self._began = now
@@ -51,8 +51,8 @@ class Telling:
             self._say(text)
 
     def leave(self, label: str, title: str, because: str = "") -> None:
-        """Note that something can't be brought, so that a comparison may find it missing."""
-        self.note(f"Not brought: {label}.{f' {because}' if because else ''}")
+        """Note that an object can't be copied, so a comparison may find it missing."""
+        self.note(f"Not copied: {label}.{f' {because}' if because else ''}")
         if title not in self.not_brought:
             self.not_brought.append(title)
 
@@ -76,7 +76,7 @@ class Telling:
         return (self.bytes_done - before) / seconds if seconds > 1 and self.bytes_done > before else None
 
     async def keep_writing(self) -> None:
-        """Until it is cancelled."""
+        """Runs until cancelled."""
         while True:
             self.write()
             await asyncio.sleep(EVERY_S)
@@ -86,7 +86,7 @@ class Telling:
 
 
 def replace_json(path: Path, content: Mapping[str, Any]) -> None:
-    """In one act: whoever reads finds the old or the new."""
+    """Replace atomically: readers see either the old or the new content."""
     new = path.with_name(f".{path.name}.{os.getpid()}")
     new.write_text(json.dumps(content))
     new.replace(path)

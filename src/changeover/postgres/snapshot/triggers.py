@@ -1,4 +1,4 @@
-"""The triggers by which constraints work, where the source has them disabled or otherwise enabled: no dump says so."""
+"""The internal triggers of constraints, if the source has them disabled or enabled differently. Dumps don't contain that."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ STATES: Final = {"D": "DISABLE", "R": "ENABLE REPLICA", "A": "ENABLE ALWAYS"}
 
 
 async def without_triggers_of_constraints(source: Connection, entries: Sequence[Entry]) -> list[Entry]:
-    """pg_dump writes those of partitions, by names that the target doesn't have."""
+    """Drops triggers of partitions, which pg_dump prints with names that the target doesn't have."""
     found = {oid for (oid,) in await (await source.execute(OF_CONSTRAINTS)).fetchall()}
     return [one for one in entries if one.kind != "TRIGGER" or one.toc.oid not in found]
 
@@ -44,7 +44,7 @@ async def bring_trigger_states(
     skip_schemas: tuple[str, ...],
     tell: Callable[[str], None],
 ) -> None:
-    """Only a superuser may: else they are enabled, and the report says so. Repeatable."""
+    """Needs a superuser. Otherwise they stay enabled and the report says so. Repeatable."""
     skipped = {"schemas": ["pg_catalog", "information_schema", *skip_schemas, *excluded.schemas]}
     everything = {**skipped, "all": True, "of": [], "tables": [], "names": []}
     unlike = [
@@ -59,10 +59,12 @@ async def bring_trigger_states(
         schema, table, _, of_table, constraint, _, state, _ = row
         what = f"A trigger of the constraint {constraint} of {of_table} on {schema}.{table}"
         if row[:6] not in there:
-            tell(f"{what} is not as on the source: {STATES[state]}. It was not found here.")
+            tell(f"{what} has a different state on the source: {STATES[state]}. It was not found on the target.")
             continue
         statement = sql.SQL("ALTER TABLE ONLY {} {} TRIGGER {}").format(
             sql.Identifier(schema, table), sql.SQL(STATES[state]), sql.Identifier(there[row[:6]])
         )
         if refusal := await refusal_of(target, statement):
-            tell(f"{what} is enabled here, and not as on the source: {STATES[state]}. {refusal}")
+            tell(
+                f"{what} is enabled on the target, but has a different state on the source: {STATES[state]}. {refusal}"
+            )

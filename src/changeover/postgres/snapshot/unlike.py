@@ -1,4 +1,4 @@
-"""What a dump makes otherwise, and says nothing of: the report names it."""
+"""Differences that a dump causes without saying so. The report lists them."""
 
 from __future__ import annotations
 
@@ -35,31 +35,34 @@ SELECT i.type, i.identity FROM strange s, pg_catalog.pg_identify_object(s.tableo
                     WHERE d.classid = s.tableoid AND d.objid = s.oid AND d.deptype IN ('e', 'i'))
  ORDER BY 1, 2
 """
-"""What was not there when the server was made."""
+"""Objects that did not exist when the server was initialized."""
 
 
 async def name_what_is_unlike(source: Connection, target: Connection, telling: Telling) -> None:
-    """Columns of inheritance children in another order; what was added by hand to an extension or to PostgreSQL's own schemas."""
+    """Column order of inheritance children, and manual additions to extensions or to PostgreSQL's own schemas."""
     there: dict[str, list[str]] = dict(await (await source.execute(CHILDREN)).fetchall())
     here: dict[str, list[str]] = dict(await (await target.execute(CHILDREN)).fetchall())
     for table, columns in there.items():
         if table in here and here[table] != columns and sorted(here[table]) == sorted(columns):
             telling.note(
-                f"The columns of {table} are in another order: {', '.join(columns)} on the source, {', '.join(here[table])} here."
+                f"The columns of {table} have a different order: {', '.join(columns)} on the source,"
+                f" {', '.join(here[table])} on the target."
                 " Name the columns in INSERT and COPY."
             )
     members, made = await read_members(source), await read_members(target)
     for extension, member in added_by_hand(members, made):
-        telling.leave(member, member, f"It was added to the extension {extension} by hand, so no dump has it.")
+        telling.leave(member, member, f"It was added to the extension {extension} manually, so dumps don't contain it.")
     for change in changed_by_hand(await read_changes(source), await read_changes(target), made):
         if change.member in made:
-            why = f"It was added to the extension {change.member[0]} or changed by hand, so no dump has it."
+            why = f"It was added to the extension {change.member[0]} or changed manually, so dumps don't contain it."
             telling.leave(change.title, change.title, why)
-        else:  # its member is named
+        else:  # its member is reported
             telling.not_brought.append(change.title)
     for extension, member in of_another_version(members, made):
         telling.leave(
-            member, member, f"It belongs to the extension {extension}, and the other version here does not make it."
+            member, member, f"It belongs to the extension {extension}, and the target's version does not create it."
         )
     for kind, name in await (await source.execute(AMONG_THE_SYSTEMS)).fetchall():
-        telling.leave(f"{kind} {name}", f"{kind} {name}", "It is in a schema of PostgreSQL's own, which no dump has.")
+        telling.leave(
+            f"{kind} {name}", f"{kind} {name}", "It is in one of PostgreSQL's own schemas, which dumps don't contain."
+        )

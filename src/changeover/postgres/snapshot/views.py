@@ -1,4 +1,4 @@
-"""Materialized views: filled on the target where they are filled on the source, or named with what kept them empty."""
+"""Fills materialized views on the target that are filled on the source, or reports what kept them empty."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from changeover.postgres.snapshot.sessions import is_lost, one_line
 from changeover.postgres.snapshot.telling import Telling
 
 SERVERS_TROUBLE: Final = ("53", "57", "58", "XX")
-"""Classes of SQLSTATE that say nothing about the view: no disk or memory, ended by an operator, I/O, internal errors."""
+"""Classes of SQLSTATE that are not about the view: no disk space or memory, cancelled by an operator, I/O, internal errors."""
 
 NOT_FILLED: Final = "55000"
-"""It reads a view that is not filled. Through a function nobody could know, so it is tried again after the others."""
+"""It reads a view that is not filled. A function can hide this dependency, so it is tried again after the others."""
 
 
 async def fill_views(
     target: Connection, ledger: Ledger, views: Sequence[View], telling: Telling, *, refresh: str
 ) -> None:
-    """Each after those it reads. What is not filled stays empty and is named, as after a pg_restore.
+    """Each after the views it reads. A view that can't be filled stays empty and is reported, as with pg_restore.
 
-    Raises TransferFailed or DiskFull where the target itself is in trouble, and psycopg's error when the session is lost.
+    Raises TransferFailed or DiskFull for a problem of the target itself, and psycopg's error when the session is lost.
     """
     populated = [view for view in views if view.is_populated]
     if refresh == "none" and populated:
         names = ", ".join(view.quoted for view in populated)
-        telling.note(f"Not filled, as asked (--refresh none): {names}. REFRESH MATERIALIZED VIEW fills them.")
+        telling.note(f"Not filled because of --refresh none: {names}. REFRESH MATERIALIZED VIEW fills them.")
         return
     todo = [view for view in populated if not ledger.has("view", view.quoted)]
     while todo:
@@ -49,7 +49,7 @@ async def fill_views(
 
 
 async def _try_to_fill(target: Connection, ledger: Ledger, view: View, telling: Telling) -> psycopg.Error | None:
-    """What it is refused for."""
+    """The server's error, if any."""
     telling.says = view.quoted
     try:
         await _fill(target, ledger, view)
