@@ -18,7 +18,7 @@ def test_a_failure_behind_others_is_found_with_its_path(tmp_path: Path) -> None:
     found = full_disk_behind(ExceptionGroup("two", [ValueError("one"), behind]), "It was not saved.")
 
     assert found is not None
-    assert f"No space was left for {tmp_path / 'file'}; " in found.why
+    assert f"No space was left for {tmp_path / 'file'}. " in found.why
     assert "bytes are free" in found.why
 
 

@@ -111,7 +111,7 @@ def heard(*lines: str) -> Restored:
     "failure", ['TABLE DATA: COPY failed for table "t"', "FK CONSTRAINT: insert or update on table"]
 )
 def test_rows_that_a_constraint_refuses_are_told_with_what_lists_them(failure: str) -> None:
-    assert "`changeover check SOURCE` has the query that lists them" in another_way(["TABLE: no", failure])
+    assert "`changeover check SOURCE` shows a query that lists them" in another_way(["TABLE: no", failure])
     assert another_way(["TABLE: no"]) == ""
 
 
@@ -291,7 +291,7 @@ def test_an_address_that_leads_into_the_clear_is_not_followed(web: Web) -> None:
     with pytest.raises(BucketRefused, match="can't be read") as refused, OnWeb(f"{web.url}/dump").open():
         pass
 
-    assert "nothing is encrypted" in refused.value.why
+    assert "unencrypted" in refused.value.why
 
 
 # -- the bucket

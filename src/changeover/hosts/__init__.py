@@ -1,1 +1,1 @@
-"""This machine, for whoever runs something on it: processes, programs, system users, ports. Knows nothing of what they serve."""
+"""This machine: processes, programs, system users, ports, disks. Knows nothing of the services that run on it."""

@@ -1,4 +1,4 @@
-"""A full disk, recognized in whatever a failure looks like, and said in one way: where, how much is free, what to do."""
+"""Recognizes a full disk in any kind of failure and reports it: where, how much is free, what to do."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 SQLSTATE = "53100"
 SIGNS = ("No space left on device", "Disk quota exceeded")
 NEARLY_FULL_BYTES = 8 * 1024 * 1024
-"""A PostgreSQL stops when it can't write its next segments of WAL."""
+"""PostgreSQL stops when it can't write its next WAL segments."""
 NAMED = re.compile(r'"(/[^"]+)"[^"\n]*(?:No space left|quota exceeded)')
 
 
 def disk_full(what: str, where: Path | None, *, said: str = "") -> DiskFull:
-    """The error for a disk that was full. How much is free is measured now, after the failed program has cleaned up."""
+    """The error for a full disk. The free space is measured now, after the failed program has cleaned up."""
     place = next((folder for folder in (where, *where.parents) if folder.exists()), None) if where else None
     if place is None:
-        why = f"It was said: {said}" if said else "No space was left on a disk of this host; `df -h` shows which."
+        why = f"The error was: {said}" if said else "No space was left on a disk of this host. `df -h` shows which."
     else:
-        why = f"No space was left for {where}; {shutil.disk_usage(place).free} bytes are free on its disk now."
-    return DiskFull(what, why=why, fix="Free some space there, or choose a place with more, then try again.")
+        why = f"No space was left for {where}. Now {shutil.disk_usage(place).free} bytes are free on its disk."
+    return DiskFull(what, why=why, fix="Free some space there, or choose a disk with more, then try again.")
 
 
 def full_disk_behind(failure: BaseException, what: str, *, where: Path | None = None) -> DiskFull | None:
-    """The full disk that caused the failure, or None. `where`: the place to name when the failure names none."""
+    """The full disk that caused the failure, or None. `where` is the path to report if the failure names none."""
     for one in _causes(failure):
         if isinstance(one, DiskFull):
             return one
@@ -42,7 +42,7 @@ def full_disk_behind(failure: BaseException, what: str, *, where: Path | None = 
 
 
 def full_disk_in(said: str, what: str, *, where: Path | None = None) -> DiskFull | None:
-    """As `full_disk_behind`, for what a program said before it ended."""
+    """Like `full_disk_behind`, for the output of a failed program."""
     if not any(sign in said for sign in SIGNS):
         return None
     named = NAMED.search(said)
@@ -55,7 +55,7 @@ def full_disk_in(said: str, what: str, *, where: Path | None = None) -> DiskFull
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """A write that fails does not say where; from here it does."""
+    """Adds the path to a failed write, whose error lacks it."""
     try:
         yield
     except OSError as failure:
@@ -64,7 +64,7 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def is_nearly_full(where: Path) -> bool:
-    """So little is free there that a PostgreSQL can't go on."""
+    """Whether so little space is free that PostgreSQL can't continue."""
     try:
         return shutil.disk_usage(where).free < NEARLY_FULL_BYTES
     except FileNotFoundError:

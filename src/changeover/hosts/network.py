@@ -1,7 +1,7 @@
-"""Host names and IP addresses: which are valid, which are loopback or private, and which an account may connect to.
+"""Host names and IP addresses: which are valid, loopback or private, and which an account may connect to.
 
-Addresses are compared as addresses, never as text: `127.0.0.1.evil.example` is a name, `0x7f.1` and `::ffff:127.0.0.1` are
-loopback. Asks no name server; resolving is beside, in resolving.py.
+Addresses are compared as addresses, never as text: `127.0.0.1.evil.example` is a name, while `0x7f.1` and `::ffff:127.0.0.1`
+are loopback. Sends no DNS queries; see resolving.py.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LONGEST_NAME = 253
 TRANSLATED = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
 """NAT64: the last four bytes are an IPv4 address."""
 OWN_LINK = ipaddress.ip_network("fd00:ec2::/32")
-"""Where a cloud's instance metadata answers by IPv6. IPv4 uses a link-local address."""
+"""The IPv6 address of AWS's instance metadata service. For IPv4 it is link-local."""
 
 
 class Reach(Enum):
@@ -43,7 +43,7 @@ class Reach(Enum):
 
     def why_not(self) -> str:
         if self is Reach.PUBLIC:
-            return "This installation lets accounts name public addresses only (CHANGEOVER_FOREIGN_ADDRESSES=public)."
+            return "This installation lets accounts use public addresses only (CHANGEOVER_FOREIGN_ADDRESSES=public)."
         return "Link-local, multicast and unspecified addresses are for the operator only."
 
 
@@ -56,15 +56,15 @@ def ip_address(host: str) -> IPAddress | None:
 
 
 def is_private(host: str) -> bool:
-    """An address that no router of the internet knows. False for a name."""
+    """Whether it is a private address, not routed on the internet. False for a name."""
     address = ip_address(host)
     return address is not None and _unmapped(address).is_private
 
 
 def checked_host(text: str) -> str:
-    """A DNS name or an IP address, in its canonical form. Raises BadAddress, without the text.
+    """A DNS name or an IP address, in canonical form. Raises BadAddress, whose message does not contain the text.
 
-    Not a path, not an abstract socket, not a list, and not one of the shorter forms of an IPv4 address.
+    Not a path, an abstract socket, a list, or a short form of an IPv4 address.
     """
     host = text.lower().removesuffix(".")
     address = ip_address(host)
@@ -75,13 +75,13 @@ def checked_host(text: str) -> str:
     if not is_name or not all(LABEL.fullmatch(label) for label in labels):
         raise BadAddress(
             "The address has no valid host.",
-            why="A host is a DNS name or an IP address: never empty, a path, a socket or a list.",
+            why="A host must be a DNS name or an IP address. It can't be empty, a path, a socket or a list.",
             fix="Write it as postgres://user@db.example.com:5432/name. On this machine, use 127.0.0.1.",
         )
     if NUMBER.fullmatch(labels[-1]):
         raise BadAddress(
             "The address has no valid host.",
-            why="Its last part is a number, so it reads as an IPv4 address, and it isn't a complete one.",
+            why="Its last part is a number, so it looks like an IPv4 address, but it isn't a complete one.",
             fix="Write an IPv4 address as four decimal numbers, such as 192.0.2.7.",
         )
     return host
@@ -95,7 +95,7 @@ def checked_port(text: str) -> int:
 
 
 def _unmapped(address: IPAddress) -> IPAddress:
-    """The IPv4 address inside an IPv6 one that stands for it."""
+    """The IPv4 address that an IPv6 address embeds, if any."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if address.ipv4_mapped is not None:
@@ -109,7 +109,7 @@ def _unmapped(address: IPAddress) -> IPAddress:
 
 
 def _is_special(address: IPAddress) -> bool:
-    """No database answers there: link-local (where clouds keep credentials), multicast, unspecified, reserved."""
+    """Addresses without databases: link-local (with cloud credentials), multicast, unspecified, reserved."""
     is_this_network = isinstance(address, ipaddress.IPv4Address) and address in ipaddress.ip_network("0.0.0.0/8")
     return (
         address.is_link_local

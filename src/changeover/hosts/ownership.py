@@ -1,4 +1,4 @@
-"""Gives a folder with everything in it to another system user, without following what is inside elsewhere."""
+"""Changes the owner of a folder and its contents without following links out of it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from changeover.hosts.programs import owner_ids
 
 
 def read_within(folder: Path, name: str) -> bytes:
-    """A file of a folder that another user writes to: never one elsewhere, by a link. Raises FileNotFoundError."""
+    """Read a file in a folder that another user writes to, without following links. Raises FileNotFoundError."""
     with open_within(folder, name, os.O_RDONLY) as file:
         return file.read()
 
 
 def open_within(folder: Path, name: str, flags: int) -> IO[bytes]:
-    """Opens NAME in the folder, for us alone where it is made. Raises FileNotFoundError, also for a link."""
+    """Open `name` in the folder. New files are private to us. Raises FileNotFoundError, also for a link."""
     try:
         handle = os.open(folder / name, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     except OSError as failure:
@@ -33,10 +33,10 @@ def open_within(folder: Path, name: str, flags: int) -> IO[bytes]:
 
 
 def give(folder: Path, *, of: str, to: str) -> bool:
-    """What belongs to the user `of` belongs to `to` afterwards, the folder itself last; False where it is so already.
+    """Change the owner from `of` to `to`, the folder itself last. False if it already belongs to `to`.
 
-    An interrupted call is finished by the next one. No process of `of` may be working in it. Entries of any other
-    owner stay as they are: one may be a hard link to a file elsewhere.
+    The next call completes an interrupted one. No process of `of` may be working in it. Entries of other owners stay
+    unchanged, because they may be hard links to files elsewhere.
     """
     (former, _), (uid, gid) = owner_ids(of), owner_ids(to)
     if not folder.is_dir() or folder.is_symlink() or folder.stat().st_uid != former:

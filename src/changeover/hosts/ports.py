@@ -1,4 +1,4 @@
-"""Free ports of this host, found by trying to bind them and never assumed."""
+"""Finds free ports of this host by trying to bind them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 def candidates(among: range, *, home: Path) -> Iterator[int]:
-    """Ports in the order in which to try them: two installations begin to look at different places.
+    """Ports in the order to try them. The first one depends on `home`, so installations rarely collide.
 
-    Without those that the kernel takes for outgoing connections: who restarts there may find its port gone.
+    Excludes the kernel's ephemeral ports: after a restart, an outgoing connection might have taken such a port.
     """
     start = zlib.crc32(str(home).encode()) % len(among)
     ephemeral = _ephemeral_ports()
@@ -25,7 +25,7 @@ def candidates(among: range, *, home: Path) -> Iterator[int]:
 
 
 def is_free(port: int, *, address: str) -> bool:
-    """Nobody listens there. Raises OSError where the address isn't one of this host."""
+    """Whether no process listens there. Raises OSError if the address doesn't belong to this host."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,7 +1,7 @@
-"""Processes seen from outside, through /proc and pidfds: which ones work in a folder, are they alive, end them.
+"""Other processes, through /proc and pidfds: find those that work in a folder, check whether they are alive, end them.
 
-A pid alone proves nothing, for it may belong to somebody else by now. A pidfd, opened first and checked afterwards, can
-only ever reach the process that was checked.
+A pid alone proves nothing, because it may have been reused. A pidfd that is opened first and checked afterwards can only
+reach the process that was checked.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ PROC = Path("/proc")
 
 @dataclass(frozen=True)
 class Process:
-    """One incarnation of a pid: `started_ticks` (since boot) tells it from a later owner of the same number."""
+    """One process: `started_ticks` (since boot) distinguishes it from a later process with the same pid."""
 
     pid: int
     started_ticks: int
     program: str
     working_directory: Path | None
-    """None where we may not look: then it is somebody else's process."""
+    """None if we may not read it. Then it is another user's process."""
     arguments: tuple[str, ...]
     session: int
-    """The pid of the process that began its session."""
+    """The pid of its session leader."""
 
 
 def look_at(pid: int) -> Process | None:
-    """The living process with this pid; None when it is gone or only waits to be reaped."""
+    """The running process with this pid. None if it is gone or a zombie."""
     folder = PROC / str(pid)
     try:
         after_name = (folder / "stat").read_text().rpartition(")")[2].split()
@@ -52,19 +52,19 @@ def look_at(pid: int) -> Process | None:
 
 
 def age_s(process: Process) -> float:
-    """Since it was forked."""
+    """Seconds since it was forked."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) - process.started_ticks / os.sysconf("SC_CLK_TCK")
 
 
 def everything_running() -> Iterator[Process]:
-    """All processes that we can see."""
+    """All processes visible to us."""
     for entry in PROC.iterdir():
         if entry.name.isdigit() and (process := look_at(int(entry.name))):
             yield process
 
 
 def end_process(process: Process, how: signal.Signals) -> bool:
-    """Signal exactly this incarnation; False when it is gone already."""
+    """Signal exactly this process. False if it is already gone."""
     try:
         handle = os.pidfd_open(process.pid)
     except ProcessLookupError:
@@ -82,7 +82,7 @@ def end_process(process: Process, how: signal.Signals) -> bool:
 
 
 async def wait_until_gone(process: Process, *, timeout_s: float | None = None) -> bool:
-    """Wait for the process to end, woken by the kernel; False when the time is up first."""
+    """Wait for the process to end without polling. False on timeout."""
     try:
         handle = os.pidfd_open(process.pid)
     except ProcessLookupError:
@@ -105,7 +105,7 @@ async def wait_until_gone(process: Process, *, timeout_s: float | None = None) -
 
 
 async def end_all(which: Callable[[], list[Process]], *, gently: signal.Signals, timeout_s: float = 5.0) -> None:
-    """End every process that `which` finds, now or newly forked: first gently, then by SIGKILL."""
+    """End all processes that `which` finds, including newly forked ones: first with `gently`, then with SIGKILL."""
     how = gently
     while found := which():
         for process in found:

@@ -1,6 +1,6 @@
-"""Running programs: as another user when we are root, with a minimal environment, never through a shell.
+"""Runs programs: as another user when we are root, with a minimal environment, never through a shell.
 
-Threads and not asyncio's own children, because uvloop cannot start a program as another user.
+Uses threads instead of asyncio's child processes, because uvloop can't start a program as another user.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ ROOM_FOR_OUTPUT = 32 * 1024
 
 @dataclass(frozen=True)
 class Finished:
-    """How a program ended, and everything that it said."""
+    """A program's exit code and its complete output."""
 
     code: int
     output: str
 
 
-class _Surroundings(TypedDict):
+class _ChildOptions(TypedDict):
     user: int | None
     group: int | None
     extra_groups: list[int] | None
@@ -41,14 +41,14 @@ class _Surroundings(TypedDict):
 
 
 def owner_ids(run_as: str | None) -> tuple[int, int]:
-    """The uid and gid that files of `run_as` belong to; None: our own."""
+    """The uid and gid for files of `run_as`. None: our own."""
     if run_as is None:
         return os.geteuid(), os.getegid()
     entry = pwd.getpwnam(run_as)
     return entry.pw_uid, entry.pw_gid
 
 
-def _surroundings(program: Path, run_as: str | None) -> _Surroundings:
+def _child_options(program: Path, run_as: str | None) -> _ChildOptions:
     uid, gid = owner_ids(run_as)
     changes_user = run_as is not None and uid != os.geteuid()
     return {
@@ -69,7 +69,7 @@ def _surroundings(program: Path, run_as: str | None) -> _Surroundings:
 async def run_program(
     arguments: Sequence[str | Path], *, run_as: str | None = None, timeout_s: float = 120
 ) -> Finished:
-    """Run to the end and return output and exit code. Raises ServerFailed when it takes longer than `timeout_s`."""
+    """Run to the end and return output and exit code. Raises ServerFailed after `timeout_s`."""
     program = Path(arguments[0])
 
     def run() -> Finished:
@@ -80,7 +80,7 @@ async def run_program(
             stderr=subprocess.STDOUT,
             timeout=timeout_s,
             check=False,
-            **_surroundings(program, run_as),
+            **_child_options(program, run_as),
         )
         return Finished(done.returncode, done.stdout.decode(errors="replace"))
 
@@ -90,12 +90,12 @@ async def run_program(
         raise ServerFailed(
             f"{program.name} did not finish.",
             why=f"It was ended after {timeout_s:.0f} seconds.",
-            fix="Look at the load and the disks of this host, then try again.",
+            fix="Check the load and the disks of this host, then try again.",
         ) from late
 
 
 async def run_or_fail(arguments: Sequence[str | Path], *, run_as: str | None = None, timeout_s: float = 120) -> str:
-    """Like `run_program`, and raises DiskFull, or ServerFailed with the last lines, when the exit code isn't 0."""
+    """Like `run_program`. If the exit code isn't 0, raises DiskFull, or ServerFailed with the last lines."""
     done = await run_program(arguments, run_as=run_as, timeout_s=timeout_s)
     if done.code != 0:
         what = f"{Path(arguments[0]).name} failed with exit code {done.code}."
@@ -104,15 +104,15 @@ async def run_or_fail(arguments: Sequence[str | Path], *, run_as: str | None = N
         raise ServerFailed(
             what,
             why=last_lines(done.output),
-            fix="The lines above are its output. Fix what they name, then try again.",
+            fix="See its output above. Fix the reported problem, then try again.",
         )
     return done.output
 
 
 async def start_detached(arguments: Sequence[str | Path], *, log: Path, run_as: str | None = None) -> None:
-    """Start a program that outlives us, its output in `log` (which belongs to us, not to it); read it by `said_in`.
+    """Start a program that outlives us. Its output goes to `log`, which belongs to us, not to it. Read it with `said_in`.
 
-    The room for what it says is taken beforehand, so that it can still say that the disk is full.
+    Disk space for its output is allocated beforehand, so it can still report that the disk is full.
     """
     log.write_bytes(bytes(ROOM_FOR_OUTPUT))
     await asyncio.to_thread(_start, arguments, log, run_as)
@@ -126,7 +126,7 @@ def _start(arguments: Sequence[str | Path], log: Path, run_as: str | None) -> No
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            **_surroundings(Path(arguments[0]), run_as),
+            **_child_options(Path(arguments[0]), run_as),
         )
     threading.Thread(target=process.wait, name=f"reap {process.pid}", daemon=True).start()
     wait_until_shown(process)
@@ -141,19 +141,19 @@ def start_piped(
     stdin: int | IO[bytes] = subprocess.DEVNULL,
     stdout: int | IO[bytes] = subprocess.PIPE,
 ) -> subprocess.Popen[bytes]:
-    """Start a program whose streams the caller reads and writes; it ends with them. What is secret is in `environment`."""
-    surroundings = _surroundings(Path(arguments[0]), run_as)
-    surroundings["env"] |= environment
+    """Start a program with piped streams. It ends when they are closed. Secrets go in `environment`."""
+    options = _child_options(Path(arguments[0]), run_as)
+    options["env"] |= environment
     return subprocess.Popen(
         [str(word) for word in arguments], stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, pass_fds=files,
-        **surroundings,
+        **options,
     )  # fmt: skip
 
 
 def as_user(run_as: str | None) -> list[str]:
-    """What stands before a program's own words so that it runs as that user and can become no other.
+    """The command prefix that runs a program as that user, without a way to become another.
 
-    For programs that an event loop starts; uvloop can't do that itself.
+    For programs started by an event loop, because uvloop can't change the user.
     """
     if run_as is None:
         return []
@@ -162,14 +162,14 @@ def as_user(run_as: str | None) -> list[str]:
 
 
 def wait_until_shown(process: subprocess.Popen[bytes]) -> None:
-    """Until the kernel shows the new program's arguments, which we know it by: Popen returns a moment before."""
+    """Wait until /proc shows the new program's arguments, which identify it. Popen returns slightly earlier."""
     ours = look_at(os.getpid())
     while (child := look_at(process.pid)) and child.arguments in ((), ("",), ours and ours.arguments):
         time.sleep(0.001)
 
 
 def said_in(log: Path) -> str:
-    """What a detached program has said so far; empty when there is no log."""
+    """The output of a detached program so far. Empty without a log."""
     try:
         return log.read_bytes().rstrip(b"\0").decode(errors="replace")
     except FileNotFoundError:
@@ -177,6 +177,6 @@ def said_in(log: Path) -> str:
 
 
 def last_lines(text: str, count: int = 6) -> str:
-    """The end of a program's output, as an error quotes it."""
+    """The end of a program's output, to quote in an error."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return " / ".join(lines[-count:]) or "It said nothing."
+    return " / ".join(lines[-count:]) or "It printed nothing."

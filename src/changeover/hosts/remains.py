@@ -1,6 +1,6 @@
-"""Everything that runs over one home, found without our state: by where it works, and by the files that it was started with.
+"""Finds all processes of one home without our state, by their working directories and their arguments.
 
-For the moments in which nothing else can be asked: the home is gone, or what a worker had started outlived it.
+Used when the state isn't available: the home is gone, or processes outlived the worker that started them.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ STOP_S = 10.0
 
 
 def tasks_over(*homes: Path) -> list[Process]:
-    """Programs that do a piece of work and end: copies, dumps, restores."""
+    """Programs that do one task and end: copies, dumps, restores."""
     return _over(homes, lambda one: one.program.startswith(TASKS) or TASK_MODULE in one.arguments)
 
 
 def servers_over(*homes: Path) -> list[Process]:
-    """Postmasters and all that they have forked."""
+    """Postmasters and their children."""
     return _over(homes, lambda one: one.program.startswith(SERVERS))
 
 
 def others_over(*homes: Path) -> list[Process]:
-    """Poolers, the router, what keeps dynos and writes down what they say."""
+    """Poolers, the router, dyno supervisors and log keepers."""
     return _over(
         homes,
         lambda one: one.program.startswith(OTHERS) or any(word.startswith(OTHER_MODULES) for word in one.arguments),
@@ -38,7 +38,7 @@ def others_over(*homes: Path) -> list[Process]:
 
 
 def followers_over(*homes: Path) -> list[Process]:
-    """Poolers and the router: they would serve on without anything behind them."""
+    """Poolers and the router, which would keep running without a backend."""
     return _over(homes, lambda one: one.program.startswith(OTHERS))
 
 
@@ -47,7 +47,7 @@ async def end_tasks(*homes: Path) -> None:
 
 
 async def end_everything(*homes: Path) -> None:
-    """Tasks first, servers last. Dynos end with what keeps them."""
+    """Ends tasks first and servers last. Dynos end with their supervisor."""
     await end_tasks(*homes)
     await end_all(lambda: others_over(*homes), gently=signal.SIGTERM, timeout_s=STOP_S)
     postmasters = [one for one in servers_over(*homes) if "-D" in one.arguments]

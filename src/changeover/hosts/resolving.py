@@ -1,4 +1,4 @@
-"""A host's addresses, each checked. A name is resolved once: what passed the check is what to connect to."""
+"""Resolves a host and checks each address. Resolve once, then connect to the checked addresses."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from changeover.hosts.threads import wait_elsewhere
 
 
 def resolve(host: str, reach: Reach) -> list[str]:
-    """The addresses of a host, each of them allowed. Blocks. Raises AddressNotAllowed, and OSError for an unknown name.
+    """The addresses of a host, all of them allowed. Blocks. Raises AddressNotAllowed, and OSError for an unknown name.
 
-    A name that leads to one forbidden address is refused altogether.
+    A name with one forbidden address is refused entirely.
     """
     literal = ip_address(host)
     if literal is not None:
@@ -25,7 +25,7 @@ def resolve(host: str, reach: Reach) -> list[str]:
 
 
 async def resolved(host: str, reach: Reach) -> list[str]:
-    """Like `resolve`, without blocking."""
+    """Like `resolve`, but doesn't block."""
     if ip_address(host) is not None:
         return resolve(host, reach)
     return await wait_elsewhere(partial(resolve, host, reach))
@@ -37,6 +37,6 @@ def _allowed(host: str, addresses: Iterable[IPAddress], reach: Reach) -> list[st
         raise AddressNotAllowed(
             f"{host} can't be used here.",
             why=reach.why_not(),
-            fix="Use an address that accounts may name, or ask the operator.",
+            fix="Use an allowed address, or ask the operator.",
         )
     return [str(one) for one in found]

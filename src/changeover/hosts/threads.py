@@ -1,7 +1,7 @@
-"""Threads for calls whose length another machine decides: name servers, web servers.
+"""Threads for calls that wait for other machines, such as DNS and web servers.
 
-asyncio's own threads are few (six on two processors) and serve everything else, such as the look at free disk space that
-/healthz needs. A call that is given up keeps its thread until it returns.
+asyncio's default threads are few (six on two processors) and serve everything else, such as the free disk space check of
+/healthz. A call that was abandoned keeps its thread until it returns.
 """
 
 from __future__ import annotations
@@ -17,5 +17,5 @@ _threads = ThreadPoolExecutor(MOST, thread_name_prefix="elsewhere")
 
 
 async def wait_elsewhere(function: Callable[[], Result]) -> Result:
-    """Like `asyncio.to_thread`, without taking one of its threads."""
+    """Like `asyncio.to_thread`, but in a separate thread pool."""
     return await asyncio.get_running_loop().run_in_executor(_threads, function)

@@ -1,6 +1,6 @@
-"""Reads an address of the web that a user named: over https, or plain http on this machine, and only where it may lead.
+"""Fetches a URL that a user gave: over https, or http on this machine, and only from allowed addresses.
 
-Every redirect is checked like the first address, and the connection goes to the addresses that were checked.
+Every redirect is checked like the first URL. The connection goes to the checked addresses.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from changeover.loopback import is_loopback
 
 
 def checked_url(url: str) -> str:
-    """The same without its fragment. Raises BadAddress for what is not https, or http on this machine. Asks nobody."""
+    """The URL without its fragment. Raises BadAddress unless it is https, or http on this machine. Sends nothing."""
     try:
         parts = urlsplit(url)
         host, is_port = checked_host(parts.hostname or ""), parts.port != 0
     except (ValueError, ChangeoverError):
-        raise BadAddress("That is not a web address.", fix="Write it as https://HOST/PATH.") from None
+        raise BadAddress("Invalid URL.", fix="Write it as https://HOST/PATH.") from None
     is_encrypted = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
     if not is_encrypted or not is_port or not url.isascii() or not url.isprintable() or " " in url:
         raise BadAddress(
-            "That web address can't be used.",
-            why="It must be https, or http with a loopback address, and have no character that is not printable ASCII.",
-            fix="Write it as https://HOST/PATH, with anything unusual in it percent-encoded.",
+            "This URL can't be used.",
+            why="It must be https, or http with a loopback address, and contain only printable ASCII characters.",
+            fix="Write it as https://HOST/PATH, and percent-encode special characters.",
         )
     return parts._replace(fragment="").geturl()
 
 
 def open_url(request: Request, reach: Reach, *, timeout_s: float) -> Any:
-    """The response, as urllib gives it; its headers came within `timeout_s`. Blocks.
+    """The response, as urllib returns it, with its headers received within `timeout_s`. Blocks.
 
-    Raises BadAddress, AddressNotAllowed, and what urllib raises.
+    Raises BadAddress, AddressNotAllowed, and urllib's errors.
     """
     opener = urllib.request.OpenerDirector()
     for handler in (
@@ -62,7 +62,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         try:
             checked = checked_url(newurl)
         except BadAddress:
-            why = f"it leads by {newurl.partition(':')[0][:8]} to where nothing is encrypted"
+            why = f"it redirects to an unencrypted URL ({newurl.partition(':')[0][:8]})"
             raise urllib.error.HTTPError(req.full_url, code, why, headers, fp) from None
         return super().redirect_request(req, fp, code, msg, headers, checked)
 
@@ -86,7 +86,7 @@ class _Https(urllib.request.HTTPSHandler):
 
 
 def _through(kind: type[http.client.HTTPConnection], reach: Reach) -> Any:
-    """Connections of that kind, to addresses that were checked. The certificate must still name the host."""
+    """Connections of that class, to checked addresses. The certificate must still match the host name."""
 
     def make(host: str, **given: Any) -> http.client.HTTPConnection:
         made = kind(host, **given)
@@ -97,11 +97,11 @@ def _through(kind: type[http.client.HTTPConnection], reach: Reach) -> Any:
 
 
 def _connect(to: tuple[str, int], reach: Reach, *more: Any) -> socket.socket:
-    """The first address that answers."""
+    """Connects to the first address that answers."""
     failure: OSError | None = None
     for address in resolve(checked_host(to[0]), reach):
         try:
             return socket.create_connection((address, to[1]), *more)
         except OSError as refused:
             failure = refused
-    raise failure or OSError("it has no address")
+    raise failure or OSError("the host has no address")
