@@ -69,7 +69,7 @@ async def test_progress_rises_in_per_cent_and_waits_for_the_last_byte(host: Host
     for pid in copies_to(follower):
         os.kill(pid, signal.SIGSTOP)
     halted = await host.engine.copy_progress(follower, leader)
-    with pytest.raises(ServerFailed, match="not whole"):
+    with pytest.raises(ServerFailed, match="is incomplete"):
         await host.engine.start(follower)
     for pid in copies_to(follower):
         os.kill(pid, signal.SIGCONT)
@@ -212,7 +212,7 @@ async def test_a_full_disk_is_named_with_what_is_free(
     async def is_done() -> bool:
         return (await engine.copy_progress(follower, leader)).is_done
 
-    with pytest.raises(DiskFull, match="ended before it was whole") as full:
+    with pytest.raises(DiskFull, match="ended before it was complete") as full:
         await until(is_done)
     await engine.destroy(follower)
     await engine.forget_follower(leader, follower)
@@ -283,7 +283,7 @@ async def test_a_stale_actor_loses_its_connection_to_its_successor(
     async with acting(address, Actor("run-9", 2)) as sleeping, acting(address, Actor("run-9", 3), timeout_s=5):
         with pytest.raises(psycopg.OperationalError):
             await sleeping.execute("SELECT pg_promote(wait => false)")
-        with pytest.raises(RunConflict, match="somebody else"):
+        with pytest.raises(RunConflict, match="another process"):
             await host.engine.promote(follower, acting_as="run-9:2")
     assert (await host.engine.health(follower)).is_in_recovery is True
 

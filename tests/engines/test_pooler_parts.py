@@ -9,7 +9,7 @@ import pytest
 
 from changeover.engines.engine import Server
 from changeover.engines.local.pgbouncer.configuration import (
-    Surroundings,
+    PoolerEnvironment,
     access_file,
     most_clients,
     settings_file,
@@ -22,12 +22,12 @@ POOLER = Pooler("p1", "127.0.0.1", 30001, Path("/data/poolers/p1"), Path("/socke
 SERVER = Server("s1", "local", "127.0.0.1", 20001, Path("/bin"), Path("/data"), Path("/sock'ets/s1"))
 OTHER = replace(SERVER, name="s2", port=20002, socket_directory=Path("/sockets/s2"))
 ROUTE = Route(SERVER, "d1", (("u1", "SCRAM-SHA-256$1"),), 90)
-SURROUNDINGS = Surroundings(POOLER.folder, "ann", 20_000)
+ENVIRONMENT = PoolerEnvironment(POOLER.folder, "ann", 20_000)
 OLD, NEW = PoolerFacts((1, 18), False), PoolerFacts((1, 24), True)
 
 
 def lines(*, canary: Route | None = None, facts: PoolerFacts = OLD) -> list[str]:
-    return settings_file(POOLER, ROUTE, canary, facts, SURROUNDINGS).splitlines()
+    return settings_file(POOLER, ROUTE, canary, facts, ENVIRONMENT).splitlines()
 
 
 def test_a_database_is_reached_by_its_servers_socket() -> None:
@@ -70,13 +70,13 @@ def test_settings_of_another_version_are_made_such_as_this_one_can_read() -> Non
 
 @pytest.mark.parametrize(("most_files", "clients"), [(20_000, 10_000), (1024, 868), (64, 90)])
 def test_there_are_as_many_clients_as_open_files_allow(most_files: int, clients: int) -> None:
-    assert most_clients(ROUTE, replace(SURROUNDINGS, most_files=most_files)) == clients
+    assert most_clients(ROUTE, replace(ENVIRONMENT, most_files=most_files)) == clients
 
 
 @pytest.mark.parametrize("name", ["a b", 'a"b', "a\nb", "", "a=b"])
 def test_a_name_that_could_say_something_else_is_never_written(name: str) -> None:
     with pytest.raises(ValueError, match="can't read the name"):
-        settings_file(POOLER, replace(ROUTE, database=name), None, OLD, SURROUNDINGS)
+        settings_file(POOLER, replace(ROUTE, database=name), None, OLD, ENVIRONMENT)
 
 
 def test_the_administrator_has_no_password_and_comes_by_the_socket_only() -> None:

@@ -152,7 +152,7 @@ async def test_without_the_program_it_says_how_to_get_it(host: Host, tmp_path: P
 
 
 async def test_a_program_that_is_something_else_is_refused(host: Host) -> None:
-    with pytest.raises(ToolMissing, match="no PgBouncer"):
+    with pytest.raises(ToolMissing, match="not a PgBouncer"):
         poolers_of(host, program=Path("/bin/true")).facts()
 
 

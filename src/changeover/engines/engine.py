@@ -1,8 +1,8 @@
-"""What an engine that runs servers can do, in plain values. Platform code speaks to this, never to one engine's insides.
+"""The interface of engines, which run servers, in plain values. Platform code uses this, never an engine's internals.
 
-An engine never reads our tables: who calls it hands over the `Server` and stores what comes back. Every verb is safe to
-repeat: it observes the world first, then acts, so that a run's step may simply run again after a crash.
-What may be asked of every database, also of somebody else's, is in reading.py.
+An engine never reads our tables: callers pass the `Server` and store the result. Every verb is safe to repeat: it first
+observes the actual state, then acts. So a run's step may simply run again after a crash.
+reading.py has the queries that work for every database, including those on servers of others.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from changeover.postgres.refusals import Refusals
 
 @dataclass(frozen=True)
 class Server:
-    """One PostgreSQL instance: where it lives and how it is reached. A plain value that our state keeps."""
+    """One PostgreSQL instance: its files and its address. A plain value that our state stores."""
 
     name: str
     """Short, unique, safe in paths: `s` and eight hex digits."""
     engine: str
     address: str
-    """Where clients reach it: an address of loopback on the local engine, never the word localhost."""
+    """The address for clients. With the local engine, a loopback address, never the word localhost."""
     port: int
     bin_directory: Path
     """The PostgreSQL installation's bin folder. A follower uses its leader's own installation."""
     data_directory: Path
     socket_directory: Path
-    """Our own way in: peer-authenticated, superuser, works while pg_hba.conf rejects everybody else."""
+    """For our own access, as superuser with peer authentication. Works while pg_hba.conf rejects everybody else."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """What a plan grants a server; unknown limits are None and get the engine's default."""
+    """The resources that a plan grants a server. None uses the engine's default."""
 
     max_connections: int = 100
     memory_mb: int | None = None
@@ -61,7 +61,7 @@ class Health:
 
 @dataclass(frozen=True)
 class CopyProgress:
-    """How far the first copy of a follower is. `is_done` only when every byte arrived and was synced."""
+    """The progress of a follower's initial copy. `is_done` only when everything has arrived and was synced."""
 
     percent: int
     is_done: bool = False
@@ -69,23 +69,23 @@ class CopyProgress:
 
 @dataclass(frozen=True)
 class Behind:
-    """How far a follower's replay is behind its leader. `commits` is None when nobody can tell."""
+    """How far a follower's replay is behind its leader. `commits` is None if unknown."""
 
     commits: int | None
     is_exact: bool
     bytes: int
     seconds: float
     is_streaming: bool
-    """False: the follower receives nothing now (stopped, or the connection is down)."""
+    """False if the follower currently receives nothing: it is stopped, or the connection is down."""
     is_lost: bool = False
-    """True: the leader has dropped WAL that the follower needs; it can never catch up."""
+    """True if the leader has removed WAL that the follower needs. It can never catch up."""
     replayed_bytes: int = 0
-    """Where its replay is, counted from the beginning of all WAL: two looks tell how fast it is."""
+    """Its replay position, in bytes since the beginning of all WAL. Two readings give its speed."""
 
 
 @dataclass(frozen=True)
 class DatabaseFacts:
-    """What a running database says of itself, for `pg:info`."""
+    """Facts about a running database, for `pg:info`."""
 
     version: str
     data_bytes: int
@@ -93,59 +93,59 @@ class DatabaseFacts:
     connections: int
     max_connections: int
     writing_backends: int
-    """Client backends that hold a transaction id just now."""
+    """Client backends that currently have a transaction id."""
 
 
 class Engine(Protocol):
     """Creates, follows, promotes and destroys servers. See each verb for what it raises."""
 
     def plan_server(self, name: str, *, address: str, taken_ports: frozenset[int], leader: Server | None) -> Server:
-        """Decide where a new server will live; a free port that is not in `taken_ports`. Touches nothing."""
+        """Choose the location and a free port, not in `taken_ports`, for a new server. Changes nothing."""
 
     async def create(self, server: Server, size: Size) -> None:
-        """Make the instance and start it; done when it accepts connections."""
+        """Create the instance and start it. Returns when it accepts connections."""
 
     async def create_database(
         self, server: Server, database: str, owner: Credential, *, connection_limit: int | None = None
     ) -> None:
-        """A database with its owner role, the reserved schema `_heroku` and pg_stat_statements; nobody else may connect.
+        """A database with its owner role, the reserved schema `_heroku` and pg_stat_statements. No other role may connect.
 
-        A `connection_limit` says that the server is shared: then its owner may not look at or end others' sessions.
+        A `connection_limit` means that the server is shared. Then the owner may not see or end other sessions.
         """
 
     async def make_extensions(self, server: Server, database: str, owner: str, wanted: Mapping[str, str]) -> list[str]:
-        """Those of `wanted` (with their schemas) that need a superuser, are safe for an owner, and are missing.
+        """Create those of `wanted` (name to schema) that need a superuser, are safe for an owner, and are missing.
 
-        Ends all sessions of the database where it makes any; returns what it made. For a database that was just emptied.
-        Raises ServerBusy, ServerUnreachable.
+        If it creates any, it ends all sessions of the database. Returns the ones created. For a database that was just
+        emptied. Raises ServerBusy, ServerUnreachable.
         """
 
     async def drop_database(self, server: Server, database: str, owner: str) -> None:
-        """Ends its sessions and removes database and role; nothing to do when they are gone."""
+        """End its sessions, then drop the database and its role. Does nothing if they are gone."""
 
     async def begin_copy(self, server: Server, leader: Server, size: Size) -> None:
-        """Reserve a slot on the leader and start the base backup in the background; a running one is left alone.
+        """Reserve a slot on the leader and start the base backup in the background. Keeps a backup that is already running.
 
-        Raises DiskFull where the copy would not fit beside what lives there already, LeaderGone.
+        Raises LeaderGone, and DiskFull if the copy would not fit on the disk.
         """
 
     async def copy_progress(self, server: Server, leader: Server) -> CopyProgress:
-        """Raises CopyFailed, DiskFull or LeaderGone when the copy died."""
+        """Raises CopyFailed, DiskFull or LeaderGone if the copy failed."""
 
     async def start(self, server: Server) -> None:
-        """Start it, or adopt it when it runs already. Raises PortTaken, ServerFailed, InstallationGone."""
+        """Start it, or adopt a running one. Raises PortTaken, ServerFailed, InstallationGone."""
 
     def has_current_access(self, server: Server) -> bool:
-        """Whether `renew_access` has nothing to do, as far as this process knows."""
+        """Whether `renew_access` would do nothing, as far as this process knows."""
 
     async def renew_access(self, server: Server) -> None:
-        """Give a running server that an older version made the access rules of this version. Raises ServerUnreachable."""
+        """Update the access rules of a running server that an older version created. Raises ServerUnreachable."""
 
     async def stop(self, server: Server) -> None:
-        """A clean (fast) shutdown; nothing to do when it does not run."""
+        """Shut down in fast mode. Does nothing if not running."""
 
     async def health(self, server: Server) -> Health:
-        """One look; never raises for a server that is down."""
+        """The current state. Never raises for a server that is down."""
 
     async def until_down(self, server: Server) -> None:
         """Returns when its process has ended, or at once where none runs."""
@@ -154,51 +154,51 @@ class Engine(Protocol):
         """Raises ServerUnreachable."""
 
     async def traffic(self, server: Server, database: str) -> Traffic:
-        """Who is connected, past the poolers or in the way. Raises ServerUnreachable."""
+        """Sessions that are connected directly or that could block. Raises ServerUnreachable."""
 
     async def end_sessions(self, server: Server, database: str) -> int:
-        """End every client's session in that database; how many there were. Raises ServerUnreachable."""
+        """End all client sessions in the database and return their number. Raises ServerUnreachable."""
 
     async def behind(self, server: Server, leader: Server) -> Behind:
         """Reads both sides once. Raises ServerUnreachable."""
 
     async def promote(self, server: Server, *, acting_as: str) -> None:
-        """Make a follower writable for ever, by polling; returns once it accepts writes."""
+        """Make a follower writable permanently. Returns once it accepts writes."""
 
     def passage(
         self, source: Server, target: Server, *, database: str, role: Credential, acting_as: str
     ) -> AbstractAsyncContextManager[Passage]:
-        """Everything that the pause of a changeover to a follower needs, open and warm.
+        """Open all connections that the pause of a changeover to a follower needs.
 
         Raises ServerUnreachable, RunConflict, CanaryFailed.
         """
 
     async def settle(self, server: Server) -> None:
-        """Undo what a passage to it has prepared there, where its driver did not come to that. Raises ServerUnreachable."""
+        """Undo what a passage prepared on it, if its driver did not get to that. Raises ServerUnreachable."""
 
     async def has_arrived(self, server: Server, end: EndOfSource) -> bool:
-        """Whether the follower has replayed all of it, now; the source need not be there. Raises ServerUnreachable."""
+        """Whether the follower has replayed everything. Works without the source. Raises ServerUnreachable."""
 
     def fenced_by(self, server: Server) -> str | None:
-        """Whose fence stands around it, running or not; None where there is none."""
+        """The mark of its fence, whether it is running or not. None without a fence."""
 
     async def fence_stands(self, server: Server) -> bool:
-        """Shown by a login that is refused just now."""
+        """Whether a login is refused right now."""
 
     def refused_at_fence(self, server: Server, read_until: str) -> Refusals:
-        """Who tried to enter since the last look (empty: the first one), the most frequent first."""
+        """Clients that tried to log in since `read_until` (empty on the first call), the most frequent first."""
 
     async def fence_again(self, server: Server, mark: str) -> Fenced:
-        """Put it back around a running server, and say who was inside. Raises FenceFailed, ServerUnreachable."""
+        """Fence a running server again and return the sessions it had. Raises FenceFailed, ServerUnreachable."""
 
     async def lift_fence(self, server: Server) -> None:
-        """Returns once everybody is let in again; nothing to do where no fence stands. Raises FenceFailed."""
+        """Returns once logins succeed again. Does nothing if not fenced. Raises FenceFailed."""
 
     def tidy(self, server: Server) -> None:
-        """Now and then: replace a certificate that has passed two thirds of its life, remove old logs."""
+        """Periodic maintenance: replace a certificate after two thirds of its lifetime, and remove old logs."""
 
     async def forget_follower(self, leader: Server, follower: Server) -> None:
-        """Drop the follower's slot on its leader; nothing to do when slot or leader are gone."""
+        """Drop the follower's slot on its leader. Does nothing if either is gone."""
 
     async def destroy(self, server: Server) -> None:
-        """Stop it at once and remove everything of it: process, data, sockets, logs. Repeatable."""
+        """Stop it immediately and remove all of it: process, data, sockets, logs. Repeatable."""

@@ -1,7 +1,6 @@
-"""What an engine can do in the pause of a changeover: source and target side by side, every connection open beforehand.
+"""What an engine can do during the pause of a changeover, with all connections to source and target open beforehand.
 
-The order in which these verbs are called is the business of changeovers/. Each raises ServerUnreachable for a server that
-went away.
+changeovers/ decides the order of these verbs. Each raises ServerUnreachable when a server goes away.
 """
 
 from __future__ import annotations
@@ -11,63 +10,63 @@ from typing import Protocol
 
 
 class Visitor(Protocol):
-    """A session of somebody else's; its text says who it is."""
+    """A client's session. Its text describes it."""
 
     @property
     def user(self) -> str: ...
 
     @property
     def application(self) -> str:
-        """What it calls itself; empty when it says nothing."""
+        """Its application name, or empty."""
 
     @property
     def transaction_s(self) -> float:
-        """How long its transaction is open; 0 when it has none."""
+        """How long its transaction has been open; 0 without one."""
 
     @property
     def address(self) -> str | None:
-        """Where it comes from; None: through a pooler."""
+        """The client's address. None through a pooler."""
 
 
 @dataclass(frozen=True)
 class Traffic:
-    """Who is on a server."""
+    """The sessions of a server."""
 
     direct: tuple[Visitor, ...]
-    """Came past every pooler."""
+    """Connected without a pooler."""
     in_transaction: tuple[Visitor, ...]
-    """With a transaction open, the oldest first."""
+    """With an open transaction, the oldest first."""
     prepared: tuple[str, ...]
-    """Transactions that wait for their second phase."""
+    """Prepared transactions."""
     workers: tuple[Visitor, ...]
     """Background workers that may write."""
 
 
 @dataclass(frozen=True)
 class Readiness:
-    """One look before the pause. Nobody in the way and little behind: a quiet instant."""
+    """The state before the pause. Nothing in the way and little lag: a good moment to begin."""
 
     behind_bytes: int
     is_streaming: bool
     in_the_way: tuple[str, ...]
-    """Sessions on the source with a transaction open for longer than asked, in words."""
+    """Sessions on the source whose transaction has been open for too long, described in words."""
 
 
 @dataclass(frozen=True)
 class Fenced:
-    """What shows that nobody can write to the source any more."""
+    """Proof that no client can write to the source any more."""
 
     refusal: str
-    """What a login was told."""
+    """The server's answer to a login attempt."""
     ended: tuple[Visitor, ...]
-    """Whose sessions were ended."""
+    """The sessions that were ended."""
     prepared: tuple[str, ...]
-    """Transactions that wait for their second phase; they go along."""
+    """Prepared transactions. The target has them too."""
 
 
 @dataclass(frozen=True)
 class EndOfSource:
-    """The last thing that the source ever wrote: a marker, flushed to its disk."""
+    """The last record that the source wrote: a marker, flushed to disk."""
 
     system_identifier: int
     timeline: int
@@ -76,29 +75,28 @@ class EndOfSource:
 
 
 class Passage(Protocol):
-    """From one source to its follower."""
+    """The pause from one source to its follower."""
 
     async def readiness(self, *, quiet_s: float) -> Readiness:
-        """Who has a transaction open for longer than `quiet_s`, and how far the target is behind."""
+        """Sessions with a transaction open for longer than `quiet_s`, and how far the target is behind."""
 
     async def prepare(self, mark: str) -> None:
-        """What makes the pause short: both checkpointed, readers on the target give way to replay, a place for the canary.
-
-        And the fence of that mark is laid ready.
+        """Shortens the pause: checkpoints both servers, lets replay cancel readers on the target, and creates the canary's
+        table. Also writes the fence with that mark beside the access file.
         """
 
     async def fence(self, mark: str, *, timeout_s: float) -> Fenced:
-        """Nobody but we and followers can enter or write; `mark` names whose fence it is. Raises FenceFailed,
+        """Only we and followers can log in or write afterwards. `mark` identifies the fence. Raises FenceFailed,
         ServerUnreachable."""
 
     async def end_of_source(self, token: str) -> EndOfSource:
-        """Write a marker, durably, and say where it ends."""
+        """Write a marker durably and return its position."""
 
     async def arrived(self, end: EndOfSource, *, timeout_s: float) -> bool:
-        """Whether the target has replayed all of it, in time. Raises WrongTarget for another history."""
+        """Whether the target replays everything in time. Raises WrongTarget if its history differs."""
 
     async def promote(self) -> int:
-        """Make the target writable; its new timeline. Nothing to do when it is."""
+        """Make the target writable and return its new timeline. Does nothing if it already is."""
 
     async def canary(self, token: str) -> None:
         """The first write and read on the new leader, as the app's own role. Raises CanaryFailed."""

@@ -1,7 +1,7 @@
-"""What a pooler can do, in plain values: clients connect to it, and it leads them to one database.
+"""The interface of poolers, in plain values: clients connect to a pooler, and it routes them to one database.
 
-Its address never changes, whatever it leads to; that is what makes a pause that nobody feels. Platform code speaks to this
-and never to PgBouncer itself. Every verb is safe to repeat.
+Its address never changes, whatever its route, so clients don't notice a pause. Platform code uses this and never PgBouncer
+itself. Every verb is safe to repeat.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from changeover.engines.engine import Health, Server
 
 @dataclass(frozen=True)
 class Pooler:
-    """One pooler: where it lives and how it is reached. A plain value that our state keeps."""
+    """One pooler: its files and its address. A plain value that our state stores."""
 
     name: str
     """Short, unique, safe in paths: `p` and eight hex digits."""
@@ -26,34 +26,34 @@ class Pooler:
     folder: Path
     """Its configuration and log."""
     socket_directory: Path
-    """Its console: our own way in."""
+    """For our own access to its console."""
 
 
 @dataclass(frozen=True)
 class Route:
-    """Where a pooler leads. `users` are the roles that may come through, as SCRAM verifiers."""
+    """A pooler's destination. `users` are the roles that may connect, with their SCRAM verifiers."""
 
     server: Server
     database: str
     users: tuple[tuple[str, str], ...]
     most_connections: int
-    """To the server, for all clients together."""
+    """The maximum to the server, for all clients together."""
 
 
 @dataclass(frozen=True)
 class PoolerFacts:
-    """What the program can do."""
+    """The features of the program."""
 
     version: tuple[int, int]
     has_prepared_statements: bool
-    """In transaction mode; without it clients must not prepare."""
+    """In transaction mode. Without it, clients must not use prepared statements."""
 
 
 @dataclass(frozen=True)
 class PoolLoad:
-    """One look at the pool of the database. `logging_in` counts connections to the server that are not ready yet.
+    """The current load of the database's pool. `logging_in` counts connections to the server that are not ready yet.
 
-    `is_paused`: clients are held back, also while a pause still waits for transactions to end.
+    `is_paused`: clients are held, even while the pause still waits for transactions to end.
     """
 
     clients: int
@@ -67,50 +67,50 @@ class Console(Protocol):
 
     @property
     def facts(self) -> PoolerFacts:
-        """Of the program that runs: another one than a start would take, where that was replaced meanwhile."""
+        """The features of the running program, which may have been replaced on disk since."""
 
     async def pause(self, *, timeout_s: float) -> bool:
-        """Let transactions end and hold back new ones. False: not all ended in time, and everything flows again."""
+        """Wait for transactions to end and hold new ones. False if not all ended in time: then clients continue."""
 
     async def resume(self) -> None:
-        """Let clients through; nothing to do when it isn't paused."""
+        """Let clients continue. Does nothing if not paused."""
 
     async def lead_to(self, route: Route, *, canary: Route | None = None) -> None:
-        """From the next transaction on (or from `resume` on), clients get there.
+        """Clients get there from the next transaction, or from `resume`.
 
-        `canary`: a second way through the same pooler, never paused, as database `NAME__canary`.
+        `canary`: a second route through the same pooler that is never paused, as database `NAME__canary`.
         """
 
     async def lay_ready(self, route: Route, *, canary: Route | None = None) -> None:
-        """Do beforehand what `lead_to` would have to do of it; nothing changes yet."""
+        """Prepare the files for `lead_to`. Changes nothing yet."""
 
     async def load(self) -> PoolLoad:
-        """One look."""
+        """The current load."""
 
 
 class Poolers(Protocol):
-    """Makes, runs and removes poolers. See each verb for what it raises."""
+    """Creates, runs and removes poolers. See each verb for what it raises."""
 
     def facts(self) -> PoolerFacts:
-        """Raises ToolMissing, with how to get it, where this host has no pooler program."""
+        """Raises ToolMissing, with how to install it, if this host has no pooler program."""
 
     def plan_pooler(self, name: str, *, address: str, taken_ports: frozenset[int]) -> Pooler:
-        """Decide where it will live. Touches nothing. Raises ToolMissing, HostFull."""
+        """Choose its location. Changes nothing. Raises ToolMissing, HostFull."""
 
     async def route_to(self, server: Server, database: str, *, roles: Sequence[str], most_connections: int) -> Route:
-        """The way to a database, with the verifiers that its server has of these roles; the server lets poolers in.
+        """The route to a database, with the server's verifiers of these roles. Lets poolers in on the server.
 
-        Raises ServerUnreachable, ServerFailed where a role or its SCRAM password is missing.
+        Raises ServerUnreachable, and ServerFailed if a role or its SCRAM password is missing.
         """
 
     async def start(self, pooler: Pooler, route: Route | None = None) -> None:
-        """Start it, or adopt the running one (which goes on with the route that it has). Never paused.
+        """Start it, or adopt the running one, which keeps its route. Never paused.
 
-        Without a route: one that was started before leads where it led last. Raises ServerFailed, PortTaken, ToolMissing.
+        Without `route`, it uses its previous one. Raises ServerFailed, PortTaken, ToolMissing.
         """
 
     async def health(self, pooler: Pooler) -> Health:
-        """One look; never raises for one that is down."""
+        """The current state. Never raises for a pooler that is down."""
 
     async def until_down(self, pooler: Pooler) -> None:
         """Returns when its process has ended, or at once where none runs."""
@@ -119,18 +119,18 @@ class Poolers(Protocol):
         """Raises ServerUnreachable."""
 
     async def stop(self, pooler: Pooler) -> None:
-        """End it; its clients are cut off."""
+        """End it. Its clients are disconnected."""
 
     async def destroy(self, pooler: Pooler) -> None:
-        """Stop it and remove everything of it."""
+        """Stop it and remove all of it."""
 
     async def destroy_all_but(self, names: Container[str]) -> list[str]:
-        """Remove every pooler of this host whose name isn't among these: nobody knows it. The names of those removed."""
+        """Remove every unknown pooler of this host, whose name isn't among these. Returns the names of those removed."""
 
     def tidy(self, pooler: Pooler) -> None:
-        """Now and then: replace a certificate that has passed two thirds of its life, remove old logs."""
+        """Periodic maintenance: replace a certificate after two thirds of its lifetime, and remove old logs."""
 
 
 def canary_name(database: str) -> str:
-    """The database by which the canary goes through a pooler."""
+    """The database name that the canary connects to through a pooler."""
     return f"{database}__canary"

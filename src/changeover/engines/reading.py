@@ -1,7 +1,7 @@
-"""What may be asked of every database, whoever runs its server; and how an engine of ours answers it.
+"""Queries that work for every database, whoever runs its server, and their implementation with an engine.
 
-All that changes a server (follow, promote, fence, stop, destroy) is in engine.py and needs a `Server`, which only one of
-ours has.
+Everything that changes a server (follow, promote, fence, stop, destroy) is in engine.py and needs a `Server`, which only our
+own servers have.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ class Reading(Protocol):
     """One database."""
 
     async def health(self) -> Health:
-        """One look; never raises for a server that is down."""
+        """The current state. Never raises for a server that is down."""
 
     async def facts(self) -> DatabaseFacts:
         """Raises ServerUnreachable."""
 
     async def end_sessions(self) -> int:
-        """End its clients' sessions, those that we may end; how many there were. Raises ServerUnreachable."""
+        """End those client sessions that we may end, and return their number. Raises ServerUnreachable."""
 
 
 @dataclass(frozen=True)
 class OnOurServer:
-    """A database on a server that an engine of ours runs."""
+    """A database on a server that one of our engines runs."""
 
     engine: Engine
     server: Server

@@ -1,4 +1,4 @@
-"""The engine of servers that somebody else runs: they are asked by their address, and nothing of them is changed."""
+"""The engine for servers run by others: connects to their addresses and changes nothing on them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A database that somebody else runs, asked by its owner's login, and never for long: it may be far away, or gone."""
+"""A database on a server run by others, queried as its owner with short timeouts: it may be far away, or gone."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from changeover.postgres.location import Location
 from changeover.postgres.reaching import reach
 
 PATIENCE_S = 3.0
-"""For one question with its login: lists show many databases, and people wait for them."""
+"""For one query including the login. Lists show many databases, and users wait for them."""
 
 
 class UnusableDatabase:
-    """A `Reading` of a database whose address isn't allowed, or lacks a file: it answers nothing, and says why."""
+    """A `Reading` of a database whose address isn't allowed, or whose file is missing. Answers with that error."""
 
     def __init__(self, refused: ChangeoverError) -> None:
         self._refused = refused
@@ -44,7 +44,7 @@ class UnusableDatabase:
 
 
 class ExternalDatabase:
-    """A `Reading` of the database at `location`. Each question is a connection of its own."""
+    """A `Reading` of the database at `location`. Each call makes its own connection."""
 
     def __init__(self, location: Location, *, patience_s: float = PATIENCE_S) -> None:
         self._location, self._patience_s = location, patience_s
@@ -67,7 +67,7 @@ class ExternalDatabase:
 
     @asynccontextmanager
     async def _asked(self) -> AsyncIterator[Connection]:
-        """Whatever goes wrong there is ServerUnreachable here, with the reason as `why`."""
+        """Converts every failure to ServerUnreachable, with the reason as `why`."""
         try:
             async with asyncio.timeout(self._patience_s), reach(self._location) as connection:
                 yield connection
@@ -82,5 +82,5 @@ class ExternalDatabase:
         return ServerUnreachable(
             f"{self._location} does not answer.",
             why=why,
-            fix="Its provider says whether it runs. If its password was changed, adopt it again under the same name.",
+            fix="Check with its provider whether it is running. If its password has changed, adopt it again under the same name.",
         )

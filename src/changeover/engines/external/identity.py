@@ -1,4 +1,4 @@
-"""Who a server is that somebody else runs: so that one database is not adopted twice, by two addresses."""
+"""Identifies a server run by others, so that one database can't be adopted twice under two addresses."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from changeover.postgres.reaching import reach
 
 @dataclass(frozen=True)
 class Identity:
-    """`system_identifier` None: not readable there. A physical copy has its original's, but not its start."""
+    """`system_identifier` is None if not readable. A physical copy has the original's, but another start time."""
 
     system_identifier: str | None
     started_at: datetime
     address: str | None
-    """What the server itself calls the address we came to; None by a unix socket."""
+    """The address that we connected to, as the server sees it. None over a unix socket."""
     port: int | None
 
 
 async def identify(location: Location, *, connect_timeout_s: float = 10) -> Identity:
-    """One look by the owner's login, for who runs the server. Raises as `reach` does."""
+    """Connects once as the owner. Raises what `reach` raises."""
     async with reach(location, connect_timeout_s=connect_timeout_s) as connection:
         started_at, address, port = await fetch_row(
             connection, "SELECT pg_postmaster_start_time(), host(inet_server_addr()), inet_server_port()"

@@ -1,4 +1,4 @@
-"""Our own certificate authority, and each server's leaf certificate, renewed when a third of its time is left."""
+"""Our certificate authority and each server's leaf certificate, which is renewed after two thirds of its lifetime."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from changeover.postgres.cluster import make_folder, write_file
 LEAF_LIFETIME = timedelta(days=365)
 AUTHORITY_LIFETIME = timedelta(days=3650)
 EARLIER = timedelta(days=365)
-"""How long before it was made a certificate is valid: a clock that was ahead may be set back, and clocks of clients differ.
+"""Certificates are valid from this long before their creation, because clocks can be wrong or set back.
 
-With it a leaf has less than the 825 days that some clients accept at most.
+Even so, a leaf's lifetime stays below 825 days, the maximum that some clients accept.
 """
 
 
 class CertificateAuthority:
-    """The CA in `directory`; key (0600) and certificate are made at first use."""
+    """The CA in `directory`. Its key (0600) and certificate are created on first use."""
 
     def __init__(self, directory: Path) -> None:
         self.certificate_path = directory / "ca.crt"
@@ -42,7 +42,7 @@ class CertificateAuthority:
         self._directory = directory
 
     def ensure(self) -> Path:
-        """Make key and certificate where they are missing; the path of the certificate, for `sslrootcert`."""
+        """Create a missing key and certificate. Returns the certificate's path, for `sslrootcert`."""
         self._directory.mkdir(parents=True, exist_ok=True)
         self._directory.chmod(0o755)  # clients of every system user read the certificate
         with _locked(self._directory):
@@ -54,7 +54,7 @@ class CertificateAuthority:
         return self.certificate_path
 
     def issue(self, names: Iterable[str], folder: Path, *, owner: str | None, now: datetime | None = None) -> None:
-        """Write server.key and server.crt (the leaf, then the CA) for these names or addresses into `folder`."""
+        """Write server.key and server.crt (the leaf, then the CA) for these names or addresses to `folder`."""
         self.ensure()
         make_folder(folder, run_as=owner)
         authority = x509.load_pem_x509_certificate(self.certificate_path.read_bytes())
@@ -68,7 +68,7 @@ class CertificateAuthority:
         write_file(folder / "server.crt", chain, run_as=owner, mode=0o644)
 
     def renew_if_due(self, names: Iterable[str], folder: Path, *, owner: str | None) -> bool:
-        """Issue again when a third of the leaf's time is left, or it is missing or not valid yet; True when it did."""
+        """Issue again if the leaf is missing, not valid yet, or two thirds of its lifetime are over. True if it did."""
         path = folder / "server.crt"
         if path.exists() and not _is_due(path):
             return False

@@ -1,7 +1,7 @@
-"""The first copy of a follower: `pg_basebackup`, running by itself so that it survives whoever started it.
+"""The initial copy of a follower: a detached `pg_basebackup`, which survives the process that started it.
 
-What is known of it is read off the world: its process by its arguments, its progress from the leader, its completeness
-from `backup_manifest`, which it renames into place last of all.
+Its state is observed: its process by the arguments, its progress on the leader, its completion by `backup_manifest`, which
+it renames into place at the very end.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SELECT coalesce(100 * backup_streamed / nullif(backup_total, 0), 0)::int
  WHERE application_name = %s
 """
 SPARE_BYTES = 48 * 2**20
-"""What has to stay free on the disk: a server that can't add a file of 16 MB to its WAL goes down."""
+"""What must stay free on the disk: a server stops when it can't add a 16 MB WAL file."""
 LOST_ITS_LEADER = (
     "connection to server",
     "server closed the connection",
@@ -46,15 +46,15 @@ class Copying:
         self._data = follower.data_directory
 
     def is_whole(self) -> bool:
-        """Every byte arrived and was synced. Also true long afterwards."""
+        """Whether the copy is complete and synced. Also true long afterwards."""
         return (self._data / "backup_manifest").is_file() and not self.processes()
 
     def is_unfinished(self) -> bool:
-        """Begun, and neither whole nor given its own configuration."""
+        """Whether it has begun, but is not complete or lacks its own configuration."""
         return self._places.prepared(self._follower).exists() and not self.is_whole()
 
     def processes(self) -> list[Process]:
-        """The base backup and its second half, which receives the WAL meanwhile."""
+        """The base backup and its child process, which receives the WAL."""
         mark = f"--pgdata={self._data}"
         return [
             process
@@ -63,11 +63,11 @@ class Copying:
         ]
 
     def is_running(self) -> bool:
-        """Its first half, which began a session of its own. Without that one the second half waits for ever (PostgreSQL 15)."""
+        """Whether the main process is running, which leads its session. Without it, the child waits forever (PostgreSQL 15)."""
         return any(process.session == process.pid for process in self.processes())
 
     def prepare(self, settings: Mapping[str, SettingValue]) -> None:
-        """Lay the follower's configuration ready, with the signal that makes it a standby."""
+        """Write the follower's configuration and standby.signal to a folder beside the copy."""
         prepared = self._places.prepared(self._follower)
         shutil.rmtree(prepared, ignore_errors=True)
         make_folder(prepared, run_as=self._places.run_as)
@@ -75,7 +75,7 @@ class Copying:
         write_file(prepared / "standby.signal", b"", run_as=self._places.run_as)
 
     async def start(self, leader: Server, *, conninfo: str, leader_bytes: int) -> None:
-        """Throw away what an earlier attempt left, and copy from the beginning, in the background. Raises DiskFull."""
+        """Remove what an earlier attempt left, then start the copy in the background. Raises DiskFull."""
         await self.stop()
         await asyncio.to_thread(self.clear)
         make_folder(self._data, run_as=self._places.run_as)
@@ -95,7 +95,7 @@ class Copying:
         )
 
     def clear(self) -> None:
-        """Empty the data directory. The folder itself may be where a disk is mounted, so it stays."""
+        """Empty the data directory. The folder itself stays, because it may be a mount point."""
         if not self._data.exists():
             return
         for path in self._data.iterdir():
@@ -105,35 +105,35 @@ class Copying:
                 path.unlink()
 
     def _require_room(self, leader_bytes: int) -> None:
-        """For the copy, for the WAL that is written meanwhile, and for whoever else lives on that disk."""
+        """For the copy, for the WAL written in the meantime, and for other servers on the disk."""
         wanted, free = leader_bytes + 2 * SPARE_BYTES, self._free_bytes()
         if free < wanted:
-            raise self._no_room("does not fit on the disk.", f"It wants {wanted} bytes", free)
+            raise self._no_room("does not fit on the disk.", f"It needs {wanted} bytes", free)
 
     async def _end_before_the_disk_is_full(self) -> None:
         free = self._free_bytes()
         if free < SPARE_BYTES:
             await self.stop()
             raise self._no_room(
-                "was given up before it had filled the disk.", f"Servers need {SPARE_BYTES} bytes for their WAL", free
+                "was stopped before it filled the disk.", f"Servers need {SPARE_BYTES} bytes for their WAL", free
             )
 
     def _no_room(self, what: str, wants: str, free: int) -> DiskFull:
         return DiskFull(
             f"The copy for follower {self._follower.name} {what}",
-            why=f"{wants}; {free} bytes are free on the disk of {self._data}.",
-            fix="Free some space there, or choose a place with more, then try again.",
+            why=f"{wants}. {free} bytes are free on the disk of {self._data}.",
+            fix="Free some space there, or choose a disk with more, then try again.",
         )
 
     def _free_bytes(self) -> int:
         return shutil.disk_usage(self._data).free
 
     async def stop(self) -> None:
-        """End a copy that runs."""
+        """End a running copy."""
         await end_all(self.processes, gently=signal.SIGTERM)
 
     async def progress(self, leader: Server) -> CopyProgress:
-        """How far it is. Raises LeaderGone, DiskFull, CopyFailed when it died."""
+        """Its progress. Raises LeaderGone, DiskFull or CopyFailed if it failed."""
         if self.is_whole():
             self.adopt()
             return CopyProgress(100, is_done=True)
@@ -143,17 +143,17 @@ class Copying:
         percent = await self._percent(leader)
         if is_running and percent is not None:
             return CopyProgress(min(percent, 99))
-        if self.is_whole():  # it finished while we looked
+        if self.is_whole():  # it finished in the meantime
             self.adopt()
             return CopyProgress(100, is_done=True)
         raise self._why_it_died(leader_answers=percent is not None)
 
     async def _percent(self, leader: Server) -> int | None:
-        """None when the leader doesn't answer."""
+        """None if the leader doesn't answer."""
         if (self._data / "backup_manifest.tmp").exists():
-            return 99  # every byte is here and is being synced, which needs no leader
-        # The leader forgets a copy when it has sent the last byte, and here it is still being read. So look first at
-        # what has arrived: of a copy that had begun by then, the leader knows, or it has sent everything.
+            return 99  # everything has arrived and is being synced, which needs no leader
+            # The leader forgets a copy once it has sent the last byte, while the follower may still be receiving. So check
+            # first whether the copy has begun here. If it has, the leader either still knows it or has sent everything.
         has_begun = (self._data / "backup_label").exists()
         try:
             async with connect(Address(leader.socket_directory, leader.port), timeout_s=5) as connection:
@@ -165,7 +165,7 @@ class Copying:
         return 99 if has_begun else 0
 
     def adopt(self) -> None:
-        """Give the finished copy its own configuration and make it a standby. Safe to repeat."""
+        """Move the prepared configuration into the finished copy, making it a standby. Repeatable."""
         prepared = self._places.prepared(self._follower)
         if not prepared.exists():
             return
@@ -175,14 +175,14 @@ class Copying:
 
     def _why_it_died(self, *, leader_answers: bool) -> ChangeoverError:
         said = said_in(self._places.copy_log(self._follower))
-        what = f"The copy for follower {self._follower.name} ended before it was whole."
+        what = f"The copy for follower {self._follower.name} ended before it was complete."
         if full := full_disk_in(said, what, where=self._data):
             return full
         why = last_lines(said, 3)
         if not leader_answers or any(sign in said for sign in LOST_ITS_LEADER):
             return LeaderGone(
-                what, why=f"Its leader stopped answering: {why}", fix="Start the leader; the copy then begins anew."
+                what, why=f"Its leader stopped answering: {why}", fix="Start the leader. The copy then starts over."
             )
         return CopyFailed(
-            what, why=why, fix="Try again: the copy begins anew. The lines above are pg_basebackup's own."
+            what, why=why, fix="Try again: the copy starts over. The lines above are the output of pg_basebackup."
         )

@@ -1,7 +1,7 @@
 """LocalEngine: the engine's verbs for servers that are processes on this host.
 
-Each verb observes first and then acts, so that it may run again after a crash anywhere. What is done lives in postgres/
-and in the files beside this one; here is the order.
+Each verb first observes and then acts, so it can run again after a crash at any point. The work is done in postgres/ and
+in the files beside this one. This file defines the order.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ FENCE_S, LIFT_S = 5.0, 10.0
 
 
 class LocalEngine:
-    """Servers below `home`, their sockets below `sockets`; as `run_as` when we are root.
+    """Servers in `home`, with sockets in `sockets`. They run as `run_as` when we are root.
 
-    `configured` are further PostgreSQL installations; `installation` is one to use for all new servers instead of the
-    newest that speaks TLS.
+    `configured` are additional PostgreSQL installations. `installation` overrides the default for new servers, which is the
+    newest one with TLS.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class LocalEngine:
         self._installation = installation
         self._renewed: set[str] = set()
 
-    # -- making and removing
+    # -- creating and removing
 
     def plan_server(self, name: str, *, address: str, taken_ports: frozenset[int], leader: Server | None) -> Server:
         bin_directory = leader.bin_directory if leader else self._places.usable(self._chosen())
@@ -93,7 +93,7 @@ class LocalEngine:
     async def create_database(
         self, server: Server, database: str, owner: Credential, *, connection_limit: int | None = None
     ) -> None:
-        # A limit of its own says that the database shares its server: then nobody may look at or end other sessions.
+        # A connection limit means that the database shares its server. Then the owner may not see or end other sessions.
         await databases.create_database(
             _address(server),
             database,
@@ -124,9 +124,9 @@ class LocalEngine:
         copying = Copying(self._places, server)
         if copying.is_unfinished() or not (cluster.is_initialised or copying.is_whole()):
             raise ServerFailed(
-                f"{server.name} cannot start: its data directory is not whole.",
-                why=f"The making or copying of {server.data_directory} has not finished.",
-                fix="Let the run that makes it go on (`changeover runs`), or destroy it.",
+                f"{server.name} cannot start: its data directory is incomplete.",
+                why=f"{server.data_directory} has not been completely created or copied.",
+                fix="Let the run that creates it continue (`changeover runs`), or destroy the database.",
             )
         copying.adopt()
         await self._bring_programs(server)
@@ -135,7 +135,7 @@ class LocalEngine:
         if cluster.postmaster() is None:
             await access.renew(cluster)
         await cluster.start()
-        with suppress(ServerUnreachable):  # its leader is down; `renew_access` is called again
+        with suppress(ServerUnreachable):  # its leader is down. `renew_access` will be called again
             await self.renew_access(server)
 
     def has_current_access(self, server: Server) -> bool:
@@ -170,9 +170,9 @@ class LocalEngine:
     async def _health_when_down(self, server: Server) -> Health:
         cluster = self._places.cluster(server)
         if not cluster.is_initialised:
-            return Health("failed", because=f"Its data directory {server.data_directory} is missing or not whole.")
+            return Health("failed", because=f"Its data directory {server.data_directory} is missing or incomplete.")
         if Copying(self._places, server).is_unfinished():
-            return Health("stopped", because="Its first copy is not whole.")
+            return Health("stopped", because="Its initial copy is incomplete.")
         try:
             if await cluster.was_shut_down():
                 return Health("stopped", because="It was shut down.")
@@ -200,7 +200,7 @@ class LocalEngine:
         return await databases.end_sessions(_address(server), database)
 
     def tidy(self, server: Server) -> None:
-        """Remove all but the newest logs, and renew the certificate when it is due. To be called once a day."""
+        """Remove all but the newest logs, and renew the certificate if due. Call once a day."""
         logs = sorted((self._places.folder(server.name) / "log").glob("postgresql-*.log"))
         for old in logs[:-KEPT_LOGS]:
             old.unlink(missing_ok=True)
@@ -243,7 +243,9 @@ class LocalEngine:
             position = await replication.follower_position(follower)
         if not position.is_in_recovery:
             raise NotAFollower(
-                f"{server.name} does not follow anybody.", why="It is not in recovery.", fix="Nothing: it is writable."
+                f"{server.name} is not a follower.",
+                why="It is not in recovery.",
+                fix="No action is needed: it is writable.",
             )
         async with connect(_address(leader), timeout_s=60) as connection:
             end = await replication.flushed_position(connection)
@@ -314,7 +316,7 @@ class LocalEngine:
         return self._installation or newest_with_tls(self._configured)
 
     async def _bring_programs(self, server: Server) -> None:
-        """Where the server uses a copy of an installation that is missing, make it from what is installed."""
+        """If the server uses a copied installation that is missing, copy the installed one again."""
         if (server.bin_directory / "postgres").is_file():
             return
         candidates = [self._installation] if self._installation else find_installations(self._configured)
@@ -324,7 +326,7 @@ class LocalEngine:
         require_program(server.bin_directory, "postgres")
 
     def _settings(self, server: Server, size: Size) -> dict[str, SettingValue]:
-        """Raises InstallationGone. Makes the certificate that the settings name."""
+        """Raises InstallationGone. Creates the certificate that the settings refer to."""
         require_program(server.bin_directory, "postgres")
         self._renew_certificate(server)
         return server_settings(
@@ -356,7 +358,7 @@ async def _standby_minimum(connection: Connection) -> dict[str, int]:
 
 
 async def _is_lost(connection: Connection, slot: str, replayed: str) -> bool:
-    """The leader has dropped the WAL that the follower would need next."""
+    """Whether the leader has removed the WAL that the follower needs next."""
     state = await replication.slot_state(connection, slot)
     if state is None:
         return not await replication.keeps_wal_since(connection, replayed)

@@ -1,6 +1,6 @@
-"""How a follower comes in at its leader: over the socket, as a role of its own that may replicate and nothing else.
+"""How a follower connects to its leader: over the socket, as its own role that may only replicate.
 
-The password is in a file that only the servers' user reads, beside the follower's data. Nothing else knows it.
+The password is stored only in a file beside the follower's data that only the servers' user can read.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ CONNINFO = re.compile(r"^primary_conninfo = '((?:[^']|'')*)'$", re.MULTILINE)
 
 
 def slot_of(name: str) -> str:
-    """The replication slot of the follower `name` on its leader."""
+    """The replication slot of follower `name` on its leader."""
     return f"changeover_{name}"
 
 
 def role_of(name: str) -> str:
-    """The role that it replicates as."""
+    """The role that the follower replicates as."""
     return f"changeover_follower_{name}"
 
 
 def leader_conninfo(places: Places, follower: Server, leader: Address) -> str:
-    """How a follower reaches its leader. Holds no secret: pg_monitor may read it."""
+    """A follower's connection string for its leader. Contains no secret, because pg_monitor may read it."""
     return conninfo(
         (
             ("host", leader.socket_directory),
@@ -50,7 +50,7 @@ def leader_conninfo(places: Places, follower: Server, leader: Address) -> str:
 
 
 async def let_in(places: Places, follower: Server, leader: Address) -> None:
-    """A role for it on the leader, with a new password that its file has. Raises ServerUnreachable."""
+    """Create its role on the leader with a new password, and write that to its file. Raises ServerUnreachable."""
     role, password = role_of(follower.name), secrets.token_hex(32)
     async with connect(leader) as connection:
         await let_replicate(connection, role, password)
@@ -58,9 +58,9 @@ async def let_in(places: Places, follower: Server, leader: Address) -> None:
 
 
 async def give_role(places: Places, follower: Server) -> None:
-    """A follower that an older version made came in as our superuser: from now on it has a role of its own.
+    """Give a follower that an older version created, and that replicates as our superuser, its own role.
 
-    Nothing to do for any other server. The leader must be running. Raises ServerUnreachable.
+    Does nothing for any other server. The leader must be running. Raises ServerUnreachable.
     """
     cluster = places.cluster(follower)
     settings = follower.data_directory / "postgresql.conf"
@@ -84,13 +84,13 @@ def _leader_by_superuser(settings: Path) -> Address | None:
 
 
 async def forget(connection: Connection, name: str) -> None:
-    """Its slot and its role on the leader are gone afterwards."""
+    """Drop its slot and its role on the leader."""
     await replication.drop_slot(connection, slot_of(name))
     await drop_role(connection, role_of(name))
 
 
 async def forget_others(connection: Connection) -> None:
-    """A promoted server came with the roles of its former leader's followers: without a slot here they go."""
+    """Drop roles of the former leader's followers that a promoted server inherited: those without a slot here."""
     for role in await replicating_roles(connection):
         name = role.removeprefix(role_of(""))
         if await replication.slot_state(connection, slot_of(name)) is None:

@@ -1,6 +1,6 @@
-"""Where on this host a server's parts lie, whom they belong to, and which PostgreSQL it uses.
+"""Where a server's files are on this host, which user owns them, and which PostgreSQL installation it uses.
 
-Below the home: servers/NAME/{data,log,tls}; installations/ holds copies of those that the servers' user can't enter.
+In the home: servers/NAME/{data,log,tls}. installations/ has copies of those that the servers' user can't read.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ class Places:
     run_as: str | None
 
     def folder(self, name: str) -> Path:
-        """All of one server but its socket."""
+        """Everything of one server except its socket."""
         return self.home / "servers" / name
 
     def data(self, name: str) -> Path:
         return self.folder(name) / "data"
 
     def prepared(self, server: Server) -> Path:
-        """A follower's configuration, until its copy is whole and can take it."""
+        """A follower's configuration, until its copy is complete."""
         return self.folder(server.name) / "prepared"
 
     def tls(self, server: Server) -> Path:
@@ -44,7 +44,7 @@ class Places:
         return self.folder(server.name) / "copy.log"
 
     def cluster(self, server: Server) -> Cluster:
-        """The server's files and processes. Refuses one whose data lie elsewhere: we remove what we own only."""
+        """The server's files and processes. Rejects a server whose data is elsewhere: we only remove what we own."""
         if server.data_directory != self.data(server.name):
             raise ValueError(f"{server.name} does not belong to this engine: {server.data_directory}")
         return Cluster(
@@ -57,7 +57,7 @@ class Places:
         )
 
     def open_folders(self, name: str) -> None:
-        """Make the server's folder and let the servers' user pass through to it. Raises BadSetting when it can't."""
+        """Create the server's folder and let the servers' user reach it. Raises BadSetting if it can't."""
         self.folder(name).mkdir(parents=True, exist_ok=True)
         self.sockets.mkdir(parents=True, exist_ok=True)
         if self.run_as is None:
@@ -71,13 +71,13 @@ class Places:
     # -- installations
 
     def usable(self, installation: Installation) -> Path:
-        """The bin folder that servers will use: its own, or where `bring` puts a copy that their user can enter."""
+        """The bin folder for servers: the installation's own, or that of a copy that the servers' user can read."""
         if self.run_as is None or can_enter(installation.bin_directory, self.run_as):
             return installation.bin_directory
         return self._copy_of(installation) / installation.bin_directory.relative_to(_root_of(installation))
 
     def bring(self, installation: Installation) -> Path:
-        """Make that copy if it is needed and not there yet, whole or not at all."""
+        """Create that copy if it is needed and missing, atomically."""
         target = self.usable(installation)
         copy = self._copy_of(installation)
         if target == installation.bin_directory or copy.exists():
@@ -105,9 +105,9 @@ class Places:
 
 
 def within_reach(home: Path, configured: Iterable[Path], user: str | None) -> tuple[Path, ...]:
-    """Folders of installations to look in first, so that `user` can start programs of every version that is here.
+    """Installation folders to search first, so that `user` can run programs of every version found here.
 
-    Copies those that it can't enter into the home, once.
+    Copies those that the user can't read into the home, once.
     """
     places = Places(home.absolute(), home.absolute(), user)
     found = [one for one in find_installations(configured) if places.usable(one) != one.bin_directory]
@@ -115,14 +115,14 @@ def within_reach(home: Path, configured: Iterable[Path], user: str | None) -> tu
 
 
 def can_enter(folder: Path, user: str) -> bool:
-    """The user may pass through every parent and read the folder, judged by mode bits."""
+    """Whether the user may traverse every parent and read the folder, according to mode bits."""
     entry = pwd.getpwnam(user)
     for place in (folder.resolve(), *folder.resolve().parents):
         if not place.exists():
             raise InstallationGone(
                 f"{folder} does not exist.",
                 why=f"{place} is missing.",
-                fix="Install it again, then repeat the command.",
+                fix="Install it again, then run the command again.",
             )
         status = place.stat()
         shift = 6 if status.st_uid == entry.pw_uid else 3 if status.st_gid == entry.pw_gid else 0
@@ -132,7 +132,7 @@ def can_enter(folder: Path, user: str) -> bool:
 
 
 def _root_of(installation: Installation) -> Path:
-    """The folder that the copy's paths are relative to: of a wheel the site-packages, else the parent's parent."""
+    """The base of the copy's paths: site-packages for a wheel, otherwise the grandparent folder."""
     return (
         installation.bin_directory.parents[2]
         if installation.source == "wheel"
@@ -141,7 +141,7 @@ def _root_of(installation: Installation) -> Path:
 
 
 def _parts_of(installation: Installation) -> list[Path]:
-    """The installation, and the folder of shared libraries that some wheels keep beside it."""
+    """The installation, and the folder of shared libraries that some wheels have beside it."""
     prefix = installation.bin_directory.parent
     if installation.source != "wheel":
         return [prefix]

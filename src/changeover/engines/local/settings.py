@@ -1,4 +1,4 @@
-"""How a server is configured, from its plan and this host. Pure, but for one look at the host."""
+"""A server's configuration, from its plan and this host. Pure, except for `Host.look`."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ GREATER_OF_BOTH = (
     "max_prepared_transactions",
     "max_locks_per_transaction",
 )
-"""A standby with a smaller value than its leader refuses to start, or stops replaying."""
+"""A standby with smaller values than its leader refuses to start or stops replaying."""
 
 
 @dataclass(frozen=True)
 class Host:
-    """What this machine has."""
+    """The resources of this machine."""
 
     memory_mb: int
     cores: int
@@ -38,7 +38,7 @@ class Host:
 def server_settings(
     size: Size, host: Host, installation: Installation, *, address: str, log_directory: Path, tls_directory: Path
 ) -> dict[str, SettingValue]:
-    """Everything that differs from PostgreSQL's own defaults."""
+    """All settings that differ from PostgreSQL's defaults."""
     settings = {
         **_connections(size, address),
         **_memory(size, host),
@@ -59,13 +59,13 @@ def server_settings(
 def follower_settings(
     settings: Mapping[str, SettingValue], of_leader: Mapping[str, int], *, conninfo: str, slot: str
 ) -> dict[str, SettingValue]:
-    """The same for a follower: no less than its leader where a standby must not have less, and whom it follows."""
+    """The settings for a follower, with the leader's values where a standby needs at least these, and its leader."""
     greater = {name: max(int(settings.get(name, 0)), of_leader[name]) for name in GREATER_OF_BOTH}
     return {**settings, **greater, "primary_conninfo": conninfo, "primary_slot_name": slot}
 
 
 def conninfo(parameters: Iterable[tuple[str, object]]) -> str:
-    """A connection string as libpq reads it, each value quoted."""
+    """A libpq connection string with quoted values."""
     return " ".join(
         f"{name}='" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'" for name, value in parameters
     )

@@ -1,4 +1,4 @@
-"""Poolers by PgBouncer: processes on this host, each leading to one database of a server of this host."""
+"""Poolers with PgBouncer: processes on this host, each for one database on a server of this host."""
 
 from changeover.engines.local.pgbouncer.poolers import LocalPoolers
 

@@ -1,4 +1,4 @@
-"""The text of PgBouncer's three files. Pure: decides, writes nothing."""
+"""The text of PgBouncer's three files. Pure: writes nothing."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from changeover.engines.pooler import Pooler, PoolerFacts, Route, canary_name
 
 MOST_CLIENTS = 10_000
 KEPT_FOR_ITSELF = 64
-"""Open files that PgBouncer needs beside its connections."""
+"""Open files that PgBouncer needs in addition to its connections."""
 PREPARED, MOST_PREPARED = "max_prepared_statements", 200
 CANARIES = 2
 SPEAKABLE = re.compile("[A-Za-z0-9_]{1,63}")
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What the host decides: files of the pooler, who its administrator is, how many files it may open."""
+class PoolerEnvironment:
+    """What the host determines: the pooler's files, its administrator, and its limit of open files."""
 
     folder: Path
     administrator: str
@@ -43,7 +43,7 @@ class Surroundings:
 
     @property
     def said(self) -> Path:
-        """What it says before it has read where its log is, and all the rest once more."""
+        """Its output: everything before it opens its log, and then a copy of the log."""
         return self.folder / "startup.log"
 
     @property
@@ -52,35 +52,35 @@ class Surroundings:
 
 
 def settings_file(
-    pooler: Pooler, route: Route, canary: Route | None, facts: PoolerFacts, surroundings: Surroundings
+    pooler: Pooler, route: Route, canary: Route | None, facts: PoolerFacts, environment: PoolerEnvironment
 ) -> str:
     """pgbouncer.ini."""
     databases = [_database(route.database, route, route.most_connections)]
     if canary is not None:
         databases.append(_database(canary_name(route.database), canary, CANARIES))
-    settings = {**_network(pooler, surroundings), **_pooling(route, surroundings)}
+    settings = {**_network(pooler, environment), **_pooling(route, environment)}
     lines = [*(f"{name} = {value}" for name, value in settings.items()), *_prepared(facts)]
-    head = "; Written by changeover whenever this pooler starts or leads elsewhere; edits are lost."
+    head = "; Written by changeover whenever this pooler starts or changes its route; edits are lost."
     return "\n".join([head, "[databases]", *databases, "", "[pgbouncer]", *lines]) + "\n"
 
 
 def suited(settings: str, facts: PoolerFacts) -> str:
-    """Settings that were written for another version, as this one can read them and do its best."""
+    """Settings written for another version, adapted to this one."""
     kept = [line for line in settings.splitlines() if not line.startswith(PREPARED)]
     return "\n".join([*kept, *_prepared(facts)]) + "\n"
 
 
 def users_file(users: Iterable[tuple[str, str]], *, administrator: str) -> str:
-    """Names and SCRAM verifiers. From a client's proof PgBouncer gets what it needs to log in to the server itself.
+    """Names and SCRAM verifiers. PgBouncer logs in to the server with keys that it derives from a client's proof.
 
-    The administrator has no password: only the system's word for who he is lets him in.
+    The administrator has no password: only peer authentication lets it in.
     """
     known = {administrator: ""} | dict(users)
     return "".join(f"{_quoted(name)} {_quoted(verifier)}\n" for name, verifier in known.items())
 
 
 def access_file(*, administrator: str) -> str:
-    """Whom it lets in: us to its console by the socket, clients by SCRAM and TLS."""
+    """pg_hba-like rules: our system user to the console over the socket, clients over TLS with SCRAM."""
     everywhere = ("0.0.0.0/0", "::/0")
     lines = [
         f"local pgbouncer {_quoted(administrator)} peer",
@@ -92,9 +92,9 @@ def access_file(*, administrator: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def most_clients(route: Route, surroundings: Surroundings) -> int:
-    """How many clients may connect: Heroku's 10,000, or what the limit of open files leaves."""
-    left = surroundings.most_files - route.most_connections - CANARIES - KEPT_FOR_ITSELF
+def most_clients(route: Route, environment: PoolerEnvironment) -> int:
+    """The maximum number of clients: Heroku's 10,000, or what the limit of open files allows."""
+    left = environment.most_files - route.most_connections - CANARIES - KEPT_FOR_ITSELF
     return max(route.most_connections, min(MOST_CLIENTS, left))
 
 
@@ -106,7 +106,7 @@ def _database(name: str, route: Route, most: int) -> str:
     return f"{name} = {where} pool_size={most} max_db_connections={most}"
 
 
-def _network(pooler: Pooler, surroundings: Surroundings) -> dict[str, str | int]:
+def _network(pooler: Pooler, environment: PoolerEnvironment) -> dict[str, str | int]:
     return {
         "listen_addr": pooler.address,
         "listen_port": pooler.port,
@@ -114,32 +114,32 @@ def _network(pooler: Pooler, surroundings: Surroundings) -> dict[str, str | int]
         "unix_socket_dir": str(pooler.socket_directory),
         "unix_socket_mode": "0700",
         "auth_type": "hba",
-        "auth_hba_file": str(surroundings.access),
-        "auth_file": str(surroundings.users),
-        "admin_users": surroundings.administrator,
+        "auth_hba_file": str(environment.access),
+        "auth_file": str(environment.users),
+        "admin_users": environment.administrator,
         "client_tls_sslmode": "require",
-        "client_tls_key_file": str(surroundings.tls / "server.key"),
-        "client_tls_cert_file": str(surroundings.tls / "server.crt"),
+        "client_tls_key_file": str(environment.tls / "server.key"),
+        "client_tls_cert_file": str(environment.tls / "server.crt"),
         "client_tls_protocols": "secure",
-        # Nobody is asked for a certificate. But without this it reads those of the whole world at each RELOAD: 20 ms.
-        "client_tls_ca_file": str(surroundings.tls / "server.crt"),
+        # Clients need no certificate. But without this it reads the system's whole bundle at each RELOAD, which takes 20 ms.
+        "client_tls_ca_file": str(environment.tls / "server.crt"),
         "tcp_keepidle": 60,
         "tcp_keepintvl": 10,
         "tcp_keepcnt": 6,
     }
 
 
-def _pooling(route: Route, surroundings: Surroundings) -> dict[str, str | int]:
+def _pooling(route: Route, environment: PoolerEnvironment) -> dict[str, str | int]:
     return {
         "pool_mode": "transaction",
-        "max_client_conn": most_clients(route, surroundings),
+        "max_client_conn": most_clients(route, environment),
         "default_pool_size": route.most_connections,
         "query_wait_timeout": 120,
         "server_connect_timeout": 5,
-        # A login that a pause interrupts counts as failed; by default nobody would try again for 15 seconds.
+        # A login that a pause interrupts counts as failed. By default PgBouncer would not retry for 15 seconds.
         "server_login_retry": "0.2",
         "ignore_startup_parameters": "extra_float_digits",
-        "logfile": str(surroundings.log),
+        "logfile": str(environment.log),
         "log_connections": 0,
         "log_disconnections": 0,
         "log_stats": 0,
@@ -147,7 +147,7 @@ def _pooling(route: Route, surroundings: Surroundings) -> dict[str, str | int]:
 
 
 def _prepared(facts: PoolerFacts) -> list[str]:
-    """The last setting: versions that don't know it would read none of the others."""
+    """Must come last: older versions stop reading at a setting that they don't know."""
     return [f"{PREPARED} = {MOST_PREPARED}"] if facts.has_prepared_statements else []
 
 

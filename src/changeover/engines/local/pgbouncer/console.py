@@ -1,6 +1,6 @@
-"""Our connections to one PgBouncer's console: hold, let go, lead elsewhere, look.
+"""Our connections to one PgBouncer's console: pause, resume, change the route, inspect.
 
-Commands name the database of the clients, so that its canary's way through the same pooler stays open.
+Commands name the clients' database, so the canary can still connect through the same pooler.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Configure = Callable[[PoolerFacts, Route, Route | None, Write], None]
 
 
 class PgBouncerConsole:
-    """See `Console`. Two connections: a PAUSE that waits keeps its own busy, and may never be answered."""
+    """See `Console`. Uses two connections: a waiting PAUSE blocks its own, and may never be answered."""
 
     def __init__(self, pooler: Pooler, administrator: str, configure: Configure) -> None:
         self._pooler, self._administrator, self._configure = pooler, administrator, configure
@@ -105,7 +105,7 @@ class PgBouncerConsole:
     # -- parts
 
     async def _nobody_logs_in(self, deadline: float) -> bool:
-        """A pause must not fall into a login to the server: it would count as failed."""
+        """A pause must not interrupt a login to the server, which would count as failed."""
         while (await self.load()).logging_in:
             if time.monotonic() > deadline:
                 return False
@@ -113,7 +113,7 @@ class PgBouncerConsole:
         return True
 
     async def _give_up(self, holding: asyncio.Task[None]) -> None:
-        """Let everybody go on. The PAUSE that still waits is never answered: its connection is cut off and replaced."""
+        """Resume. A PAUSE that still waits is never answered, so its connection is closed and replaced."""
         try:
             await self.resume()
         finally:
@@ -125,11 +125,13 @@ class PgBouncerConsole:
         self._holding = await self._connect()
 
     async def _ask_version(self) -> PoolerFacts:
-        """A setting that it does not know would keep it from reading any."""
+        """Needed because a setting that it does not know would keep it from reading the others."""
         [said] = await self._ask(self._asking, sql.SQL("SHOW VERSION"))
         facts = facts_said(str(said["version"]))
         if facts is None:
-            raise ServerFailed(f"The pooler {self._pooler.name} is no PgBouncer.", why=f"It says: {said['version']}")
+            raise ServerFailed(
+                f"The pooler {self._pooler.name} is not a PgBouncer.", why=f"Its version is: {said['version']}"
+            )
         return facts
 
     async def _clients_database(self) -> Row:
@@ -145,8 +147,8 @@ class PgBouncerConsole:
         if found is None or (found["host"], int(found["port"]), found["database"]) != wanted:
             raise ServerFailed(
                 f"The pooler {self._pooler.name} does not lead to {route.server.name}.",
-                why=f"It was told to, but says of {name}: {found}.",
-                fix=f"The log in {self._pooler.folder} says what it could not read.",
+                why=f"It was told to, but reports for {name}: {found}.",
+                fix=f"See the log in {self._pooler.folder} for what it could not read.",
             )
 
     async def _say(self, connection: Connection, verb: str) -> None:
@@ -179,7 +181,7 @@ async def open_console(pooler: Pooler, administrator: str, configure: Configure)
 
 
 def _cut(connection: Connection) -> None:
-    """Whoever reads from it reads its end."""
+    """Shut down the socket, so that pending reads return."""
     with contextlib.suppress(psycopg.Error, OSError), socket.socket(fileno=os.dup(connection.fileno())) as end:
         end.shutdown(socket.SHUT_RDWR)
 
@@ -194,5 +196,5 @@ def _lost(pooler: Pooler, connection: Connection | None) -> Iterator[None]:
         raise ServerUnreachable(
             f"The pooler {pooler.name} does not answer.",
             why=" ".join(str(failure).split()),
-            fix="It is started again by itself; if it is not, its log says why.",
+            fix="It is restarted automatically. If not, see its log.",
         ) from failure

@@ -1,7 +1,7 @@
-"""LocalPoolers: makes, runs and removes PgBouncers as processes of this host, under the servers' own user.
+"""LocalPoolers: creates, runs and removes PgBouncers as processes of this host, as the servers' user.
 
-Nothing is remembered here: a pooler is the process that was started with its settings file, and leads where that says.
-Below the home: poolers/NAME/{pgbouncer.ini,users,access,pooler.log,startup.log,tls}.
+Keeps no state: a pooler is the process that was started with its settings file, which also contains its route.
+In the home: poolers/NAME/{pgbouncer.ini,users,access,pooler.log,startup.log,tls}.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from changeover.engines.engine import Health, Server
 from changeover.engines.local.certificates import CertificateAuthority
 from changeover.engines.local.pgbouncer import configuration
-from changeover.engines.local.pgbouncer.configuration import Surroundings
+from changeover.engines.local.pgbouncer.configuration import PoolerEnvironment
 from changeover.engines.local.pgbouncer.console import Write, open_console
 from changeover.engines.local.pgbouncer.entrance import verifiers_of
 from changeover.engines.local.pgbouncer.program import facts_of, find_pgbouncer
@@ -43,11 +43,11 @@ LARGEST_LOG = 10 * 2**20
 EARLY = 4096
 PRLIMIT = Path("/usr/bin/prlimit")
 WAITS_ON_SIGTERM_SINCE = (1, 23)
-"""From then on SIGTERM waits for clients to leave; SIGQUIT does not."""
+"""Since this version, SIGTERM waits for clients to leave. SIGQUIT does not."""
 
 
 class LocalPoolers:
-    """See `Poolers`. In the engine's own folders, as its user; `configured`: a PgBouncer to use instead of the system's."""
+    """See `Poolers`. Uses the engine's folders and user. `configured` is a PgBouncer to use instead of the system's."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class LocalPoolers:
     def facts(self) -> PoolerFacts:
         return facts_of(self._program())
 
-    # -- making and removing
+    # -- creating and removing
 
     def plan_pooler(self, name: str, *, address: str, taken_ports: frozenset[int]) -> Pooler:
         self.facts()
@@ -133,7 +133,7 @@ class LocalPoolers:
         is_long = own.log.exists() and own.log.stat().st_size > LARGEST_LOG
         if is_long:
             own.log.replace(own.log.with_suffix(".log.1"))
-            os.truncate(own.said, 0)  # the same once more; it goes on writing behind the hole
+            os.truncate(own.said, 0)  # a copy of the log; it continues writing after the hole
         if is_renewed or is_long:
             for process in self._processes(pooler):
                 end_process(process, signal.SIGHUP)
@@ -152,7 +152,7 @@ class LocalPoolers:
         elif not own.settings.exists():
             raise ServerFailed(
                 f"The pooler {pooler.name} can't be started.",
-                why=f"Nothing says where it should lead: {own.settings} is missing.",
+                why=f"It has no route: {own.settings} is missing.",
                 fix="Start it with a route, or destroy it.",
             )
         else:
@@ -161,7 +161,7 @@ class LocalPoolers:
             raise self._port_taken(pooler, "Another program listens there.")
         self._renew_certificate(pooler)
         arguments: list[str | Path] = [program, *_running(own)]
-        if PRLIMIT.exists():  # becomes PgBouncer itself; a service's limit is often far below what it may have
+        if PRLIMIT.exists():  # execs PgBouncer; a service's soft limit is often far below the hard one
             arguments = [PRLIMIT, f"--nofile={own.most_files}:{own.most_files}", *arguments]
         await start_detached(arguments, log=own.said, run_as=self._places.run_as)
 
@@ -171,10 +171,10 @@ class LocalPoolers:
                 raise ServerFailed(
                     f"The pooler {pooler.name} did not start.",
                     why=last_lines(said_in(self._own(pooler).said), 3),
-                    fix=f"Mend what it names; its log is in {pooler.folder}.",
+                    fix=f"Fix the reported problem. Its log is in {pooler.folder}.",
                 )
             await asyncio.sleep(0.01)
-        # It goes on without its address when that is taken, reachable by nobody but us.
+        # If its address is taken, it runs without it, and only we can reach it.
         if "cannot listen on" in (said := said_in(self._own(pooler).said)[:EARLY]):
             await self.stop(pooler)
             raise self._port_taken(pooler, last_lines(said, 3))
@@ -187,7 +187,7 @@ class LocalPoolers:
         )
 
     def _processes(self, pooler: Pooler) -> list[Process]:
-        """Known by the settings file that it was started with, whichever program that was."""
+        """Identified by the settings file in its arguments, whichever program it is."""
         mine = _running(self._own(pooler))
         return [one for one in everything_running() if one.arguments[-len(mine) :] == mine]
 
@@ -200,24 +200,24 @@ class LocalPoolers:
             own.settings: configuration.settings_file(pooler, route, canary, facts, own),
         }
         for path, text in texts.items():
-            if not path.exists() or path.read_text() != text:  # in a pause, each write to the disk counts
+            if not path.exists() or path.read_text() != text:  # during a pause, every disk write counts
                 write(path, text.encode(), run_as=self._places.run_as)
 
-    def _suit_to_program(self, own: Surroundings) -> None:
-        """Another version may have been there when the settings were written."""
+    def _suit_to_program(self, own: PoolerEnvironment) -> None:
+        """The settings may have been written for another version."""
         written = own.settings.read_text()
         suited = configuration.suited(written, self.facts())
         if suited != written:
             write_file(own.settings, suited.encode(), run_as=self._places.run_as)
 
-    def _own(self, pooler: Pooler) -> Surroundings:
-        """Refuses a pooler whose files lie elsewhere: we remove what we own only."""
+    def _own(self, pooler: Pooler) -> PoolerEnvironment:
+        """Rejects a pooler whose files are elsewhere: we only remove what we own."""
         if pooler.folder != self._home / pooler.name:
             raise ValueError(f"{pooler.name} does not belong to this engine: {pooler.folder}")
         most_files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         if most_files == resource.RLIM_INFINITY:
             most_files = ENOUGH_FILES
-        return Surroundings(pooler.folder, self._administrator, most_files)
+        return PoolerEnvironment(pooler.folder, self._administrator, most_files)
 
     def _open_folders(self, pooler: Pooler) -> None:
         own = self._own(pooler)
@@ -242,11 +242,11 @@ class LocalPoolers:
         return program
 
     def _ending(self) -> signal.Signals:
-        with contextlib.suppress(ToolMissing):  # taken away meanwhile
+        with contextlib.suppress(ToolMissing):  # uninstalled in the meantime
             if self.facts().version >= WAITS_ON_SIGTERM_SINCE:
                 return signal.SIGQUIT
         return signal.SIGTERM
 
 
-def _running(own: Surroundings) -> tuple[str, ...]:
+def _running(own: PoolerEnvironment) -> tuple[str, ...]:
     return ("--", str(own.settings))

@@ -1,4 +1,4 @@
-"""Which PgBouncer this host has, and what it can do. A build of one's own goes before the system's."""
+"""Which PgBouncer this host has, and its features. A configured build takes precedence over the system's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from changeover.errors import ToolMissing
 
 SYSTEM_PLACES = (Path("/usr/sbin/pgbouncer"), Path("/usr/bin/pgbouncer"), Path("/usr/local/bin/pgbouncer"))
 PREPARES_SINCE = (1, 21)
-GET_IT = "Install it (Debian: `apt-get install pgbouncer`), or name a build of your own in CHANGEOVER_PGBOUNCER."
+GET_IT = "Install it (Debian: `apt-get install pgbouncer`), or set CHANGEOVER_PGBOUNCER to your own build."
 
 
 def find_pgbouncer(configured: Path | None) -> Path:
@@ -30,12 +30,12 @@ def find_pgbouncer(configured: Path | None) -> Path:
 
 
 def facts_of(program: Path) -> PoolerFacts:
-    """Asks the program. Raises ToolMissing when it does not run."""
+    """Runs the program. Raises ToolMissing if that fails."""
     return _facts(_version(program, program.stat().st_mtime_ns))
 
 
 def facts_said(said: str) -> PoolerFacts | None:
-    """From what a PgBouncer says of itself; None for something else."""
+    """From PgBouncer's version output. None for anything else."""
     found = re.search(r"PgBouncer (\d+)\.(\d+)", said)
     return _facts((int(found[1]), int(found[2]))) if found else None
 
@@ -60,9 +60,9 @@ def _version(program: Path, _changed: int) -> tuple[int, int]:
         raise _not_usable(program, str(failed)) from failed
     facts = facts_said(said.stdout)
     if facts is None:
-        raise _not_usable(program, " ".join((said.stdout + said.stderr).split())[:200] or "It said nothing.")
+        raise _not_usable(program, " ".join((said.stdout + said.stderr).split())[:200] or "It printed nothing.")
     return facts.version
 
 
 def _not_usable(program: Path, why: str) -> ToolMissing:
-    return ToolMissing(f"{program} is no PgBouncer that runs here.", why=why, fix=GET_IT)
+    return ToolMissing(f"{program} is not a PgBouncer that runs here.", why=why, fix=GET_IT)
