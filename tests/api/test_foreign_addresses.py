@@ -261,7 +261,7 @@ def test_a_restore_reads_from_the_web_only_and_only_where_accounts_may_go(
         ("https://169.254.169.254/page", "can't be used here"),
         ("http://example.com/page", "must be https"),
         ("http://127.evil/page", "must be https"),
-        ("file:///etc/passwd", "begins with https"),
+        ("file:///etc/passwd", "must begin with https"),
     ],
 )
 def test_a_page_is_not_fetched_from_where_accounts_may_not_go_even_when_the_operator_turns_it_on(

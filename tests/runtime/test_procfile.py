@@ -33,7 +33,7 @@ def test_each_line_is_a_type_and_its_command(text: str, commands: dict[str, str]
         ("web: a\nweb: b\n", "Line 2", "twice"),
         ("wéb: a", "Line 1", "TYPE: COMMAND"),
         ("<html>: a", "Line 1", "TYPE: COMMAND"),
-        ("web: a\0b", "Line 1", "zero byte"),
+        ("web: a\0b", "Line 1", "NUL byte"),
         (f"{'w' * 31}: a", "Line 1", "longer"),
     ],
 )

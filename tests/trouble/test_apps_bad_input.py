@@ -20,11 +20,11 @@ def app(module_plane: ControlPlane) -> App:
 
 
 SCALES = {
-    "nobody=1": ("Couldn't find that process type (nobody).", "web, worker", "Name one of these"),
+    "nobody=1": ("Couldn't find that process type (nobody).", "web, worker", "Choose one of these"),
     "web=-1": ("web=-1 is no change of a formation.", "with a whole number", "Write it as web=2"),
     "web-3": ("web can't be scaled to -1.", "0 to 20 dynos", "Give a number from 0 to 20."),
     "worker=10000": ("worker can't be scaled to 10000.", "0 to 100 dynos", "Give a number from 0 to 100."),
-    "worker=2 nobody=1": ("Couldn't find that process type (nobody).", "web, worker", "Name one of these"),
+    "worker=2 nobody=1": ("Couldn't find that process type (nobody).", "web, worker", "Choose one of these"),
     "web=many": ("web=many is no change of a formation.", "with a whole number", "Write it as web=2"),
 }
 
@@ -44,11 +44,11 @@ def test_an_impossible_scale_is_refused_and_changes_nothing(app: App, wish: str)
 
 PROCFILES = {
     "web python app.py\n": "Line 1 of the Procfile",
-    "web: true\n\nweb: false\n": "stands there twice",
+    "web: true\n\nweb: false\n": "is defined twice",
     "\x00\x01\x02\xff": "Procfile",
-    "# nothing but a remark\n": "It names no process type.",
+    "# nothing but a remark\n": "It defines no process type.",
     "web:\n": "has no command",
-    "".join(f"type{number}: true\n" for number in range(200)): "100 are the most",
+    "".join(f"type{number}: true\n" for number in range(200)): "at most 100 are allowed",
 }
 
 
@@ -128,8 +128,8 @@ def test_a_router_port_that_somebody_else_has_is_said_at_once(elsewhere: Control
         typed = elsewhere.typed("server", "--listen", "127.0.0.1:0", "--router-listen", where)
 
     assert typed.exit_code == 1
-    assert f"The router can't listen at {where}. Another program uses that port." in spaced(typed.stderr)
-    assert "--router-listen 127.0.0.1:0 finds a free one" in spaced(typed.stderr)
+    assert f"The router can't listen on {where}. Another program uses that port." in spaced(typed.stderr)
+    assert "--router-listen 127.0.0.1:0 picks a free one" in spaced(typed.stderr)
     assert not (elsewhere.home / "state").exists()
 
 

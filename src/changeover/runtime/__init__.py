@@ -1,4 +1,4 @@
-"""Where apps live: dynos (processes of apps, and their logs) and the router in front of them.
+"""Runs apps: dynos (their processes and logs) and the router in front of them.
 
-Takes plain values and returns plain values: it has never heard of runs, of our state, or of databases.
+Takes plain values and returns plain values. Knows nothing of runs, our state, or databases.
 """

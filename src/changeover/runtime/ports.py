@@ -1,6 +1,6 @@
-"""The ports of an app's web dynos: a block that the router is told of once, so that replacing a dyno changes nothing there.
+"""The ports of an app's web dynos: a block that the router learns once, so that replacing a dyno doesn't change its routes.
 
-Plain values that the caller stores; nothing is remembered here.
+Plain values that the caller stores. Keeps no state.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from changeover.errors import HostFull
 from changeover.hosts.ports import candidates, is_free
 
 AMONG = range(10000, 20000)
-ANYWHERE = "0.0.0.0"  # noqa: S104 - dynos may listen at any address; nobody is served here
+ANYWHERE = "0.0.0.0"  # noqa: S104 - dynos may listen on any address; nothing is served here
 SMALLEST = 4
 
 
@@ -27,10 +27,10 @@ class PortPool:
     def grown(
         self, dynos: int, leftovers: int = 0, *, taken: Collection[int], home: Path, in_use: Collection[int] = ()
     ) -> PortPool:
-        """Room for so many dynos and as many successors: itself when it has that, else with further ports.
+        """Room for that many dynos and successors. Returns itself if sufficient, otherwise a pool with more ports.
 
-        `leftovers`: ports that interrupted changes still hold. `taken`: the ports of all other pools. A port that is not `in_use`
-        by a dyno of the app and not free was taken by another process: it is replaced. Raises HostFull.
+        `leftovers`: ports that interrupted changes still use. `taken`: the ports of all other pools. A port that is not free and
+        not `in_use` by a dyno of the app was taken by another process, so it is replaced. Raises HostFull.
         """
         usable = tuple(port for port in self.ports if port in in_use or is_free(port, address=ANYWHERE))
         missing = max(SMALLEST, 2 * dynos + leftovers) - len(usable)
@@ -39,13 +39,13 @@ class PortPool:
         return PortPool(usable + _free_ports(max(0, missing), taken={*taken, *self.ports}, home=home))
 
     def pick(self, count: int, *, in_use: Collection[int]) -> tuple[int, ...]:
-        """Ports for new dynos: declared, not `in_use` by present ones, and free just now. Raises HostFull."""
+        """Ports for new dynos: in the pool, not `in_use` by present ones, and currently free. Raises HostFull."""
         free = [port for port in self.ports if port not in in_use and is_free(port, address=ANYWHERE)][:count]
         if len(free) < count:
             raise HostFull(
                 "No port is free for another web dyno.",
-                why=f"Of the app's {len(self.ports)} ports {len(free)} are free, and {count} are needed.",
-                fix="Wait until the dynos that are being replaced have ended, then try again.",
+                why=f"{len(free)} of the app's {len(self.ports)} ports are free, but {count} are needed.",
+                fix="Wait for the replaced dynos to end, then try again.",
             )
         return tuple(free)
 
@@ -56,7 +56,7 @@ def _free_ports(count: int, *, taken: Collection[int], home: Path) -> tuple[int,
     if len(found) < count:
         raise HostFull(
             "This host has no free ports for more web dynos.",
-            why=f"Of the ports from {AMONG.start} to {AMONG.stop - 1} only {len(found)} are free; {count} are needed.",
-            fix="Scale other apps down, or end the other programs that listen there.",
+            why=f"Only {len(found)} of the ports from {AMONG.start} to {AMONG.stop - 1} are free, but {count} are needed.",
+            fix="Scale other apps down, or stop other programs that listen there.",
         )
     return found

@@ -1,7 +1,7 @@
-"""What a home of apps can do, in plain values. Platform code speaks to this and never to what is behind it.
+"""The interface for running apps, in plain values. Platform code uses this, never an implementation.
 
-Every verb is safe to repeat: it observes the world first, then acts, so that a run's step may simply run again after a
-crash. `app` is a short key that never changes while the app lives and is safe in paths, not a name that people may change.
+Every verb is safe to repeat: it first observes, then acts, so a run's step may simply run again after a crash. `app` is a
+short key that is safe in paths and never changes while the app exists, unlike its name.
 """
 
 from __future__ import annotations
@@ -15,39 +15,39 @@ from typing import Literal, Protocol
 
 State = Literal["up", "starting", "crashed", "down", "idle"]
 Group = Literal["web", "others"]
-"""Dynos that are changed together. Whoever starts or stops a worker does not wait for web dynos that boot slowly."""
+"""Dynos that are changed together. So starting or stopping a worker doesn't wait for web dynos that boot slowly."""
 GROUPS: tuple[Group, ...] = ("web", "others")
 
 
 def group_of(type_: str) -> Group:
-    """Of a process type."""
+    """The group of a process type."""
     return "web" if type_ == "web" else "others"
 
 
 @dataclass(frozen=True)
 class Dyno:
-    """One process that is wanted. Two values that are equal are the same process: it keeps running."""
+    """One wanted process. Equal values mean the same process: it keeps running."""
 
     app: str
     name: str
-    """Type and number: `web.1`; one-offs `run.1234`, `release.1234`."""
+    """Type and number: `web.1`; for one-offs `run.1234`, `release.1234`."""
     type: str
     command: str
-    """One line of shell, as its author wrote it in the Procfile."""
+    """Shell code, as written in the Procfile."""
     directory: Path
     environment: Mapping[str, str]
     """Config vars. PORT, DYNO, HOME, PATH and LANG are added."""
     release: int
     port: int | None = None
-    """Where it must listen; it is up when it does. None: it is up when it has lived for a second."""
+    """The port it must listen on to be up. None: it is up once it has been running for a second."""
     size: str = "basic"
     restarts: int = 0
-    """How often somebody asked for a restart: another number is another process."""
+    """How often a restart was requested. Another number means another process."""
 
 
 @dataclass(frozen=True)
 class DynoState:
-    """One look at a wanted process. While a newer one takes over from an older one, the newer."""
+    """The state of a wanted process. While a newer one replaces an older one, that of the newer."""
 
     app: str
     name: str
@@ -56,26 +56,26 @@ class DynoState:
     pid: int | None
     release: int
     exit_code: int | None
-    """How it ended last, when it is crashed or down; 128 and the signal's number when a signal ended it."""
+    """Its last exit code when crashed or down: 128 plus the signal's number when a signal ended it."""
     port: int | None = None
 
 
 @dataclass(frozen=True)
 class Applied:
-    """What `apply` did, by the dynos' names."""
+    """The result of `apply`, by the dynos' names."""
 
     kept: tuple[str, ...] = ()
     started: tuple[str, ...] = ()
     stopped: tuple[str, ...] = ()
     not_ready: tuple[str, ...] = ()
-    """Started, but crashed or not listening within its time; it is tried again and again."""
+    """Started, but crashed or not listening in time. It is restarted repeatedly."""
     is_undone: bool = False
-    """Because of `not_ready` the former ones were kept, and the new ones ended."""
+    """Because of `not_ready`, the previous dynos were kept and the new ones ended."""
 
 
 @dataclass(frozen=True)
 class OneOff:
-    """A process that runs once. `lost`: it ended and nobody saw how, such as when the host went down."""
+    """A process that runs once. `lost`: how it ended is unknown, for example because the host crashed."""
 
     app: str
     name: str
@@ -89,48 +89,48 @@ class OneOff:
 
 @dataclass(frozen=True)
 class LogLine:
-    """`id` stays true over reconnects and restarts: give it back to go on after this line."""
+    """`id` stays valid over reconnects and restarts. Pass it back to continue after this line."""
 
     id: str
     text: str
 
 
 class Session(Protocol):
-    """The two-way stream of bytes of an attached one-off."""
+    """The bidirectional byte stream of an attached one-off."""
 
     async def read(self) -> bytes:
-        """What it said next; empty when it has ended and said everything."""
+        """The next output. Empty when the process has ended and all its output was read."""
 
     async def write(self, data: bytes) -> None:
-        """What somebody types; nothing happens when it has ended."""
+        """Send input. Does nothing when the process has ended."""
 
     async def end_input(self) -> None:
-        """Nothing more will be typed."""
+        """End the input."""
 
     def resize(self, columns: int, rows: int) -> None:
-        """The terminal's new size; nothing to do without one."""
+        """The terminal's new size. Does nothing without a terminal."""
 
     async def exit_code(self) -> int:
-        """Waits for its end."""
+        """Waits for the process to end."""
 
 
 class Dynos(Protocol):
-    """Processes of apps on this host. See each verb for what it raises."""
+    """Apps' processes on this host. See each verb for what it raises."""
 
     async def start(self) -> None:
-        """Start what keeps dynos alive, or adopt it when it runs. What it knew before comes back. Raises RuntimeFailed."""
+        """Start the process supervisor, or adopt a running one. Restarts the known dynos. Raises RuntimeFailed."""
 
     async def stop(self) -> None:
-        """End every dyno and one-off, gracefully, and what keeps them. The next `start` brings the dynos back."""
+        """End every dyno and one-off gracefully, then the supervisor. The next `start` restarts the dynos."""
 
     async def is_alive(self) -> bool:
-        """One quick look, for a keeper to take now and then: when it says no, call `start`."""
+        """A quick check for the keeper. If False, call `start`."""
 
     async def until_down(self) -> None:
-        """Returns when what keeps dynos has ended, or at once where it doesn't run."""
+        """Returns when the supervisor has ended, or at once if it doesn't run."""
 
     async def silent_process(self) -> int | None:
-        """The pid of what keeps dynos, where it lives and does not answer: `start` would end it, and it may only be slow."""
+        """The pid of a supervisor that runs but does not answer. `start` would kill it, although it may only be slow."""
 
     async def apply(
         self,
@@ -142,47 +142,47 @@ class Dynos(Protocol):
         ready_timeout_s: float = 60,
         keeps_former: bool = False,
     ) -> Applied:
-        """Exactly these run afterwards; who is unchanged keeps its pid; none at all removes the app.
+        """Run exactly these dynos. Unchanged ones keep their pid. None at all removes the app.
 
-        With a `group`: exactly these of that group, and the other one is left alone.
+        With a `group`: run exactly these in the group, and leave the other group alone.
 
-        A successor on another port starts first; once it listens (and `when_ready` has returned) its predecessor is told
-        to go. Others end before their successors start. With `keeps_former` no predecessor goes before all successors
-        listen; when one does not come up in time, the successors are ended instead. Raises RuntimeFailed.
+        A successor on another port starts first. Once it listens and `when_ready` has returned, its predecessor is told to
+        end. Otherwise predecessors end before their successors start. With `keeps_former`, no predecessor ends until all
+        successors listen. If one does not come up in time, the successors are ended instead. Raises RuntimeFailed.
         """
 
     async def states(self, app: str | None = None) -> list[DynoState]:
-        """Of one app or all, in the order of their names. Raises RuntimeFailed."""
+        """The states of one app's dynos or all, in the order of their names. Raises RuntimeFailed."""
 
     async def ports(self, app: str) -> frozenset[int]:
-        """Of all its web dynos that there are, also of those that are being replaced. Raises RuntimeFailed."""
+        """The ports of all its present web dynos, including those being replaced. Raises RuntimeFailed."""
 
     async def run_once(self, dyno: Dyno, *, output: Path | None = None) -> OneOff:
-        """Start it detached; it outlives us. Doing it again with the same name finds it. `output` gets what it says too."""
+        """Start it detached, so it outlives us. Repeating it with the same name returns it. `output` gets its output too."""
 
     def one_off(self, app: str, name: str) -> OneOff | None:
-        """One look; None when there is none of this name, or it was forgotten."""
+        """The current state. None if there is none with this name, or it was forgotten."""
 
     def one_offs(self, app: str | None = None) -> list[OneOff]:
         """Running ones, and finished ones until they are forgotten."""
 
     async def stop_one_off(self, app: str, name: str) -> None:
-        """SIGTERM, and SIGKILL when its time is up; its exit code can be read afterwards."""
+        """Send SIGTERM, then SIGKILL when its time is up. Its exit code is available afterwards."""
 
     def forget_one_off(self, app: str, name: str) -> None:
-        """Remove what is kept of a finished one."""
+        """Remove the data of a finished one."""
 
     async def forget(self, app: str) -> None:
-        """Remove all that is kept of an app without dynos: its one-offs, its code, its user. Raises ServerFailed."""
+        """Remove all data of an app without dynos: its one-offs, its code, its user. Raises ServerFailed."""
 
     def attached(
         self, dyno: Dyno, *, columns: int = 80, rows: int = 24, tty: bool = True
     ) -> AbstractAsyncContextManager[Session]:
-        """A one-off that lives as long as the block, on a terminal of its own or on pipes."""
+        """A one-off that lives as long as the block, on its own terminal or on pipes."""
 
 
 class Logs(Protocol):
-    """What apps said, and what was said about them, one line after the other."""
+    """The log lines of apps and about them."""
 
     def append(self, app: str, source: str, dyno: str, text: str) -> None:
         """Add each line of `text`, as `app[web.1]: …`."""
@@ -193,7 +193,7 @@ class Logs(Protocol):
     def follow(
         self, app: str, after_id: str | None = None, *, source: str | None = None, dyno: str | None = None
     ) -> AsyncIterator[LogLine]:
-        """Every line after that one, or after now, for ever."""
+        """Every line after that one, or every new line, forever."""
 
     def forget(self, app: str) -> None:
         """Remove all of an app's lines."""

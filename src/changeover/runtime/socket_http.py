@@ -1,4 +1,4 @@
-"""HTTP over a unix socket: how supervisord and Caddy let us speak to them."""
+"""HTTP over a unix socket, for supervisord and Caddy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class SocketConnection(http.client.HTTPConnection):
-    """A connection to whoever listens at `path`."""
+    """A connection to the server that listens at `path`."""
 
     def __init__(self, path: Path, timeout_s: float) -> None:
         super().__init__("localhost", timeout=timeout_s)

@@ -1,4 +1,4 @@
-"""Dynos as processes of this host, kept by one supervisord; and their logs."""
+"""Dynos as processes of this host, managed by one supervisord, and their logs."""
 
 from changeover.runtime.dynos.dynos import LocalDynos
 from changeover.runtime.dynos.log_store import LogStore

@@ -1,4 +1,4 @@
-"""Only one of our processes at a time: a lock on a file, which the kernel lets go of when its holder dies."""
+"""Mutual exclusion between our processes: a file lock, which the kernel releases when its holder dies."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ LOOK_AGAIN_S = 0.05
 
 @asynccontextmanager
 async def alone(path: Path, *, timeout_s: float) -> AsyncIterator[None]:
-    """Raises RuntimeFailed when somebody else holds it for so long."""
+    """Raises RuntimeFailed when another process holds the lock until the timeout."""
     deadline = time.monotonic() + timeout_s
     with path.open("a") as handle:
         while not _take(handle.fileno()):
             if time.monotonic() > deadline:
                 raise RuntimeFailed(
-                    "Another process of ours is changing the same dynos.",
+                    "Another changeover process is changing the same dynos.",
                     why=f"It has held {path} for {timeout_s:.0f} seconds.",
-                    fix="Try again when it is done.",
+                    fix="Try again when it is finished.",
                 )
             await asyncio.sleep(LOOK_AGAIN_S)
         yield

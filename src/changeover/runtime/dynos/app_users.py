@@ -1,7 +1,7 @@
-"""The user that an app's dynos run as, when we are root: a number of its own, which no other app of this host has.
+"""The user that an app's dynos run as when we are root: a uid that no other app of this host has.
 
-Numbers come from a range that distributions leave free. Each home has a part of it, chosen by the home's path. Nothing is written
-into the host's list of users; dynos find their own name in a list that only they see (launch.py).
+Uids come from a range that distributions leave unused. Each home has a part of it, chosen by the home's path. The host's
+/etc/passwd is not changed. Dynos find their user name in a copy that only they see (launch.py).
 """
 
 from __future__ import annotations
@@ -18,41 +18,41 @@ COUNTER, LOCK = ".last", ".lock"
 
 
 class AppUsers:
-    """`shared`: the user of all apps, where the kernel maps no further numbers; None without root: all runs as we do."""
+    """`shared` is the user for all apps if the kernel doesn't map these uids. None without root: dynos run as we do."""
 
     def __init__(self, folder: Path, identity: str, shared: str | None) -> None:
         self._folder, self._shared = folder, shared
         self._first = FIRST_UID + int(identity[:8], 16) % HOMES * PER_HOME
 
     def of(self, app: str) -> int | str | None:
-        """A number of its own; the shared user's name; None for ourselves. The same each time, until it is forgotten."""
+        """The app's own uid, the shared user's name, or None for our own user. Stable until it is forgotten."""
         if self._shared is None or not _is_mapped(range(self._first, self._first + PER_HOME)):
             return self._shared
         known = self.known(app)
         return known if known is not None else self._take(app)
 
     def known(self, app: str) -> int | None:
-        """The number that it was given, if it was."""
+        """The app's uid, if it has one."""
         return _read(self._folder / app)
 
     def all(self) -> set[int]:
-        """The numbers of all apps that have one."""
+        """The uids of all apps."""
         if not self._folder.exists():
             return set()
         numbers = (_read(path) for path in self._folder.iterdir() if not path.name.startswith("."))
         return {number for number in numbers if number is not None}
 
     def ids(self, app: str) -> tuple[int, int]:
-        """The uid and gid that files of the app's dynos belong to."""
+        """The uid and gid for files of the app's dynos."""
         user = self.of(app)
         return (user, user) if isinstance(user, int) else owner_ids(user)
 
     def forget(self, app: str) -> None:
-        """To be called when no file of the app is left."""
+        """Call this when no file of the app is left."""
         (self._folder / app).unlink(missing_ok=True)
 
     def _take(self, app: str) -> int:
-        """The next number after the last one, so that a number is used again as late as possible."""
+        """The uid after the last one, so that a uid is reused as late as possible."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with (self._folder / LOCK).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -76,7 +76,7 @@ def _read(path: Path) -> int | None:
 
 
 def _is_mapped(wanted: range) -> bool:
-    """Whether the kernel knows these numbers here: in a container it may know few."""
+    """Whether these uids are mapped. A container may map only a few."""
     for line in UID_MAP.read_text().splitlines():
         first, _, count = (int(word) for word in line.split())
         if first <= wanted.start and wanted.stop <= first + count:

@@ -1,4 +1,4 @@
-"""One-offs with somebody at the other end: a terminal of their own, or pipes. They end when their block is left."""
+"""One-offs attached to a client: on a terminal, or on pipes. They end when the block is left."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Unwatch = Callable[[int], Any]
 
 @dataclass(frozen=True)
 class _Ends:
-    """Our descriptors and the process's; on a terminal each side has one for both directions."""
+    """Our descriptors and the process's. A terminal has one on each side, for both directions."""
 
     ours_in: int
     ours_out: int
@@ -65,7 +65,7 @@ class _Ends:
 
 
 class AttachedSession:
-    """The two-way stream of bytes."""
+    """The bidirectional byte stream."""
 
     def __init__(self, ends: _Ends, ended: asyncio.Future[int]) -> None:
         self._ends, self._ended = ends, ended
@@ -73,22 +73,22 @@ class AttachedSession:
         self._input_is_open = True
 
     async def read(self) -> bytes:
-        """What it said next; empty when it has ended and said everything."""
+        """The next output. Empty when the process has ended and all its output was read."""
         while True:
             has_ended = self._ended.done()
             try:
                 return os.read(self._ends.ours_out, BLOCK_BYTES)
             except BlockingIOError:
-                if has_ended:  # what it has left behind may keep its output open
+                if has_ended:  # processes that it left may keep its output open
                     return b""
             except OSError as error:
                 if error.errno != errno.EIO:
                     raise
-                return b""  # a terminal that nobody holds any more
+                return b""  # no process has the terminal open any more
             await self._readable_or_ended()
 
     async def write(self, data: bytes) -> None:
-        """What somebody types; nothing happens when it has ended."""
+        """Send input. Does nothing when the process has ended."""
         left = memoryview(data)
         while left and self._input_is_open and not self._ended.done():
             try:
@@ -101,7 +101,7 @@ class AttachedSession:
                 return
 
     async def end_input(self) -> None:
-        """Nothing more will be typed."""
+        """End the input."""
         if self._ends.is_tty:
             await self.write(END_OF_INPUT)
         elif self._input_is_open:
@@ -109,12 +109,12 @@ class AttachedSession:
             os.close(self._ends.ours_in)
 
     def resize(self, columns: int, rows: int) -> None:
-        """The terminal's new size; nothing to do without one."""
+        """The terminal's new size. Does nothing without a terminal."""
         if self._ends.is_tty:
             _set_size(self._ends.ours_in, columns, rows)
 
     async def exit_code(self) -> int:
-        """Waits for its end."""
+        """Waits for the process to end."""
         return await asyncio.shield(self._ended)
 
     def close(self) -> None:
@@ -135,7 +135,7 @@ class AttachedSession:
                 await readable
 
     async def _until(self, add: Watch, remove: Unwatch, descriptor: int) -> None:
-        """The kernel has something to read, or room to write."""
+        """Wait until the descriptor is readable or writable."""
         happened = asyncio.Event()
         add(descriptor, happened.set)
         try:
@@ -148,7 +148,7 @@ class AttachedSession:
 async def attached(
     places: Places, logs: LogStore, dyno: Dyno, *, columns: int, rows: int, tty: bool
 ) -> AsyncIterator[AttachedSession]:
-    """As long as the block; then it hangs up, and kills what does not go."""
+    """Runs as long as the block, then sends SIGHUP, and kills processes that don't end."""
     places.make()
     key = attached_key(dyno)
     sheet = places.sheet(key)

@@ -1,4 +1,4 @@
-"""Makes the wanted dynos run and the others end, each in its order. Every part may be done again after a crash."""
+"""Starts wanted dynos and ends the others, in the right order. Every part can be repeated after a crash."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WhenReady = Callable[[Dyno], Awaitable[None]]
 
 @dataclass
 class Changing:
-    """`dynos` are the wanted ones, by key. `keeps_former`: nothing that serves goes unless all successors listen."""
+    """`dynos` are the wanted ones, by key. `keeps_former`: no serving dyno ends until all successors listen."""
 
     ending: Ending
     dynos: Mapping[str, Dyno]
@@ -38,7 +38,7 @@ class Changing:
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def carry_out(self, plan: Plan) -> Applied:
-        """Raises RuntimeFailed; then some of it is done, and the same again does the rest."""
+        """Raises RuntimeFailed if it could only do a part. Calling it again does the rest."""
         is_revocable = self.keeps_former and bool(plan.overlapping or plan.gone)
         if is_revocable and not await self._all_come_up(plan):
             return Applied(kept=_names(plan.kept), not_ready=tuple(sorted(self.not_ready)), is_undone=True)
@@ -54,7 +54,7 @@ class Changing:
         return Applied(_names(plan.kept), _names(started), _names(stopped), tuple(sorted(self.not_ready)))
 
     async def _all_come_up(self, plan: Plan) -> bool:
-        """Start successors and additional dynos, one after another; end them again where one does not come up."""
+        """Start successors and additional dynos one after another. If one does not come up, end them again."""
         fresh = [*(new for new, _ in plan.overlapping), *plan.added]
         for key in fresh:
             if key not in plan.kept:
@@ -66,7 +66,7 @@ class Changing:
         return True
 
     async def _overlap(self, plan: Plan) -> None:
-        """One after another: the successor listens, then its predecessor is told to go; its end is not waited for."""
+        """One after another: the successor listens, then its predecessor is told to end. Doesn't wait for its end."""
         ends: list[asyncio.Task[None]] = []
         try:
             for new, old in plan.overlapping:
@@ -80,7 +80,7 @@ class Changing:
         await self._add(new)
 
     async def _add(self, key: str, *, is_started: bool = False) -> None:
-        """Start it unless that was done before; one that has a port is waited for."""
+        """Start it unless that was already done. Waits for a dyno with a port."""
         if not is_started and key not in self._started:
             await self._start(key)
         dyno = self.dynos[key]
@@ -94,7 +94,7 @@ class Changing:
         return port is None or await self._comes_up(key, port)
 
     async def _start(self, key: str) -> None:
-        """The program file comes last: supervisord may read it at any moment."""
+        """Writes the program file last, because supervisord may read it at any time."""
         places, dyno = self.ending.places, self.dynos[key]
         more = {"stop_s": round(self.ending.stop_s), "boot_s": self.ready_timeout_s, "written_ns": time.time_ns()}
         places.make_written(key)
@@ -107,9 +107,9 @@ class Changing:
         self._started.add(key)
 
     async def _comes_up(self, key: str, port: int) -> bool:
-        """False when it crashes again and again, or its time is up; supervisord goes on trying.
+        """False when it crashes repeatedly or its time is up. supervisord keeps trying.
 
-        Where a former dyno serves meanwhile it has more attempts than one: a database may be back in a second.
+        If a predecessor keeps serving, it gets more than one attempt: a database may be back in a second.
         """
         attempts = ATTEMPTS if self.keeps_former else 1
         deadline, lives = time.monotonic() + self.ready_timeout_s, set[int]()
@@ -129,7 +129,7 @@ class Changing:
 
 
 async def side_by_side(*acts: Awaitable[None]) -> None:
-    """All of them to their end; then the first failure, if there was one."""
+    """Run all of them to their end, then raise the first failure, if any."""
     for result in await asyncio.gather(*acts, return_exceptions=True):
         if isinstance(result, BaseException):
             raise result

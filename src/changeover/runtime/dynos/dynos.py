@@ -1,4 +1,4 @@
-"""LocalDynos: the verbs for processes of apps on this host. What is done lives beside this file; here is the order."""
+"""LocalDynos: the verbs for apps' processes on this host. The work is done in the files beside this one."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ STARTING_S = 60.0
 
 
 class LocalDynos:
-    """Dynos of the installation at `home`; as the user `run_as` when we are root. `stop_s`: the time to finish.
+    """Dynos of the installation at `home`, run as `run_as` when we are root. `stop_s`: how long they may take to end.
 
-    `logs` has their lines, and takes those of others.
+    `logs` has their lines and those of others.
     """
 
     def __init__(self, home: Path, sockets: Path, *, run_as: str | None = None, stop_s: float = STOP_S) -> None:
@@ -43,7 +43,7 @@ class LocalDynos:
         self.logs = LogStore(self._places.app_logs)
         self._one_offs = OneOffs(self._places, self.logs, stop_s)
 
-    # -- what keeps them
+    # -- the supervisor
 
     async def start(self) -> None:
         self._one_offs.clean_up()

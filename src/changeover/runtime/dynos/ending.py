@@ -1,4 +1,4 @@
-"""Ends dynos: SIGTERM to all of one, time to finish, then SIGKILL; and nothing of it is left."""
+"""Ends dynos: SIGTERM to all processes of a dyno, time to finish, then SIGKILL."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from changeover.runtime.dynos.rpc import BAD_NAME, NOT_RUNNING, STILL_RUNNING, S
 
 LOOK_AGAIN_S = 0.03
 PATIENCE_S = 15.0
-"""How much longer than its own time a stop may take before we say that it failed."""
+"""How much longer than `stop_s` a stop may take before it counts as failed."""
 
 
 @dataclass(frozen=True)
 class Ending:
-    """`stop_s`: how long a dyno may take to finish."""
+    """`stop_s`: how long a dyno may take to end."""
 
     places: Places
     supervisor: Supervisor
     stop_s: float
 
     async def end(self, key: str) -> None:
-        """Take it down and forget it. First its file goes: a supervisord that starts meanwhile shall not bring it back."""
+        """Stop and remove it. Its program file goes first, so that a restarted supervisord doesn't bring it back."""
         self.places.program(key).unlink(missing_ok=True)
         await self.take_down(key)
         self.places.remove(key)
 
     async def take_down(self, key: str) -> None:
-        """Stop it and let supervisord forget it; the next supervisord brings it back. Raises RuntimeFailed."""
+        """Stop it and remove it from supervisord. The next supervisord brings it back. Raises RuntimeFailed."""
         deadline = time.monotonic() + self.stop_s + PATIENCE_S
         while True:
             await self._stop(key)
@@ -44,7 +44,7 @@ class Ending:
             _not_later_than(deadline, key)
 
     async def _stop(self, key: str) -> None:
-        """All its processes, also those that left its group."""
+        """Stop all its processes, including those that left its process group."""
         began = time.monotonic()
         self._tell_those_outside(key, await self.info(key))
         await self._until_stopped(key, began + self.stop_s + PATIENCE_S)
@@ -52,7 +52,7 @@ class Ending:
             await kill(lambda: self._all_of(key))
 
     async def info(self, key: str) -> dict[str, Any] | None:
-        """What supervisord says of it; None when it does not know it."""
+        """supervisord's information about it. None if supervisord doesn't know it."""
         try:
             info: dict[str, Any] = await self.supervisor.call("getProcessInfo", f"{key}:{key}")
         except xmlrpc.client.Fault as refusal:
@@ -73,7 +73,7 @@ class Ending:
         return bearing(lambda one: one == mark)
 
     def _tell_those_outside(self, key: str, info: dict[str, Any] | None) -> None:
-        """supervisord's SIGTERM reaches the group only."""
+        """Needed because supervisord's SIGTERM only reaches the process group."""
         for process in self._all_of(key):
             if not info or not is_in_group(process, info["pid"]):
                 end_process(process, signal.SIGTERM)
@@ -83,6 +83,6 @@ def _not_later_than(deadline: float, key: str) -> None:
     if time.monotonic() > deadline:
         raise RuntimeFailed(
             f"The dyno {key} does not end.",
-            why="It is still there after SIGKILL: it waits for a disk, or is being debugged.",
-            fix="Look at its processes on this host, then try again.",
+            why="It is still running after SIGKILL: it may be waiting for a disk, or be traced by a debugger.",
+            fix="Check its processes on this host, then try again.",
         )

@@ -1,4 +1,4 @@
-"""supervisor's event listener protocol: READY, a header, a payload, RESULT. Reads and writes two given files."""
+"""supervisor's event listener protocol: READY, a header, a payload, RESULT. Reads and writes two given descriptors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Event:
 
 @dataclass
 class Events:
-    """`has_ended` when supervisord is gone."""
+    """`has_ended` is set when supervisord is gone."""
 
     ear: int
     mouth: int
@@ -35,7 +35,7 @@ class Events:
         os.write(self.mouth, READY)
 
     def read(self) -> Iterator[Event]:
-        """Those that have arrived. Each is answered for once it has been handled, and the next one asked for."""
+        """The events that have arrived. Each is acknowledged once it was handled."""
         try:
             block = os.read(self.ear, BLOCK_BYTES)
         except BlockingIOError:

@@ -1,10 +1,10 @@
-"""Holds a dyno together: when its command ends, or its launcher dies, everything that it started ends.
+"""Holds a dyno together: when its command ends or its launcher dies, everything it started ends.
 
-The launcher forks a holder, and the holder forks the command. As root the holder is the first process of a PID namespace:
-the kernel kills all others with it. Elsewhere launcher and holder are child subreapers: a process that detaches becomes a
-child of one of them, and is killed. Each notices the other's death, so a SIGKILL to one of the two loses nothing.
+The launcher forks a holder, and the holder forks the command. As root, the holder is the first process of a PID namespace,
+so the kernel kills all others with it. Otherwise launcher and holder are child subreapers: a process that detaches becomes a
+child of one of them and is killed. Each notices the other's death, so killing one of the two doesn't leave processes behind.
 
-launch.py imports this file, and nothing of our packages is there.
+launch.py imports this file, and none of our packages are available.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 END_ALL = signal.SIGUSR1
-"""Tells a launcher to end everything that it holds."""
+"""Tells a launcher to end all its processes."""
 LEFT_TO_THE_COMMAND = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 KILLED = 128 + signal.SIGKILL
 NEW_PIDS, CHILD_SUBREAPER = 0x20000000, 36
-"""As unshare(2) and prctl(2) have them."""
+"""Constants of unshare(2) and prctl(2)."""
 LOOK_AGAIN_S = 0.005
 
 
 def hold(
     become: Callable[[], NoReturn], give_up_root: Callable[[], None], *, wants_namespace: bool, keeps_streams: bool
 ) -> int:
-    """Run the command to its end. Returns its exit code once nothing of it is left; 128 and the number of a signal that ended it.
+    """Run the command until it and everything it started has ended. Returns its exit code, or 128 plus the signal's number.
 
-    `become` executes the command. `give_up_root` is for the holder, which needs no rights. Signals to end are the command's:
-    it is in the launcher's process group. Without `keeps_streams` the command alone has the standard streams.
+    `become` executes the command. `give_up_root` is for the holder, which needs no privileges. Termination signals are handled
+    by the command, which is in the launcher's process group. Unless `keeps_streams`, only the command has the standard streams.
     """
     ear, mouth = os.pipe()
-    signal.signal(END_ALL, lambda *_: os.dup2(ear, mouth))  # no writer is left
+    signal.signal(END_ALL, lambda *_: os.dup2(ear, mouth))  # closes the last writer
     has_namespace = wants_namespace and _call("unshare", NEW_PIDS)
     if not has_namespace:
         _call("prctl", CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -68,7 +68,7 @@ def _hold(
     has_namespace: bool,
     keeps_streams: bool,
 ) -> int:
-    """The holder's life. `launcher` is a pipe that ends when the launcher does."""
+    """The holder's main function. `launcher` is a pipe that ends when the launcher does."""
     if not has_namespace:
         _call("prctl", CHILD_SUBREAPER, 1, 0, 0, 0)
     command = os.fork()
@@ -90,7 +90,7 @@ def _hold(
 
 
 def _leave_to_the_command() -> set[signal.Signals]:
-    """Ignore signals to end from now on. Returns those that came before the command was there to get them."""
+    """Ignore termination signals from now on. Returns those that arrived before the command could get them."""
     came: set[signal.Signals] = signal.sigpending() & set(LEFT_TO_THE_COMMAND)
     for number in LEFT_TO_THE_COMMAND:
         signal.signal(number, signal.SIG_IGN)
@@ -99,7 +99,7 @@ def _leave_to_the_command() -> set[signal.Signals]:
 
 
 def _let_go_of_streams() -> None:
-    """Their other end learns when the command closes them."""
+    """Close them, so that the other end notices when the command closes them."""
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nothing, stream)
@@ -122,7 +122,7 @@ def _wait(command: int, launcher: int) -> int:
 
 
 def _reap(wanted: int, how: int) -> int | None:
-    """The exit code of this child if it has ended; reaps others that it meets."""
+    """The exit code of this child if it has ended. Also reaps other children."""
     while True:
         pid, status = os.waitpid(-1, how)
         if pid == 0:
@@ -133,7 +133,7 @@ def _reap(wanted: int, how: int) -> int | None:
 
 
 def _end_children() -> None:
-    """Kill every child. Theirs become ours then, and are killed as well."""
+    """Kill every child. Their children then become ours and are killed too."""
     while True:
         for pid in _children():
             with contextlib.suppress(ProcessLookupError):
@@ -160,8 +160,8 @@ def _children() -> list[int]:
 
 
 def _call(name: str, *arguments: int) -> bool:
-    """A function of libc; whether it succeeded."""
-    import ctypes  # noqa: PLC0415 - only here; it takes as long to load as all the rest
+    """Calls a function of libc. Returns whether it succeeded."""
+    import ctypes  # noqa: PLC0415 - it takes as long to load as everything else
 
     result: int = getattr(ctypes.CDLL(None, use_errno=True), name)(*arguments)
     return result == 0

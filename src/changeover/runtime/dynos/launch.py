@@ -1,11 +1,11 @@
 """Launches a dyno: reads its sheet, opens its log, gives up root, executes its command, and holds it together (holding.py).
 
-Runs by itself, without our packages, as `python -I -S launch.py SHEET`. It stays beside the command, returns its exit code, and
-for a one-off writes that down, so that no other process has to be there at that moment.
+Runs without our packages, as `python -I -S launch.py SHEET`. It stays as the command's parent and returns its exit code. For a
+one-off it also writes the exit code to a file, so no other process has to be running at that time.
 """
 
 # ruff: noqa: PTH101, PTH102, PTH103, PTH105, PTH108, PTH112, PTH115, PTH120, PTH208, S103, S108
-# (pathlib would take longer to import than all that happens here)
+# (pathlib would take longer to import than everything else here)
 from __future__ import annotations
 
 import errno
@@ -41,7 +41,7 @@ MOST_THREADS = 4096
 NO_NEW_PRIVILEGES, NEW_MOUNTS = 38, 0x20000
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 0x2, 0x4, 0x8, 0x1000, 0x4000, 0x40000
 NO_PROGRAMS = MS_NOSUID | MS_NODEV | MS_NOEXEC
-"""As prctl(2), unshare(2) and mount(2) have them."""
+"""Constants of prctl(2), unshare(2) and mount(2)."""
 IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 
 
@@ -71,7 +71,7 @@ def _hold(sheet: dict[str, Any]) -> int:
 
 
 def _read_environment(sheet: dict[str, Any]) -> None:
-    """A one-off's is in a file of its own, which nobody needs any more."""
+    """A one-off's environment is in a separate file, which is then removed."""
     if "environment_file" in sheet:
         with open(sheet["environment_file"], encoding="utf-8") as file:
             sheet["environment"] = json.load(file)
@@ -82,9 +82,9 @@ def _read_environment(sheet: dict[str, Any]) -> None:
 
 
 def _connect_to_log(sheet: dict[str, Any]) -> None:
-    """Standard output and error into the pipe; standard input from nowhere.
+    """Standard output and error go to the pipe. Standard input is empty.
 
-    We hold a reading end too: while the log keeper is away nobody gets SIGPIPE, and what was said stays in the pipe.
+    We also hold the reading end. While the log keeper is away, no process gets SIGPIPE, and output stays in the pipe.
     """
     _wait_for_reader(sheet["pipe"], sheet["poke"])
     pipe = os.open(sheet["pipe"], os.O_RDWR)
@@ -97,7 +97,7 @@ def _connect_to_log(sheet: dict[str, Any]) -> None:
 
 
 def _wait_for_reader(pipe: str, poke: str) -> None:
-    """Until the log keeper has opened the pipe, so that not even a quick death goes unseen; not for long if it is away."""
+    """Wait until the log keeper has opened the pipe, so that no output is lost even if the dyno ends quickly. Gives up soon."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         _poke(poke)
@@ -115,24 +115,24 @@ def _poke(path: str) -> None:
     try:
         poke = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
     except OSError as error:
-        if error.errno in (errno.ENXIO, errno.ENOENT):  # no keeper: it looks around when it comes
+        if error.errno in (errno.ENXIO, errno.ENOENT):  # no keeper: it scans when it starts
             return
         raise
     try:
         os.write(poke, b"!")
     except BlockingIOError:
-        pass  # many others have poked it
+        pass  # the pipe is full, so it will wake anyway
     finally:
         os.close(poke)
 
 
-# -- what an earlier incarnation left behind
+# -- leftovers of an earlier process
 
 
 def _end_remains(mark: str) -> None:
-    """A dyno goes as a whole: what its last process has left, and what may hold its port, is killed.
+    """Kill what the previous process of this dyno left, which may hold its port.
 
-    A holder whose launcher was killed is itself ending what it holds, and gets a moment for that.
+    A holder whose launcher was killed is already ending its processes, and gets a moment for that.
     """
     wanted = f"CHANGEOVER_DYNO={mark}".encode()
     deadline = time.monotonic() + PATIENCE_S
@@ -184,9 +184,9 @@ def _kill(pid: int, wanted: bytes) -> None:
 
 
 def _note_start(sheet: dict[str, Any]) -> None:
-    """Some programs overwrite their environment, and the mark in it; these two numbers still tell the process.
+    """Some programs overwrite their environment with our mark. These two numbers still identify the process.
 
-    The pid is the one that the host knows: in a namespace of its own the command sees another.
+    The pid is the host's. In a PID namespace, the command itself sees another one.
     """
     with open("/proc/self/stat", encoding="utf-8") as file:
         before_name, _, after_name = file.read().rpartition(")")
@@ -194,7 +194,7 @@ def _note_start(sheet: dict[str, Any]) -> None:
 
 
 def _start_command(sheet: dict[str, Any]) -> NoReturn:
-    """A dyno stays in its launcher's group: supervisord sends signals to that. A one-off has a group or a terminal of its own."""
+    """A dyno stays in its launcher's process group, which supervisord signals. A one-off has its own group or terminal."""
     if sheet.get("is_tty"):
         os.setsid()
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
@@ -206,7 +206,7 @@ def _start_command(sheet: dict[str, Any]) -> NoReturn:
 
 
 def _become(sheet: dict[str, Any]) -> NoReturn:
-    """The command is a line of shell by nature: its author wrote it for one. It is one argument; nothing is added to it."""
+    """The command is shell code written by its author. It is passed as a single argument, and nothing is added to it."""
     try:
         _separate(sheet)
         _give_up_root(_user_of(sheet))
@@ -227,7 +227,7 @@ def _user_of(sheet: dict[str, Any]) -> int | str | None:
 
 
 def _give_up_root(user: int | str | None) -> None:
-    """A number of the app's own; in sheets of a former version, and where there are no numbers, a name that all apps share."""
+    """To the app's own uid. Sheets of older versions, and hosts without these uids, have the name of a shared user."""
     if user is None:
         return
     uid, gid = (user, user) if isinstance(user, int) else pwd.getpwnam(user)[2:4]
@@ -236,24 +236,24 @@ def _give_up_root(user: int | str | None) -> None:
     os.setuid(uid)
 
 
-# -- what keeps it apart from others
+# -- isolation
 
 
 def _separate(sheet: dict[str, Any]) -> None:
-    """A /tmp of its own, a name for its user, and no sight of others' processes; without root only a TMPDIR of its own.
+    """Its own /tmp, a name for its user, and no view of other users' processes. Without root only its own TMPDIR.
 
-    Where the kernel forbids mounts (in many containers) the rest still holds: files and processes belong to the app's user.
+    If the kernel forbids mounts, as in many containers, the rest still applies: files and processes belong to the app's user.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.umask(0o022)
-    if "uid" not in sheet:  # a former version's
+    if "uid" not in sheet:  # an older version's sheet
         return
     user, tmp = sheet["uid"], _fresh_tmp(sheet)
     if not isinstance(user, int):
         sheet["environment"].setdefault("TMPDIR", tmp)
         return
     resource.setrlimit(resource.RLIMIT_NPROC, (MOST_THREADS, MOST_THREADS))
-    import ctypes  # noqa: PLC0415 - only here; it takes as long to load as all the rest
+    import ctypes  # noqa: PLC0415 - it takes as long to load as everything else
 
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0)
@@ -276,7 +276,7 @@ def _separate(sheet: dict[str, Any]) -> None:
 
 
 def _fresh_tmp(sheet: dict[str, Any]) -> str:
-    """Empty at each start. What a former life left is removed by a program, because it may be deep."""
+    """Empty at each start. An external program removes the previous one, because it may be deeply nested."""
     written, user = sheet["written"], sheet["uid"]
     old = [f"{written}/{name}" for name in os.listdir(written) if name.startswith("tmp-")]
     if old:
@@ -295,10 +295,10 @@ def _fresh_tmp(sheet: dict[str, Any]) -> str:
 
 
 def _hide_shared_folders(libc: Any, sheet: dict[str, Any], tmp: str) -> None:
-    """What the dyno needs below /tmp, such as a home that is there, is seen at its place all the same."""
+    """Paths below /tmp that the dyno needs, such as a home there, stay visible."""
     seen = [path for path in sheet["seen"] if path.startswith(SHARED) and os.path.isdir(path)]
     held = [(path, os.open(path, os.O_PATH | os.O_DIRECTORY)) for path in dict.fromkeys(seen)]
-    own = os.open(tmp, os.O_PATH | os.O_DIRECTORY)  # its path may lead through what is about to be hidden
+    own = os.open(tmp, os.O_PATH | os.O_DIRECTORY)  # its path may be below a folder that is about to be hidden
     for folder in SHARED:
         _mount(libc, f"/proc/self/fd/{own}", folder.rstrip("/"), MS_BIND)
     os.close(own)
@@ -332,7 +332,7 @@ def _try_mount(libc: Any, source: str, target: str, flags: int, *, kind: str = "
 
 
 def _tell_end(sheet: dict[str, Any], code: int) -> None:
-    """Write down its exit code."""
+    """Write its exit code to a file."""
     _end_remains(sheet["mark"])
     _write_whole(sheet["exit"], f"{code}\n")
     _poke(sheet["poke"])
@@ -340,7 +340,7 @@ def _tell_end(sheet: dict[str, Any], code: int) -> None:
 
 
 def _wait_until_read() -> None:
-    """The pipe forgets what is in it when its last holder goes; we are that while the log keeper is away."""
+    """A pipe loses its content when its last holder closes it, which is us while the log keeper is away."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         waiting = struct.unpack("i", fcntl.ioctl(1, termios.FIONREAD, bytes(4)))[0]

@@ -1,4 +1,4 @@
-"""Whether a process's port is listened at, read from the kernel: nobody is connected to, so that no app sees it."""
+"""Whether a process listens on a port, according to the kernel. Doesn't connect, so the app doesn't notice."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ REACHED_AT = {
     "tcp": {_LOOPBACK, _ANY},
     "tcp6": {"0" * 32, f"{'0' * 16}{_MAPPED}{_LOOPBACK}"},
 }
-"""The addresses at which the router, which speaks to 127.0.0.1, finds a listener."""
+"""The local addresses that the router can reach when it connects to 127.0.0.1."""
 
 
 def listens(pid: int, port: int) -> bool:
-    """A process of the same user listens at this port, where the router finds it: not another app's."""
+    """Whether a process of the same user listens on this port where the router can reach it."""
     uid = _user_of(pid)
     for table, addresses in REACHED_AT.items():
         try:
@@ -33,7 +33,7 @@ def listens(pid: int, port: int) -> bool:
 
 
 def _user_of(pid: int) -> str:
-    """The effective uid; empty when the process is gone."""
+    """The effective uid. Empty when the process is gone."""
     try:
         lines = (PROC / str(pid) / "status").read_text().splitlines()
     except OSError:

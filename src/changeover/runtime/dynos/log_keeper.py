@@ -1,8 +1,7 @@
-"""The process that writes down what dynos say and what happens to them. supervisord starts it, and again when it dies.
+"""The process that writes dynos' output and state changes to the logs. supervisord starts it, and restarts it when it dies.
 
-Dynos write into pipes that have names; this process reads them, so that its death costs no line and ends no dyno. From
-supervisord it hears, on its standard input, of each change of a dyno's state. Who does not listen in time, it kills;
-supervisord starts it again.
+Dynos write to named pipes that this process reads, so its death loses no line and ends no dyno. It receives dyno state
+changes from supervisord on standard input. It kills dynos that don't listen in time, and supervisord restarts them.
 """
 
 from __future__ import annotations
@@ -31,11 +30,11 @@ log = logging.getLogger(__name__)
 LOOK_AROUND_S = 0.25
 PAUSE_AFTER_A_CRASH_S = 1.0
 BOOT_S = 60.0
-"""Where the sheet, of a former version, says nothing."""
+"""The default for sheets of an older version, which don't contain it."""
 
 
 class Keeper:
-    """Runs until supervisord is gone or tells it to stop."""
+    """Runs until supervisord is gone or stops it."""
 
     def __init__(self, places: Places) -> None:
         self._places = places
@@ -52,7 +51,7 @@ class Keeper:
     def run(self) -> None:
         signal.signal(signal.SIGTERM, self._stop)
         with self._places.lock("log-keeper").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # one that lost its supervisord may still be reading
+            fcntl.flock(lock, fcntl.LOCK_EX)  # a keeper that lost its supervisord may still be reading
             poke = self._open_poke()
             self._look_around()
             self._events.open()
@@ -83,7 +82,7 @@ class Keeper:
         self._look_around()
 
     def _look_around(self) -> None:
-        """Open new pipes, close those that are gone, see who listens by now, say what was dropped."""
+        """Open new pipes, close removed ones, check which dynos listen by now, and report dropped lines."""
         self._looks_at = time.monotonic() + LOOK_AROUND_S
         here = {path.name for path in self._places.pipes.iterdir() if not path.name.startswith(".")}
         for key in self._streams.keys() - here:
@@ -142,7 +141,7 @@ class Keeper:
             if not is_launcher(process):
                 end_process(process, signal.SIGKILL)
 
-    # -- supervisord's news
+    # -- supervisord's events
 
     def _hear(self) -> None:
         for event in self._events.read():
@@ -186,7 +185,7 @@ class Keeper:
 
 
 def main(home: str, sockets: str) -> None:
-    """A crash is told on standard error, and costs a second: supervisord would start the next one at once."""
+    """Logs a crash to standard error and waits a second, because supervisord restarts immediately."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
     try:
         Keeper(Places(Path(home), Path(sockets))).run()

@@ -1,7 +1,7 @@
-"""Lines of logs on disk, one folder for each app: written by several processes, read by many, bounded in size.
+"""Log lines on disk, one folder for each app. Several processes write and read them. Their size is limited.
 
-A folder holds segments, numbered upwards. Lines are added to the last one under a lock; when it is full the next one is
-begun and the oldest is removed. A line's id is its segment's number and the place where it ends.
+A folder contains numbered segments. Lines are appended to the last one under a lock. When it is full, a new one is started
+and the oldest is removed. A line's id is its segment's number and the offset of its end.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ BLOCK_BYTES = 64 * 1024
 LONGEST_LINE = 10_000
 LOOK_AGAIN_S = 0.25
 UNSEEN = re.compile(r"\x1b(?!\[[0-9;]*m)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f\x80-\x9f\u2028\u2029]")
-"""Control characters, which could make a terminal do things. Colours pass, and tabs."""
+"""Control characters that could affect a terminal. Colors and tabs are kept."""
 
 
 def clean(text: str) -> list[str]:
-    """The text as lines that can be shown anywhere; those longer than 10,000 characters in several pieces."""
+    """The text as lines that are safe to display. Lines longer than 10,000 characters are split."""
     lines = text.replace("\r\n", "\n").split("\n")
     if lines[-1] == "" and len(lines) > 1:
         lines.pop()
@@ -42,14 +42,14 @@ def _pieces(line: str) -> list[str]:
 
 
 def stamped(source: str, dyno: str, lines: list[str]) -> bytes:
-    """In the usual format, with the present moment."""
+    """The lines in the usual format, with the current time."""
     prefix = f"{datetime.now(UTC).isoformat(timespec='microseconds')} {source}[{dyno}]: "
     return "".join([f"{prefix}{line}\n" for line in lines]).encode(errors="replace")
 
 
 @dataclass(frozen=True)
 class Filter:
-    """Which lines are wanted, by what stands before their colon."""
+    """Selects lines by their source and dyno."""
 
     source: str | None
     dyno: str | None
@@ -71,19 +71,19 @@ class Filter:
 
 
 class LogStore:
-    """All apps' lines below `folder`."""
+    """The log lines of all apps, in `folder`."""
 
     def __init__(self, folder: Path, *, segment_bytes: int = SEGMENT_BYTES, segments: int = SEGMENTS) -> None:
         self._folder = folder
         self._segment_bytes, self._segments = segment_bytes, segments
 
     def append(self, app: str, source: str, dyno: str, text: str) -> None:
-        """Raises OSError when the disk is full; then nothing was added. The source `router` is written as Heroku does."""
+        """Raises OSError when the disk is full, without appending anything. Source `router` is written as Heroku does."""
         source, dyno = ("heroku", "router") if source == "router" else (source, dyno)
         self.append_lines(app, stamped(source, dyno, clean(text)))
 
     def append_lines(self, app: str, lines: bytes) -> None:
-        """Whole lines that are `stamped`, all or none of them."""
+        """Append complete `stamped` lines, all or none."""
         folder = self._of(app)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with (folder / "lock").open("a") as lock:
@@ -96,7 +96,7 @@ class LogStore:
                 os.close(handle)
 
     def last(self, app: str, lines: int, *, source: str | None = None, dyno: str | None = None) -> list[LogLine]:
-        """The newest ones, oldest first."""
+        """The newest lines, oldest first."""
         wanted, found = Filter(source, dyno), deque[LogLine]()
         for number in reversed(_numbers(self._of(app))):
             for line in _backwards(self._of(app) / _name(number), number):
@@ -109,7 +109,7 @@ class LogStore:
     async def follow(
         self, app: str, after_id: str | None = None, *, source: str | None = None, dyno: str | None = None
     ) -> AsyncIterator[LogLine]:
-        """Every line after that one, for ever; without a readable id, after now. Lines that are gone are left out."""
+        """Every line after that one, forever. Without a valid id, every new line. Skips removed lines."""
         wanted, folder = Filter(source, dyno), self._of(app)
         number, offset = _place(after_id) or _end(folder)
         while True:
@@ -120,7 +120,7 @@ class LogStore:
                     yield _line(*line)
             if number == newest:
                 await asyncio.sleep(LOOK_AGAIN_S)
-            else:  # or it was forgotten, and began anew
+            else:  # or it was forgotten and started over
                 number, offset = _next(folder, number), 0
 
     def forget(self, app: str) -> None:
@@ -133,7 +133,7 @@ class LogStore:
         return self._folder / app
 
     def _writable(self, folder: Path) -> Path:
-        """The last segment, or a new one when it is full; then the oldest go."""
+        """The last segment, or a new one if it is full. Then removes the oldest."""
         numbers = _numbers(folder)
         newest = numbers[-1] if numbers else 1
         path = folder / _name(newest)
@@ -160,7 +160,7 @@ def _name(number: int) -> str:
 
 
 def _numbers(folder: Path) -> list[int]:
-    """The segments that are there, in order."""
+    """The numbers of existing segments, in order."""
     try:
         return sorted(int(path.stem) for path in folder.iterdir() if path.suffix == ".log" and path.stem.isdigit())
     except FileNotFoundError:
@@ -191,7 +191,7 @@ def _line(place: Place, line: bytes) -> LogLine:
 
 
 def _forwards(path: Path, number: int, offset: int) -> Iterator[tuple[Place, bytes]]:
-    """Whole lines from `offset` on, each with the place where it ends."""
+    """Complete lines from `offset`, each with the position of its end."""
     try:
         file = path.open("rb")
     except FileNotFoundError:
@@ -206,7 +206,7 @@ def _forwards(path: Path, number: int, offset: int) -> Iterator[tuple[Place, byt
 
 
 def _backwards(path: Path, number: int) -> Iterator[tuple[Place, bytes]]:
-    """Whole lines from the end, each with the place where it ends."""
+    """Complete lines from the end backwards, each with the position of its end."""
     try:
         file = path.open("rb")
     except FileNotFoundError:

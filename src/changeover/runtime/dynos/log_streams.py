@@ -1,4 +1,4 @@
-"""What one dyno says, on its way from its pipe to its app's log: cut into lines, and limited in its rate. Writes nothing."""
+"""Splits a dyno's output into lines and limits their rate. Writes nothing."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 BURST_BYTES, BYTES_PER_S = 1_000_000, 500_000
 BYTES_PER_LINE = 80
-"""What a line costs besides its text."""
+"""The cost of a line besides its text."""
 LONGEST_REST = 10_000
 
 
 @dataclass
 class Budget:
-    """How much may pass now; fills up again with time."""
+    """How much may pass now. Refills over time."""
 
     clock: Callable[[], float] = time.monotonic
     left: float = BURST_BYTES
@@ -24,7 +24,7 @@ class Budget:
         self.looked_at = self.clock()
 
     def take(self, cost: int) -> bool:
-        """A flood passes until nothing is left; then all of a block or nothing of it."""
+        """Passes until nothing is left. A block passes completely or not at all."""
         now = self.clock()
         self.left = min(BURST_BYTES, self.left + (now - self.looked_at) * BYTES_PER_S)
         self.looked_at = now
@@ -36,14 +36,14 @@ class Budget:
 
 @dataclass
 class Lines:
-    """Blocks of bytes in, whole lines out; what exceeds the budget is counted and dropped."""
+    """Blocks of bytes in, complete lines out. Lines over the budget are counted and dropped."""
 
     budget: Budget = field(default_factory=Budget)
     dropped: int = 0
     _rest: bytes = b""
 
     def feed(self, block: bytes) -> bytes:
-        """The whole lines that this block completes, with their newlines; perhaps none."""
+        """The lines that this block completes, with their newlines. May be empty."""
         whole, newline, rest = block.rpartition(b"\n")
         if not newline:
             return self._without_newline(block)
@@ -55,7 +55,7 @@ class Lines:
         return b""
 
     def flush(self) -> bytes:
-        """The last line, which nobody has ended."""
+        """The last, incomplete line."""
         rest, self._rest = self._rest, b""
         return rest + b"\n" if rest else b""
 

@@ -1,4 +1,4 @@
-"""Looks at dynos: which there are, and how they are. Changes nothing."""
+"""Lists dynos and their states. Changes nothing."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ EXIT_STATUS = "exit status "
 
 @dataclass(frozen=True)
 class Looking:
-    """By supervisord's list of what runs, and by the files of what should."""
+    """Combines supervisord's list of running programs with the files of wanted ones."""
 
     places: Places
     supervisor: Supervisor
 
     async def infos(self, app: str | None = None) -> dict[str, dict[str, Any]]:
-        """What supervisord says of each dyno. Raises RuntimeFailed."""
+        """supervisord's information about each dyno. Raises RuntimeFailed."""
         infos: list[dict[str, Any]] = await self.supervisor.call("getAllProcessInfo")
         dynos = {info["name"]: info for info in infos if info["name"] != KEEPER}
         return {key: info for key, info in dynos.items() if app in (None, parts_of(key)[0])}
 
     async def present(self, app: str) -> list[Present]:
-        """All that is to be kept, replaced or ended; also what a crash of ours has left half done."""
+        """All dynos to keep, replace or end, including those that a crash left unfinished."""
         infos = await self.infos(app)
         return [
             Present(
@@ -47,7 +47,7 @@ class Looking:
         ]
 
     async def states(self, app: str | None) -> list[DynoState]:
-        """One for each name: the newest, whose sheet was written last."""
+        """One for each name: the one whose sheet is the newest."""
         infos = await self.infos(app)
         newest: dict[tuple[str, str], tuple[int, DynoState]] = {}
         for key in self._wanted(app):
@@ -61,7 +61,7 @@ class Looking:
         return [newest[name][1] for name in sorted(newest, key=_in_order)]
 
     def _wanted(self, app: str | None) -> list[str]:
-        """Those with a program file; one that is being ended has none any more."""
+        """Dynos with a program file. A dyno that is being ended no longer has one."""
         files = self.places.program("").parent.glob("*.conf" if app is None else f"{app}.*.conf")
         return [path.name.removesuffix(".conf") for path in files if not path.name.startswith(".")]
 
@@ -81,7 +81,7 @@ def _state(sheet: dict[str, Any], info: dict[str, Any] | None, process: Process 
 
 
 def _judge(info: dict[str, Any] | None, pid: int | None, port: int | None) -> tuple[State, int, int | None, int | None]:
-    """State, since when (seconds; 0 unknown), pid, exit code. supervisord's own pid of it is the launcher's."""
+    """State, start time (seconds; 0 if unknown), pid, exit code. supervisord's own pid is the launcher's."""
     if info is None:
         return "down", 0, None, None
     name = SHOWN_AS.get(info["statename"], "down")
@@ -94,6 +94,6 @@ def _judge(info: dict[str, Any] | None, pid: int | None, port: int | None) -> tu
 
 
 def _in_order(name: tuple[str, str]) -> tuple[str, str, int]:
-    """web.2 comes before web.10."""
+    """Sorts web.2 before web.10."""
     kind, _, number = name[1].rpartition(".")
     return name[0], kind, int(number)

@@ -1,4 +1,4 @@
-"""What the log says of a dyno's life, in the words that people know. Decides only."""
+"""The log lines about a dyno's state, in Heroku's words. Pure."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 KILLED = 128 + 9
 SHOWN_AS = {"STARTING": "starting", "RUNNING": "up", "STOPPING": "up", "BACKOFF": "crashed", "EXITED": "crashed",
             "FATAL": "crashed"}  # fmt: skip
-"""supervisord's states, in the words of `ps`; all others are `down`."""
+"""Maps supervisord's states to those of `ps`. All others are `down`."""
 
 
 @dataclass
 class Narration:
-    """One dyno's story so far, as far as this process has told it."""
+    """One dyno's state as logged so far."""
 
     command: str
     waits_for_port: bool
@@ -22,7 +22,7 @@ class Narration:
     is_stopping: bool = False
 
     def tell(self, state: str, exit_code: int | None) -> Iterator[str]:
-        """The lines for supervisord's news: STARTING, RUNNING, BACKOFF, STOPPING, EXITED, STOPPED or FATAL."""
+        """The lines for supervisord's event: STARTING, RUNNING, BACKOFF, STOPPING, EXITED, STOPPED or FATAL."""
         if state == "STARTING":
             yield from self._becomes("starting")
             yield f"Starting process with command `{self.command}`"
@@ -40,16 +40,16 @@ class Narration:
             yield from self._stopped(exit_code)
 
     def listens(self) -> Iterator[str]:
-        """It listens on its port."""
+        """The lines once it listens on its port."""
         yield from self._becomes("up")
 
     def boots_too_long(self, boot_s: float) -> Iterator[str]:
-        """It still does not listen, and is about to be killed."""
+        """The lines when it doesn't listen in time, before it is killed."""
         yield (f"Error R10 (Boot timeout) -> Web process failed to bind to $PORT within {boot_s:g} seconds of launch")
         yield "Stopping process with SIGKILL"
 
     def finished(self, exit_code: int) -> Iterator[str]:
-        """A one-off has ended."""
+        """The lines when a one-off has ended."""
         yield from self._ended(exit_code)
         yield from self._becomes("complete")
 

@@ -1,4 +1,4 @@
-"""Processes that run once, detached: the launcher stays beside each and writes down how it ended. supervisord is not asked."""
+"""Detached processes that run once. Their launcher stays with them and records how they ended. Not run by supervisord."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ KEPT_S = 24 * 3600.0
 
 @dataclass(frozen=True)
 class OneOffs:
-    """`stop_s`: how long one may take to finish when it is stopped."""
+    """`stop_s`: how long one may take to end when it is stopped."""
 
     places: Places
     logs: LogStore
     stop_s: float
 
     async def run(self, dyno: Dyno, output: Path | None) -> OneOff:
-        """Start it, or find it when it was started before; one that was lost is not started again."""
+        """Start it, or return the one started before. A lost one is not started again."""
         self.places.make()
         key = once_key(dyno.app, dyno.name)
         async with alone(self.places.lock(f"once-{dyno.app}"), timeout_s=30):
@@ -57,7 +57,7 @@ class OneOffs:
         return found
 
     def _write_sheet(self, key: str, sheet: str) -> None:
-        """The environment apart from it, in a file that the launcher removes: what else is in it is kept after the end."""
+        """Puts the environment in a separate file, which the launcher removes. The rest is kept after the end."""
         values = json.loads(sheet)
         write_whole(self.places.environment(key), json.dumps(values.pop("environment")))
         write_whole(
@@ -65,7 +65,7 @@ class OneOffs:
         )
 
     def clean_up(self) -> None:
-        """Remove environments that a former version has kept of finished ones."""
+        """Remove environments of finished one-offs that an older version kept."""
         for key in self._keys():
             sheet = read_sheet(self.places, key)
             if "environment" in sheet and self._exit_code(key) is not None:
@@ -74,7 +74,7 @@ class OneOffs:
                 os.utime(self.places.sheet(key), (began, began))
 
     def find(self, key: str) -> OneOff | None:
-        """One look."""
+        """The one-off's current state."""
         sheet = read_sheet(self.places, key)
         if not sheet:
             return None
@@ -82,7 +82,7 @@ class OneOffs:
         if (code := self._exit_code(key)) is None:
             process = noted(self.places.started(key))
             is_running = process is not None or bool(self._all_of(key))
-            code = self._exit_code(key)  # it is written before the last process goes
+            code = self._exit_code(key)  # it is written before the last process ends
         app, name, _ = parts_of(key)
         return OneOff(
             app=app,
@@ -101,7 +101,7 @@ class OneOffs:
         return [one for one in found if one]
 
     async def stop(self, key: str) -> None:
-        """SIGTERM to all of it; what is left when its time is up, SIGKILL. Done when its exit code is known."""
+        """Send SIGTERM, then SIGKILL when its time is up. Returns once its exit code is known."""
         deadline = time.monotonic() + self.stop_s
         told: set[int] = set()
         while (found := self.find(key)) and found.state == "running":
@@ -111,7 +111,7 @@ class OneOffs:
                     end_process(process, signal.SIGKILL if late else signal.SIGTERM)
                     told.add(process.pid)
             if time.monotonic() > deadline + PATIENCE_S:
-                raise RuntimeFailed(f"The one-off {found.name} does not end.", why="It is still there after SIGKILL.")
+                raise RuntimeFailed(f"The one-off {found.name} does not end.", why="It is still running after SIGKILL.")
             await asyncio.sleep(LOOK_AGAIN_S)
 
     def forget(self, key: str) -> None:
@@ -132,13 +132,13 @@ class OneOffs:
         return bearing(lambda one: one == mark)
 
     def _its_own(self, key: str) -> list[Process]:
-        """All but the launcher, which is to tell the end."""
+        """All but the launcher, which has to record the end."""
         leader = noted(self.places.started(key))
         found = {process.pid: process for process in (*self._all_of(key), *([leader] if leader else []))}
         return [process for process in found.values() if not is_launcher(process)]
 
     def _forget_old_ones(self) -> None:
-        """Those that ended a day ago."""
+        """Remove those that ended a day ago."""
         for key in self._keys():
             ended = self.places.exit(key)
             if ended.exists() and time.time() - ended.stat().st_mtime > KEPT_S:

@@ -1,8 +1,8 @@
-"""Where the parts of dynos lie, and the marks that tell which process belongs to which dyno.
+"""The files of dynos, and the marks that identify the processes of a dyno.
 
-Below HOME/runtime: programs/ what supervisord reads, sheets/ what the launcher reads (secrets: 0600), pipes/ what dynos
-write to, started/ their pids, once/ what one-offs left behind, users/ the uid of each app. Below HOME/apps/APP: the app's code,
-and what its dynos write.
+In HOME/runtime: programs/ for supervisord, sheets/ for the launcher (with secrets, mode 0600), pipes/ for dynos' output,
+started/ for pids, once/ for one-offs' exit codes, users/ for the uid of each app. HOME/apps/APP has the app's code and what
+its dynos write.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MARK = "CHANGEOVER_DYNO"
 
 @dataclass(frozen=True)
 class Places:
-    """The folders of one installation's dynos. `run_as`: the user of dynos when we are root and can't give each app its own."""
+    """The folders of one installation's dynos. `run_as` is their user when we are root but can't give each app its own."""
 
     home: Path
     sockets: Path
@@ -54,7 +54,7 @@ class Places:
 
     @property
     def supervisor_said(self) -> Path:
-        """What it said before it had its own log."""
+        """Its output before it opens its own log."""
         return self.home / "log" / "supervisord.stderr"
 
     @property
@@ -75,7 +75,7 @@ class Places:
 
     @property
     def poke(self) -> Path:
-        """A byte in this pipe tells the log keeper that there is something new."""
+        """Writing a byte to this pipe makes the log keeper look for changes."""
         return self.pipes / ".poke"
 
     @property
@@ -83,11 +83,11 @@ class Places:
         return AppUsers(self.folder / "users", self.identity, self.run_as)
 
     def of_app(self, app: str) -> Path:
-        """Its code, and what its dynos write. Others can't enter."""
+        """Its code and what its dynos write. Other users have no access."""
         return self.home / "apps" / app
 
     def written(self, key: str) -> Path:
-        """What one dyno writes: `home`, and its /tmp. The folder itself is ours."""
+        """What one dyno writes: its `home` and /tmp. The folder itself is ours."""
         return self.of_app(parts_of(key)[0]) / "dynos" / key
 
     def environment(self, key: str) -> Path:
@@ -104,7 +104,7 @@ class Places:
         return self.pipes / key
 
     def started(self, key: str) -> Path:
-        """The pid and start time of its first process, as the launcher wrote them."""
+        """The pid and start time of its first process, written by the launcher."""
         return self.folder / "started" / key
 
     def exit(self, key: str) -> Path:
@@ -116,16 +116,16 @@ class Places:
 
     @property
     def identity(self) -> str:
-        """Tells this installation's processes from those of others on the same host."""
+        """Distinguishes this installation's processes from those of others on the same host."""
         return hashlib.sha256(os.fsencode(self.home.resolve())).hexdigest()[:16]
 
     def mark(self, key: str) -> str:
-        """What the environment of each process of a dyno carries."""
+        """A value in the environment of every process of a dyno."""
         app, name, kind = parts_of(key)
         return f"{self.identity}/{app}/{name}/{kind}"
 
     def make(self) -> None:
-        """All folders; only we can enter them."""
+        """Create all folders, accessible only to us."""
         for folder in (self.folder, *(self.folder / n for n in ("programs", "sheets", "pipes", "started", "once"))):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for folder in (self.home / "log", self.app_logs):
@@ -133,14 +133,14 @@ class Places:
         self.sockets.mkdir(parents=True, exist_ok=True)
 
     def make_pipe(self, key: str) -> None:
-        """It belongs to the dynos' user, who may open its own standard output again (`> /dev/stdout`)."""
+        """The pipe belongs to the dynos' user, so that they can reopen their standard output (`> /dev/stdout`)."""
         path = self.pipe(key)
         with contextlib.suppress(FileExistsError):
             os.mkfifo(path, 0o600)
         os.chown(path, *self.users.ids(parts_of(key)[0]))
 
     def make_written(self, key: str) -> None:
-        """The app's group may pass through, so that its dynos reach their code and their own folders."""
+        """The app's group may traverse these folders, so that dynos reach their code and their own folders."""
         uid, gid = self.users.ids(parts_of(key)[0])
         written = self.written(key)
         self.of_app(parts_of(key)[0]).parent.mkdir(exist_ok=True, parents=True)
@@ -156,7 +156,7 @@ class Places:
         os.chown(home, uid, gid)
 
     def remove(self, key: str) -> None:
-        """All files of a dyno that has ended. The log keeper reads the pipe to its end although it has no name any more."""
+        """Remove all files of an ended dyno. The log keeper still reads its unlinked pipe to the end."""
         files = (
             self.program(key),
             self.sheet(key),
@@ -171,9 +171,9 @@ class Places:
 
 
 def let_pass(folder: Path, uid: int) -> None:
-    """Beside owner and group, one more user may pass through it, where the file system has ACLs.
+    """Let one more user besides owner and group traverse the folder, if the file system has ACLs.
 
-    That is the user that a former version runs dynos as: those it has left running, and all of them if it comes back.
+    An older version runs dynos as this user: those it left running, and all of them after a downgrade.
     """
     owner, user, group, mask, others, nobody = 0x01, 0x02, 0x04, 0x10, 0x20, 0xFFFFFFFF
     entries = [(owner, 7, nobody), (user, 1, uid), (group, 5, nobody), (mask, 5, nobody), (others, 0, nobody)]
@@ -186,7 +186,7 @@ def let_pass(folder: Path, uid: int) -> None:
 
 
 def remove_aside(folder: Path) -> None:
-    """Remove a folder that a dyno has filled, by a program: it may be deep, and large. Nobody waits for it."""
+    """Remove a folder that a dyno has filled, with an external program in the background: it may be deep and large."""
     gone = folder.with_name(f".gone-{secrets.token_hex(4)}")
     try:
         folder.rename(gone)
@@ -197,6 +197,6 @@ def remove_aside(folder: Path) -> None:
 
 
 def parts_of(key: str) -> tuple[str, str, str]:
-    """A key is APP.TYPE.NUMBER.KIND; KIND is `once`, or tells one incarnation of web.1 from the next."""
+    """A key is APP.TYPE.NUMBER.KIND. KIND is `once`, or a value that differs between successive instances of web.1."""
     app, name, kind = key.split(".", 1)[0], ".".join(key.split(".")[1:3]), key.rpartition(".")[2]
     return app, name, kind

@@ -1,4 +1,4 @@
-"""Which dynos start, stay and go when others are wanted. Decides only."""
+"""Plans which dynos to start, keep and end. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from changeover.runtime.dynos.places import parts_of
 
 @dataclass(frozen=True)
 class Present:
-    """A program that supervisord knows. `is_stopped`: it stands still, or is being stopped, and nobody wants that."""
+    """A program that supervisord knows. `is_stopped`: it is not running or is being stopped, though it should run."""
 
     key: str
     port: int | None
@@ -19,21 +19,21 @@ class Present:
 
 @dataclass(frozen=True)
 class Plan:
-    """By keys. `overlapping` and `exchanged` are pairs of successor and predecessor."""
+    """By key. `overlapping` and `exchanged` are pairs of successor and predecessor."""
 
     kept: tuple[str, ...]
     overlapping: tuple[tuple[str, str], ...]
-    """The successor listens before the predecessor goes: they have different ports. A kept one may be such a successor:
-    then an earlier attempt was interrupted.
+    """The successor listens before the predecessor ends, because their ports differ. The successor may be a kept dyno
+    if an earlier attempt was interrupted.
     """
     exchanged: tuple[tuple[str, str], ...]
-    """The predecessor goes before the successor comes."""
+    """The predecessor ends before the successor starts."""
     added: tuple[str, ...]
     gone: tuple[str, ...]
 
 
 def plan(wanted: Mapping[str, int | None], present: Iterable[Present]) -> Plan:
-    """`wanted`: keys and their ports, in the order in which they are to be replaced."""
+    """`wanted` maps keys to ports, in the order to replace them."""
     here = {one.key: one for one in present}
     kept = tuple(key for key in wanted if key in here and not here[key].is_stopped)
     leaving = [one for one in here.values() if one.key not in kept]
@@ -58,6 +58,6 @@ def _may_overlap(port: int | None, old: Present) -> bool:
 
 
 def _predecessor(key: str, leaving: list[Present]) -> Present | None:
-    """Itself first (it stands still); then any of the same app and name."""
+    """The dyno itself if it is stopped, else any with the same app and name."""
     same = [one for one in leaving if parts_of(one.key)[:2] == parts_of(key)[:2]]
     return next((one for one in same if one.key == key), next(iter(same), None))

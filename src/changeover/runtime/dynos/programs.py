@@ -1,8 +1,8 @@
-"""What supervisord and the launcher are to be told, as text and plain values. Runs nothing.
+"""The configuration for supervisord and the launcher, as text and plain values. Pure.
 
-A dyno's key holds a digest of all that it is: equal dynos have equal keys, and an unchanged key is an untouched process.
-Nothing that comes from people stands in supervisord's files, whose syntax knows comments, expansions and quotes: commands
-and environments are in the launcher's sheets.
+A dyno's key contains a digest of its definition: equal dynos have equal keys, so an unchanged dyno keeps its process. No user
+input is written to supervisord's files, whose syntax has comments, expansions and quotes. Commands and environments are in the
+launcher's sheets.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
 def key_of(dyno: Dyno) -> str:
-    """The name of its program. Raises ValueError for names that are not safe in paths."""
+    """The name of its program. Raises ValueError for names that are unsafe in paths."""
     _check_names(dyno.app, dyno.name)
     identity = [
         dyno.command, str(dyno.directory), sorted(dyno.environment.items()), dyno.release, dyno.port, dyno.restarts
@@ -35,7 +35,7 @@ def key_of(dyno: Dyno) -> str:
 
 
 def once_key(app: str, name: str) -> str:
-    """A one-off's. Raises ValueError likewise."""
+    """A one-off's key. Raises ValueError like `key_of`."""
     _check_names(app, name)
     return f"{app}.{name}.{ONCE}"
 
@@ -51,7 +51,7 @@ def _check_names(app: str, name: str) -> None:
 
 
 def environment_of(dyno: Dyno, home: Path, mark: str) -> dict[str, str]:
-    """All that it finds in its environment: its config vars, and what every dyno gets."""
+    """Its environment: its config vars, and what every dyno gets."""
     surroundings = {"PATH": PATH, "HOME": str(home), "LANG": "C.UTF-8"}
     ours = {"DYNO": dyno.name, MARK: mark}
     if dyno.port is not None:
@@ -60,7 +60,7 @@ def environment_of(dyno: Dyno, home: Path, mark: str) -> dict[str, str]:
 
 
 def sheet_of(dyno: Dyno, key: str, places: Places, **more: Any) -> str:
-    """What the launcher reads, and the log keeper."""
+    """The file for the launcher and the log keeper."""
     written = places.written(key)
     sheet: dict[str, Any] = {
         "key": key,
@@ -73,7 +73,7 @@ def sheet_of(dyno: Dyno, key: str, places: Places, **more: Any) -> str:
         "port": dyno.port,
         "size": dyno.size,
         "mark": places.mark(key),
-        "user": places.run_as,  # what the launcher of a former version takes
+        "user": places.run_as,  # used by an older version's launcher
         "uid": places.users.of(dyno.app),
         "written": str(written),
         "seen": [str(path) for path in (places.home, Path(sys.prefix), Path(sys.base_prefix), LAUNCHER.parent)],
@@ -85,12 +85,12 @@ def sheet_of(dyno: Dyno, key: str, places: Places, **more: Any) -> str:
 
 
 def launching(sheet: Path) -> list[str]:
-    """The argument list that becomes the dyno. Without site-packages: it starts in some 10 ms."""
+    """The command that starts the dyno. Without site-packages, so it starts in about 10 ms."""
     return [sys.executable, "-I", "-S", str(LAUNCHER), str(sheet)]
 
 
 def program_file(key: str, places: Places, *, stop_s: float) -> str:
-    """One process. It is tried for ever, with pauses that grow by a second each time it dies within its first."""
+    """One process. It is restarted forever. The pause grows by a second each time it dies within its first second."""
     settings: dict[str, str | int] = {
         "command": _line(launching(places.sheet(key))),
         "environment": f'{MARK}="{places.mark(key)}"',
@@ -109,7 +109,7 @@ def program_file(key: str, places: Places, *, stop_s: float) -> str:
 
 
 def supervisor_file(places: Places) -> str:
-    """The installation's supervisord: its socket, its log, the log keeper, and one file for each dyno."""
+    """The installation's supervisord: its socket, its log, the log keeper, and an included file for each dyno."""
     keeper = [sys.executable, "-P", "-m", "changeover.runtime.dynos.log_keeper", str(places.home), str(places.sockets)]
     return "\n".join(
         [
@@ -127,8 +127,8 @@ def supervisor_file(places: Places) -> str:
                     "buffer_size": 10_000,
                     "autorestart": "true",
                     "startsecs": 0,
-                    "stdout_logfile": "NONE",  # else a file in /tmp that a killed supervisord leaves
-                    "stderr_logfile": _value(places.keeper_said).replace("%", "%%"),  # this one is expanded twice
+                    "stdout_logfile": "NONE",  # otherwise a killed supervisord leaves a file in /tmp
+                    "stderr_logfile": _value(places.keeper_said).replace("%", "%%"),  # this value is expanded twice
                     "stderr_logfile_maxbytes": "1MB",
                     "stderr_logfile_backups": 1,
                 },

@@ -1,7 +1,7 @@
-"""Finds the processes of dynos among all that run here, by what they carry in their environment. Ends what is left of them.
+"""Finds processes of dynos on this host by the mark in their environment, and ends those left over.
 
-A forked grandchild, one that made itself a session of its own, an orphan of a killed supervisord: all carry the mark. One that
-has cleared its environment is found by its launcher, which ends it (holding.py), and by the user of its app.
+Forked grandchildren, processes with their own session and orphans of a killed supervisord all have the mark. A process that
+cleared its environment is found by its launcher, which ends it (holding.py), and by its app's user.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ BECOMING_S = 0.002
 
 
 def bearing(is_wanted: Callable[[str], bool]) -> list[Process]:
-    """Every living process whose mark is wanted."""
+    """Every running process whose mark is wanted."""
     found, between = [], []
     for process in everything_running():
         environment = _environment_of(process.pid)
@@ -32,20 +32,20 @@ def bearing(is_wanted: Callable[[str], bool]) -> list[Process]:
                 found.append(process)
         elif environment is not None:
             between.append(process)
-    if between:  # a process that is just becoming another program has no environment for that moment
+    if between:  # during exec, a process briefly has no environment
         time.sleep(BECOMING_S)
     return found + [one for one in between if _is_marked(_environment_of(one.pid) or b"", is_wanted)]
 
 
 def _environment_of(pid: int) -> bytes | None:
-    """None when it is gone, ourselves, the kernel's, or none that we may look at."""
+    """None if it is gone, ourselves, a kernel thread, or not readable for us."""
     if pid == os.getpid():
         return None
     folder = PROC / str(pid)
     try:
         environment = (folder / "environ").read_bytes()
         if not environment and folder.stat().st_uid == 0:
-            return None  # dynos run as somebody else, or we are not root and may not look at root's
+            return None  # dynos don't run as root, or we aren't root and may not read it
     except OSError:
         return None
     return environment
@@ -58,12 +58,12 @@ def _is_marked(environment: bytes, is_wanted: Callable[[str], bool]) -> bool:
 
 
 def is_launcher(process: Process) -> bool:
-    """It is no part of what the app runs: it holds that together, and ends all of it. Also one of a former version."""
+    """Whether it is a launcher, which is not part of the app and ends its processes. Includes older versions'."""
     return any(Path(word).name == LAUNCHER.name for word in process.arguments[1:4])
 
 
 def running_as(uids: Collection[int], identity: str) -> list[Process]:
-    """Every living process of these users, except those that carry another installation's mark."""
+    """Every running process of these users, except those with another installation's mark."""
     found = []
     for process in everything_running():
         try:
@@ -77,7 +77,7 @@ def running_as(uids: Collection[int], identity: str) -> list[Process]:
 
 
 def noted(started: Path) -> Process | None:
-    """The process whose pid and start time the launcher wrote down, if it still lives."""
+    """The process whose pid and start time the launcher recorded, if it is still running."""
     try:
         pid, ticks = (int(word) for word in started.read_text().split())
     except (FileNotFoundError, ValueError):
@@ -94,7 +94,7 @@ def is_in_group(process: Process, leader: int) -> bool:
 
 
 async def gone_within(which: Callable[[], list[Process]], timeout_s: float) -> bool:
-    """Whether all of them end by themselves in that time."""
+    """Whether all of them end on their own in that time."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(timeout_s):
             while found := which():
@@ -105,7 +105,7 @@ async def gone_within(which: Callable[[], list[Process]], timeout_s: float) -> b
 
 
 async def kill(which: Callable[[], list[Process]]) -> None:
-    """Every one of them, and what they fork meanwhile. A launcher first ends all that it holds, marked or not."""
+    """Kill all of them and what they fork. A launcher first ends all its processes, marked or not."""
     to_launchers = END_ALL
     while found := which():
         for process in found:

@@ -1,4 +1,4 @@
-"""Speaks to supervisord over its unix socket. Says nothing about dynos."""
+"""A client for supervisord's XML-RPC interface over its unix socket. Knows nothing about dynos."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ BAD_NAME, NOT_RUNNING, ALREADY_ADDED, STILL_RUNNING = 10, 70, 90, 91
 
 
 class Supervisor:
-    """One supervisord, by its socket. Each call is a connection of its own."""
+    """One supervisord, by its socket. Each call opens a connection."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     async def call(self, method: str, *arguments: Any, timeout_s: float = 10) -> Any:
-        """Raises xmlrpc.client.Fault for what it refuses, RuntimeFailed when it does not answer."""
+        """Raises xmlrpc.client.Fault when supervisord refuses the call, and RuntimeFailed when it does not answer."""
         try:
             return await asyncio.to_thread(self._call, f"supervisor.{method}", arguments, timeout_s)
         except (OSError, http.client.HTTPException) as error:
             raise RuntimeFailed(
-                "What keeps dynos running does not answer.",
+                "The process supervisor of the dynos does not answer.",
                 why=f"supervisord at {self._path}: {error}",
-                fix="It is started again within a second or two; then try again.",
+                fix="It is restarted within a second or two. Then try again.",
             ) from error
 
     async def call_unless(
         self, faults: Container[int], method: str, *arguments: Any, fine: Container[int] = ()
     ) -> bool:
-        """False when it was refused for one of these reasons; a reason that is `fine` counts as done."""
+        """False if it was refused with one of `faults`. A fault in `fine` counts as success."""
         try:
             await self.call(method, *arguments)
         except xmlrpc.client.Fault as refusal:
@@ -48,7 +48,7 @@ class Supervisor:
         return True
 
     async def identity(self, *, timeout_s: float = 2) -> str | None:
-        """Whose it is; None when nobody answers."""
+        """The installation it belongs to. None if it doesn't answer."""
         try:
             return str(await self.call("getIdentification", timeout_s=timeout_s))
         except RuntimeFailed:

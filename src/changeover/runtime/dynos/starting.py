@@ -1,4 +1,4 @@
-"""Starts a process in a session of its own, which outlives us unless somebody ends it."""
+"""Starts a process in its own session, so that it outlives us."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Started:
-    """`ended` becomes its exit code; 128 and the signal's number when a signal ended it."""
+    """`ended` becomes its exit code, or 128 plus the signal's number."""
 
     pid: int
     ended: asyncio.Future[int]
@@ -25,7 +25,7 @@ async def start_process(
     stdout: int = subprocess.DEVNULL,
     stderr: int = subprocess.DEVNULL,
 ) -> Started:
-    """A thread of its own waits for it: those that asyncio lends are few, and it may live for days."""
+    """Waits for it in a dedicated thread: asyncio's threads are few, and the process may live for days."""
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[int] = loop.create_future()
 

@@ -1,4 +1,4 @@
-"""One dyno's pipe: reads what it said, and puts it into its app's log. Knows nothing of supervisord."""
+"""One dyno's pipe: reads its output and appends it to its app's log. Knows nothing of supervisord."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ TELL_DROPPED_S = 1.0
 
 
 class Stream:
-    """`pipe` is its descriptor, for who waits for it to be readable."""
+    """`pipe` is its descriptor, to wait for data."""
 
     def __init__(self, key: str, places: Places, store: LogStore) -> None:
         self.key, (self.app, self.name, self.kind) = key, parts_of(key)
         self.sheet = read_sheet(places, key)
         self.pipe = os.open(places.pipe(key), os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        with contextlib.suppress(PermissionError):  # a user's share of pipe memory is limited; then it stays small
+        with contextlib.suppress(PermissionError):  # a user's total pipe memory is limited
             fcntl.fcntl(self.pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self._store, self._lines = store, Lines()
         self._told_dropped_at, self._dropping_since = 0.0, ""
 
     def read(self) -> bool:
-        """One block, if there is one now."""
+        """Read one block, if available."""
         try:
             block = os.read(self.pipe, BLOCK_BYTES)
         except BlockingIOError:
@@ -49,17 +49,17 @@ class Stream:
         return True
 
     def drain(self) -> None:
-        """All that it has said until now; a flood ends with what the pipe can hold."""
+        """Read all available output, at most as much as the pipe can hold."""
         for _ in range(PIPE_BYTES // BLOCK_BYTES + 1):
             if not self.read():
                 return
 
     def note(self, text: str) -> None:
-        """A line of ours about it."""
+        """Append a line of ours about it."""
         self._append(stamped("heroku", self.name, clean(text)))
 
     def tell_dropped(self, *, at_once: bool = False) -> None:
-        """Say how much was left out since it was said last."""
+        """Report how many lines were dropped since the last report."""
         now = time.monotonic()
         if self._lines.dropped and (at_once or now - self._told_dropped_at >= TELL_DROPPED_S):
             since, dropped = self._dropping_since, self._lines.take_dropped()
@@ -67,7 +67,7 @@ class Stream:
             self._told_dropped_at, self._dropping_since = now, ""
 
     def finish(self) -> None:
-        """Everything it has said, to the last word."""
+        """Read all remaining output, including an incomplete last line."""
         self.drain()
         self._say(self._lines.flush())
         self.tell_dropped(at_once=True)
@@ -81,7 +81,7 @@ class Stream:
             self._append(stamped("app", self.name, clean(whole_lines.decode(errors="replace"))))
 
     def _append(self, lines: bytes) -> None:
-        """A full disk costs lines, never a dyno's time."""
+        """A full disk loses lines, but never delays a dyno."""
         try:
             self._store.append_lines(self.app, lines)
         except OSError as error:

@@ -1,4 +1,4 @@
-"""Starts the installation's supervisord, adopts it when it runs, and clears up after one that died."""
+"""Starts the installation's supervisord or adopts a running one, and cleans up after one that died."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MODULE = "changeover.runtime.dynos.supervisord"
 
 
 async def start(places: Places, supervisor: Supervisor) -> bool:
-    """Adopts a running one (False); else starts one (True), which brings every known dyno back. Raises RuntimeFailed."""
+    """Adopts a running one (False) or starts one (True), which restarts every known dyno. Raises RuntimeFailed."""
     places.make()
     async with alone(places.lock("supervisord"), timeout_s=60):
         if await supervisor.identity(timeout_s=5) == places.identity:
@@ -40,7 +40,7 @@ async def start(places: Places, supervisor: Supervisor) -> bool:
 
 
 def _renew_program_files(places: Places) -> None:
-    """They name this version's folder; those of a former version may be gone."""
+    """They contain this version's paths. Those of an older version may be gone."""
     for path in places.program("").parent.glob("*.conf"):
         key = path.name.removesuffix(".conf")
         if sheet := read_sheet(places, key):
@@ -48,7 +48,7 @@ def _renew_program_files(places: Places) -> None:
 
 
 async def end_strays(places: Places) -> None:
-    """What an earlier supervisord has left: a new one does not know it, and would start the same once more beside it."""
+    """End what an earlier supervisord left. A new one does not know these processes and would start them again."""
 
     def is_stray(mark: str) -> bool:
         identity, _, rest = mark.partition("/")
@@ -65,7 +65,7 @@ async def end_strays(places: Places) -> None:
 
 
 async def end_everything_left(places: Places) -> None:
-    """Also attached one-offs, and processes of the apps' users that carry no mark any more."""
+    """Includes attached one-offs, and processes of the apps' users without a mark."""
     prefix = f"{places.identity}/"
 
     def left() -> list[Process]:
@@ -79,7 +79,7 @@ async def end_everything_left(places: Places) -> None:
 
 
 def supervisors(places: Places) -> list[Process]:
-    """The supervisord of this installation, answering or not."""
+    """The supervisord processes of this installation, whether they answer or not."""
     configuration = str(places.configuration)
     return [one for one in everything_running() if MODULE in one.arguments and configuration in one.arguments]
 
@@ -89,8 +89,8 @@ async def _until_it_answers(places: Places, supervisor: Supervisor) -> None:
     while await supervisor.identity() != places.identity:
         if time.monotonic() > deadline or not supervisors(places):
             raise RuntimeFailed(
-                "What keeps dynos running does not start.",
+                "The process supervisor of the dynos does not start.",
                 why=last_lines(said_in(places.supervisor_said)),
-                fix=f"{places.supervisor_log} may say more.",
+                fix=f"See {places.supervisor_log}.",
             )
         await asyncio.sleep(LOOK_AGAIN_S)

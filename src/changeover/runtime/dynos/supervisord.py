@@ -1,7 +1,7 @@
-"""Our supervisord: supervisor's own, with four changes that it has no settings for. A process of its own.
+"""Our supervisord: the original with four changes that it has no settings for. Runs as a separate process.
 
-It wakes when a dyno dies instead of up to a second later; it tells by which signal a process ended (as 128 and its
-number, like a shell); its events carry that exit code; and it polls only what it still wants to read or write.
+It wakes when a dyno dies instead of up to a second later. It reports the signal that ended a process (as 128 plus its number,
+like a shell). Its events contain that exit code. It polls only descriptors that it still wants to read or write.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from changeover.hosts.remains import followers_over
 
 LAST_WORD_S = 30.0
 ROUNDS_AFTER_A_DEATH = 3
-"""supervisord reaps at the end of one round of its loop, starts anew in the next, and tells listeners in the third."""
+"""supervisord reaps at the end of one iteration of its loop, restarts in the next, and notifies listeners in the third."""
 DEATH, ROUND = bytes([signal.SIGCHLD]), b"\0"
 
 
 class Alarm:
-    """Makes the loop go round when a child dies; looks to it like one more connection."""
+    """Wakes the loop when a child dies. Looks like another connection to it."""
 
     def __init__(self, home: Home) -> None:
         self._home = home
@@ -43,7 +43,7 @@ class Alarm:
         return self._ear.fileno()
 
     def readable(self) -> bool:
-        """Asked in each round, and so at least once a second."""
+        """Called in each iteration, at least once a second."""
         self._home.look()
         return True
 
@@ -51,7 +51,7 @@ class Alarm:
         return False
 
     def handle_read_event(self) -> None:
-        """One byte a round, so that what is left brings the next."""
+        """Reads one byte per iteration, so that remaining bytes trigger the next one."""
         if self._ear.recv(1) == DEATH:
             self._bell.send(ROUND * ROUNDS_AFTER_A_DEATH)
 
@@ -60,14 +60,14 @@ class Alarm:
 
 
 class Home:
-    """Whether there still is one. Without it nobody could speak to us, and the log keeper could not start again."""
+    """Whether the home still exists. Without it, no process could connect to us, and the log keeper could not restart."""
 
     def __init__(self, configuration: str) -> None:
         self._configuration = configuration
         self._ends: threading.Thread | None = None
 
     def look(self) -> None:
-        """Gone: end what else runs over it, then ourselves with all dynos. In a thread, for the loop reaps meanwhile."""
+        """If it is gone, end its other processes, then ourselves with all dynos. In a thread, because the loop has to reap."""
         if self._ends is None and not os.path.exists(self._configuration):  # noqa: PTH110 - asked in each round
             self._ends = threading.Thread(target=self._end, name="end", daemon=True)
             self._ends.start()
@@ -76,15 +76,15 @@ class Home:
         home = Path(self._configuration).parents[1]
         asyncio.run(end_all(lambda: followers_over(home), gently=signal.SIGTERM))
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(LAST_WORD_S)  # a shutdown that waits for what is gone
+        time.sleep(LAST_WORD_S)  # in case the shutdown hangs
         os._exit(1)
 
 
 class Poller(poller.BasePoller):  # type: ignore[misc]
-    """Polls for one round, then forgets: the loop registers what it wants in each round.
+    """Polls for one iteration, then forgets: the loop registers what it wants in each iteration.
 
-    supervisor's own remembers descriptors by number. After a connection is closed, its number may become a dyno's standard
-    input, which nobody reads. The kernel reports that as an error at once, again and again, and the loop never rests.
+    The original remembers descriptors by number. After a connection is closed, its number may be reused for a dyno's standard
+    input, which nobody reads. The kernel then reports an error immediately and repeatedly, so the loop never sleeps.
     """
 
     READ, WRITE, BROKEN = (
@@ -103,13 +103,13 @@ class Poller(poller.BasePoller):  # type: ignore[misc]
         self._wanted[fd] = self._wanted.get(fd, 0) | self.WRITE
 
     def unregister_readable(self, fd: int) -> None:
-        """Nothing to do: it was for that round only."""
+        """Does nothing: it was only registered for that iteration."""
 
     def unregister_writable(self, fd: int) -> None:
-        """Likewise."""
+        """Does nothing either."""
 
     def poll(self, timeout: float) -> tuple[list[int], list[int]]:
-        """A broken descriptor is ready for all that was wanted of it: whoever uses it learns of the error, and closes it."""
+        """A broken descriptor counts as ready for everything requested, so that its user gets the error and closes it."""
         wanted, self._wanted = self._wanted, {}
         kernel = select.poll()
         for fd, events_wanted in wanted.items():
@@ -119,7 +119,7 @@ class Poller(poller.BasePoller):  # type: ignore[misc]
 
 
 class Supervisor(original.Supervisor):  # type: ignore[misc]
-    """Hangs the alarm into the loop."""
+    """Adds the alarm to the loop."""
 
     def runforever(self) -> None:
         self.options.poller = Poller(self.options)
@@ -129,13 +129,13 @@ class Supervisor(original.Supervisor):  # type: ignore[misc]
 
 
 def exit_code(status: int) -> int:
-    """As a shell has it."""
+    """The exit code, as in a shell."""
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
 
 
 def teach_exit_codes() -> None:
-    """Every process remembers how it ended, in its events and as `spawnerr` of what the RPC interface says of it."""
+    """Record how each process ended, in its events and as `spawnerr` in the RPC interface."""
     finish, make_event = process.Subprocess.finish, events.ProcessStateEvent.__init__
 
     def finish_and_remember(self: Any, pid: int, status: int) -> None:

@@ -1,6 +1,6 @@
-"""The router: who asks for an app's hostname reaches its web dynos, or a page that says why not.
+"""The router: forwards requests for an app's hostname to its web dynos, or answers with an error page.
 
-`router.py` is the contract; `caddy.py` keeps it with Caddy. What the router saw becomes log lines in `access_log.py`.
+`router.py` is the interface and `caddy.py` implements it with Caddy. `access_log.py` turns Caddy's log into router log lines.
 """
 
 from changeover.runtime.router.access_log import follow_access_log

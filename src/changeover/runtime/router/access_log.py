@@ -1,6 +1,6 @@
-"""Caddy's access log, read as it grows and handed on as the apps' router lines.
+"""Follows Caddy's access log and passes it on as the apps' router log lines.
 
-Goes on where it was when it was stopped, over rotations too; holds one chunk and one unfinished line in memory.
+Resumes where it stopped, even after rotations. Keeps one chunk and one incomplete line in memory.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ DynoNames = Callable[[str], Mapping[int, str]]
 
 
 async def follow_access_log(places: RouterPlaces, append: Append, dyno_names: DynoNames) -> None:
-    """For ever: each request becomes `append(app, "heroku", "router", text)`. `dyno_names(app)`: its web dynos by port.
+    """Runs forever: each request becomes `append(app, "heroku", "router", text)`. `dyno_names(app)`: its web dynos by port.
 
-    One process does this. Killed, it repeats at most the lines of its last chunk when it starts again.
+    Run it in one process only. If killed, it repeats at most the lines of its last chunk.
     """
     tail = Tail(places.access_log, places.home / "access.position")
     try:
@@ -45,7 +45,7 @@ async def follow_access_log(places: RouterPlaces, append: Append, dyno_names: Dy
 
 
 def _app_and_record(line: bytes) -> tuple[str, dict[str, Any]] | None:
-    """None for what isn't a request to an app, such as a line that a killed Caddy left unfinished."""
+    """None if it isn't a request to an app, for example a line that a killed Caddy left incomplete."""
     try:
         record = json.loads(line)
     except ValueError:
@@ -57,14 +57,14 @@ def _app_and_record(line: bytes) -> tuple[str, dict[str, Any]] | None:
 
 @dataclass
 class Tail:
-    """The lines of a file that others write and rotate (Caddy renames it and begins anew)."""
+    """The lines of a file that another process writes and rotates. (Caddy renames it and creates a new one.)"""
 
     path: Path
     position: Path
-    """Remembers which file was read how far."""
+    """The file that stores which log file was read up to where."""
     _file: BinaryIO | None = None
     _offset: int = 0
-    """How far whole lines were read."""
+    """The position after the last complete line."""
     _saved: tuple[int, int] = (0, 0)
     _is_too_long: bool = False
 
@@ -73,11 +73,11 @@ class Tail:
         return self._file is not None
 
     def read(self) -> list[bytes]:
-        """The next whole lines, at most a chunk; none when there are none now."""
+        """The next complete lines, at most a chunk. Empty if there are none yet."""
         file = self._file or self._open()
         if file is None:
             return []
-        newer = self._newer_than(file)  # looked up before reading: ours is complete once there is a newer one
+        newer = self._newer_than(file)  # check before reading: once a newer file exists, ours is complete
         file.seek(self._offset)
         chunk = file.read(CHUNK_BYTES)
         end = chunk.rfind(b"\n") + 1
@@ -86,7 +86,7 @@ class Tail:
             lines = chunk[:end].splitlines()[1 if self._is_too_long else 0 :]
             self._is_too_long = False
             return lines
-        if len(chunk) == CHUNK_BYTES:  # longer than any line that is worth having: leave it out
+        if len(chunk) == CHUNK_BYTES:  # an oversized line: skip it
             self._offset += len(chunk)
             self._is_too_long = True
         elif newer:
@@ -112,7 +112,7 @@ class Tail:
             self._file = None
 
     def _open(self) -> BinaryIO | None:
-        """Where the last one stopped, if that file is still there; else at the beginning of the present one."""
+        """Where it stopped last time if that file still exists, else at the beginning of the current one."""
         inode, offset = self._remembered()
         for path in self._files():
             if path.stat().st_ino == inode:
@@ -135,14 +135,14 @@ class Tail:
             return 0, 0
 
     def _files(self) -> Iterator[Path]:
-        """Oldest first; the present one last."""
+        """The oldest first, the current one last."""
         rotated = self.path.parent.glob(f"{self.path.stem}-*{self.path.suffix}")
         yield from sorted(rotated, key=lambda path: path.stat().st_mtime_ns)
         if self.path.exists():
             yield self.path
 
     def _newer_than(self, file: BinaryIO) -> Path | None:
-        """The file after this one, when it was rotated away; None while it is the present one."""
+        """The next file, if this one was rotated. None if it is the current one."""
         ours = os.fstat(file.fileno()).st_ino
         files = list(self._files())
         numbers = [path.stat().st_ino for path in files]

@@ -1,4 +1,4 @@
-"""Caddy's admin API over its unix socket: read the running configuration, replace it if it is still the one that was read."""
+"""Caddy's admin API over its unix socket: read the running configuration, and replace it if it has not changed since."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from changeover.runtime.socket_http import SocketConnection
 
 
 class ChangedMeanwhile(Exception):
-    """Somebody else replaced the configuration after it was read: read it again."""
+    """Another process replaced the configuration after it was read. Read it again."""
 
 
 @dataclass(frozen=True)
 class Running:
-    """The configuration that is in force, and the mark that tells it from another."""
+    """The active configuration and its ETag."""
 
     config: Any
     etag: str
@@ -28,7 +28,7 @@ class Running:
 
 @dataclass(frozen=True)
 class AdminApi:
-    """One Caddy, reached by its socket."""
+    """The admin API of one Caddy, by its socket."""
 
     path: Path
 
@@ -38,18 +38,18 @@ class AdminApi:
         return Running(json.loads(body), etag)
 
     async def look(self, *, timeout_s: float) -> None:
-        """Cheaper than to read the whole: it answers, and has a configuration of ours. Raises RouterFailed."""
+        """Cheap check that it answers and runs our configuration. Raises RouterFailed."""
         path = f"/config/apps/http/servers/{SERVER}/listen"
         status, _, body = await asyncio.to_thread(self._call, "GET", path, b"", {}, timeout_s)
         if status != http.HTTPStatus.OK or json.loads(body) != [INHERITED]:
             raise RouterFailed(
                 "The router runs with a configuration that isn't ours.",
                 why=f"Caddy says: {body.decode(errors='replace').strip()[:200]}",
-                fix="It is started anew by itself.",
+                fix="It is restarted automatically.",
             )
 
     async def replace(self, config: Any, *, instead_of: Running, timeout_s: float = 30) -> None:
-        """Put another configuration in force; what is wrong with it leaves the old one. Raises ChangedMeanwhile, RouterFailed."""
+        """Activate another configuration. On an error, the old one stays active. Raises ChangedMeanwhile, RouterFailed."""
         headers = {"Content-Type": "application/json", "If-Match": instead_of.etag}
         content = json.dumps(config).encode()
         status, _, body = await asyncio.to_thread(self._call, "POST", "/config/", content, headers, timeout_s)
@@ -57,9 +57,9 @@ class AdminApi:
             raise ChangedMeanwhile
         if status != http.HTTPStatus.OK:
             raise RouterFailed(
-                "The router did not take its new configuration; the old one stays in force.",
+                "The router rejected its new configuration. The old one stays active.",
                 why=f"Caddy says: {body.decode(errors='replace').strip()[:500]}",
-                fix="Free what it names (a port, a name that two apps have); it is tried again.",
+                fix="Resolve the reported conflict (a port, or a hostname of two apps). It is tried again.",
             )
 
     def _call(
@@ -73,8 +73,8 @@ class AdminApi:
         except (OSError, http.client.HTTPException) as error:
             raise RouterFailed(
                 "The router does not answer.",
-                why=f"Nobody speaks at {self.path}: {error or type(error).__name__}.",
-                fix="It is started again by itself; if that stays so, its log (DATA/router/log/caddy.log) says why.",
+                why=f"Connecting to {self.path} failed: {error or type(error).__name__}.",
+                fix="It is restarted automatically. If the error persists, see its log (DATA/router/log/caddy.log).",
             ) from error
         finally:
             connection.close()

@@ -1,6 +1,6 @@
-"""The router by Caddy: one detached process that outlives us, told by one configuration, by files, and by its admin API.
+"""The router with Caddy: a detached process that outlives us, controlled by a configuration, by files, and by its admin API.
 
-Nothing is remembered here: the running process and its files are looked at each time.
+Keeps no state: it inspects the running process and its files each time.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ATTEMPTS = 5
 
 
 class CaddyRouter:
-    """See `Router` for what each verb promises. One process of ours keeps it (`start`, `stop`); others may use the rest."""
+    """See `Router`. Only one process manages it with `start` and `stop`. Others may use the rest."""
 
     def __init__(self, places: RouterPlaces, *, trusted_proxies: tuple[str, ...] = ()) -> None:
         self.places, self._trusted_proxies = places, trusted_proxies
@@ -41,10 +41,10 @@ class CaddyRouter:
         self._listener: socket.socket | None = None
         self._room_seen: tuple[tuple[int, int], Room] | None = None
 
-    # -- life
+    # -- starting and stopping
 
     async def check(self, listen: str) -> None:
-        """Whether `start` could listen there; changes nothing. Raises BadSetting, PortTaken."""
+        """Whether `start` could listen there. Changes nothing. Raises BadSetting, PortTaken."""
         asked, here = parse_listen(listen), self._remembered()
         is_ours = here is not None and _is_what(asked, here) and (await self.health()).is_up
         if asked.port and not is_ours:
@@ -58,7 +58,7 @@ class CaddyRouter:
             here = self._remembered()
             if here and _is_what(asked, here) and (await self.health()).is_up:
                 return here
-            await self._end()  # none runs, or it does not answer, or it listens elsewhere
+            await self._end()  # not running, not answering, or listening elsewhere
             listener = self._listener_at(asked, here)
             self._write(self._configuration(self._room()))
             program = await asyncio.to_thread(usable_caddy, self.places)
@@ -67,7 +67,7 @@ class CaddyRouter:
             return address_of(listener)
 
     def _listener_at(self, asked: Address, remembered: Address | None) -> socket.socket:
-        """The one that a dead Caddy had, with all who wait there; else a new one."""
+        """The listener of a dead Caddy with all waiting connections, or else a new one."""
         if self._listener and _is_what(asked, address_of(self._listener)):
             return self._listener
         self.leave()
@@ -97,7 +97,7 @@ class CaddyRouter:
         return RouterFailed(
             "The router did not start.",
             why=last_lines(said_in(self.places.said), 3),
-            fix=f"Mend what it names; {self.places.logs}/caddy.log may say more.",
+            fix=f"Fix the reported problem. See also {self.places.logs}/caddy.log.",
         )
 
     async def stop(self) -> None:
@@ -106,7 +106,7 @@ class CaddyRouter:
             await self._end()
 
     async def _end(self) -> None:
-        """Gracefully where it can; one that does not even answer us is ended at once."""
+        """Gracefully if possible. If it does not answer, kill it."""
         if (await self.health()).is_up:
             for process in routers_of(self.places):
                 end_process(process, signal.SIGTERM)
@@ -140,7 +140,7 @@ class CaddyRouter:
         return configuration(room, self.places, self._trusted_proxies)
 
     async def _bring_in_force(self, room: Room) -> bool:
-        """Hardly ever anything to do: when there is no room for another app, or another changeover configures otherwise."""
+        """Rarely changes anything: only if there is no room for another app, or another version configures it differently."""
         wanted = self._configuration(room)
         for _ in range(ATTEMPTS):
             running = await self._admin.running()
@@ -155,25 +155,25 @@ class CaddyRouter:
             return True
         raise RouterFailed(
             "The router's configuration was not changed.",
-            why=f"Others changed it {ATTEMPTS} times meanwhile.",
-            fix="It is tried again by itself.",
+            why=f"Other processes changed it {ATTEMPTS} times in the meantime.",
+            fix="It is tried again automatically.",
         )
 
     async def _put_in_force(self, wanted: Json, running: Running) -> None:
-        """The file first: whoever starts Caddy anew starts with what is wanted.
+        """Writes the file first, so that a restarted Caddy uses the wanted configuration.
 
-        Caddy closes idle connections when it takes a configuration, and a request that is just being sent on one of them
-        is lost. So connections that are in use are closed beforehand in the regular way, each after its next answer.
+        When Caddy loads a configuration, it closes idle connections, and a request being sent on one of them is lost. So
+        connections in use are closed gracefully beforehand, each after its next response.
         """
         before = self._written()
         self._write(wanted)
         try:
             self.places.write(self.places.draining, b"")
-            if await asyncio.to_thread(self._has_clients):  # who comes from now on is drained too
+            if await asyncio.to_thread(self._has_clients):  # later connections are drained too
                 await asyncio.sleep(DRAIN_S)
             await self._admin.replace(wanted, instead_of=running)
         except RouterFailed:
-            if before and (await self.health()).is_up:  # refused: the file must not keep it from starting again
+            if before and (await self.health()).is_up:  # rejected: the file must not prevent a restart
                 self._write(before)
             raise
         finally:
@@ -207,7 +207,7 @@ class CaddyRouter:
         self.places.write(self.places.configuration, json.dumps(config, indent=1).encode(), durably=True)
 
     def _room(self) -> Room:
-        """What the file has room for; read again only when it is another file."""
+        """The capacity of the written configuration. Reread only when the file has changed."""
         try:
             seen = self.places.configuration.stat()
         except FileNotFoundError:
@@ -218,7 +218,7 @@ class CaddyRouter:
         return self._room_seen[1]
 
     def _written(self) -> Json | None:
-        """What it would start with; None where there is nothing usable."""
+        """The written configuration. None if it is missing or invalid."""
         try:
             config: Json = json.loads(self.places.configuration.read_bytes())
         except (FileNotFoundError, ValueError):

@@ -1,8 +1,8 @@
-"""What Caddy is told, as plain values: pure functions of how many apps there is room for. Nothing here runs anything.
+"""Caddy's configuration as plain values: pure functions of the number of apps it has room for.
 
-To take another configuration costs Caddy requests (it drops what has just been accepted, and idle connections). So apps
-are not in it: it has *lanes*, each for any one app, and finds in files which hostname has which lane, which dynos a lane
-leads to (slots), maintenance, the pages. It looks at them for each request; a change of a file disturbs nobody.
+Loading a configuration can lose requests, because Caddy drops just accepted and idle connections. So it does not contain
+apps. It has *lanes*, each for any one app, and finds in files which hostname has which lane, which dynos a lane forwards to
+(slots), maintenance mode, and pages. It reads them for each request, so changing a file disturbs no connection.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CLAIMS = (
     "Forwarded", "X-Forwarded*", "X_Forwarded*", "X-Real-Ip", "X-Client-Ip", "X-Cluster-Client-Ip", "True-Client-Ip",
     "X-Original-Host", "X-Url-Scheme", "Front-End-Https",
 )  # fmt: skip
-"""Headers in which a proxy says who asked, and how; of the ones with `_` some servers make the same variable."""
+"""Headers in which a proxy identifies the client. Some servers map those with `_` to the same variable."""
 PAGE_HEADERS = {
     "Content-Type": ["text/html; charset=utf-8"],
     "Cache-Control": ["no-store"],
@@ -39,13 +39,13 @@ NO_SUCH_APP = (
 
 @dataclass(frozen=True)
 class Room:
-    """For how many apps, and for how many dynos of each, one configuration is enough."""
+    """How many apps, and how many dynos of each, a configuration supports."""
 
     lanes: int = 32
     slots: int = 24
 
     def grown(self, *, apps: int, dynos: int) -> Room:
-        """Itself when that is enough, else doubled until it is: the more there are, the rarer it grows."""
+        """Itself if sufficient, otherwise doubled, so that it grows rarely."""
         lanes, slots = self.lanes, self.slots
         while lanes < apps:
             lanes *= 2
@@ -55,7 +55,7 @@ class Room:
 
 
 def configuration(room: Room, places: RouterPlaces, trusted_proxies: tuple[str, ...] = ()) -> Json:
-    """The whole of it. `trusted_proxies`: networks whose X-Forwarded headers count."""
+    """The complete configuration. `trusted_proxies`: networks whose X-Forwarded headers are trusted."""
     server = {
         "listen": [INHERITED],
         "protocols": ["h1"],
@@ -82,7 +82,7 @@ def configuration(room: Room, places: RouterPlaces, trusted_proxies: tuple[str, 
 
 
 def room_in(config: Json | None) -> Room:
-    """How much room a configuration of ours has; the smallest where it is none."""
+    """The capacity of one of our configurations. The default for any other."""
     try:
         routes = config["apps"]["http"]["servers"][SERVER]["routes"] if config else []
         (known,) = [route for route in routes if route.get("@id") == KNOWN]
@@ -98,7 +98,7 @@ def _slots_in(lane: Json) -> list[Json]:
 
 
 def slot_contents(ports: tuple[int, ...], slots: int) -> list[str]:
-    """What stands in each slot: the ports in turn, so that slots in turn are dynos in turn. Empty without ports."""
+    """The content of each slot: the ports in turn, so that using slots in turn uses dynos in turn. Empty without ports."""
     return [f"127.0.0.1:{ports[slot % len(ports)]}" for slot in range(slots)] if ports else []
 
 
@@ -106,13 +106,13 @@ def slot_contents(ports: tuple[int, ...], slots: int) -> list[str]:
 
 
 def _draining_route(places: RouterPlaces) -> Json:
-    """Only real answers: a connection that is being upgraded to a websocket has to stay open."""
+    """Only for final responses, because a connection that is upgraded to a websocket has to stay open."""
     close = {"set": {"Connection": ["close"]}, "deferred": True, "require": {"status_code": [2, 3, 4, 5]}}
     return {"match": [_file_exists(places.draining)], "handle": [{"handler": "headers", "response": close}]}
 
 
 def _request_id_routes() -> list[Json]:
-    """A usable X-Request-Id of the client's is kept, as Heroku does; else the request gets one."""
+    """Keeps a valid X-Request-Id of the client, as Heroku does. Otherwise generates one."""
     usable = {"X-Request-Id": {"name": "given", "pattern": "^[A-Za-z0-9_.-]{20,200}$"}}
     given = {"handler": "vars", "request_id": "{http.request.header.X-Request-Id}"}
     return [
@@ -122,16 +122,16 @@ def _request_id_routes() -> list[Json]:
 
 
 def _trust(proxies: tuple[str, ...]) -> Json:
-    """Whose X-Forwarded-For is read, from the right; the first address that is not trusted is the client."""
+    """X-Forwarded-For is read from the right. The first untrusted address is the client's."""
     source = {"source": "static", "ranges": list(proxies)}
     return {"trusted_proxies": source, "trusted_proxies_strict": 1} if proxies else {}
 
 
 def _forwarded_routes(trusted_proxies: tuple[str, ...]) -> list[Json]:
-    """What a client claims about itself is removed, unless a trusted proxy says it.
+    """Removes what clients claim about themselves, unless a trusted proxy sent it.
 
-    The port is that of the Host header, else where the connection arrived; a trusted proxy's word comes first. Caddy sets
-    X-Forwarded-For, -Proto and -Host by the same rule.
+    The port is that of the Host header, or else the local port of the connection. A trusted proxy's value takes precedence.
+    Caddy sets X-Forwarded-For, -Proto and -Host by the same rule.
     """
     is_trusted = {"remote_ip": {"ranges": list(trusted_proxies)}}
     claims = {"handler": "headers", "request": {"delete": list(CLAIMS)}}
@@ -160,9 +160,9 @@ def _forwarded_port(value: str) -> Json:
 
 
 def _host_routes() -> list[Json]:
-    """The host that names the app: in lower case, and without the dot that may end it. The app sees it as it was sent.
+    """The normalized host that selects the app: in lower case, without a trailing dot. The app sees it as sent.
 
-    Caddy has no function for this. It can replace in headers, so the name travels through one of ours.
+    Caddy has no function for this, but can replace text in headers, so a temporary header is used.
     """
     plain = {"handler": "vars", "site_host": "{http.request.host}"}
     unusual = {"Host": {"name": "unusual_host", "pattern": "[A-Z]|\\.(:[0-9]*)?$"}}
@@ -184,11 +184,11 @@ def _unknown_host_route() -> Json:
 
 
 def _known_host_route(room: Room, places: RouterPlaces) -> Json:
-    """A file named for the lane, in a folder named for the host, says where the request goes."""
+    """A file named after the lane, in a folder named after the host, says where the request goes."""
     number = {"input_regexp": "/([0-9]+)$", "outputs": ["$1"]}
     source = "{http.matchers.file.relative}"
     lanes = [_lane_route(lane, room, places) for lane in range(room.lanes)]
-    # a lane that this configuration has no room for yet: the next one, in a moment, has
+    # a lane that only the next configuration, loaded in a moment, will have
     not_yet = {"handle": [{"handler": "error", "error": "no such lane", "status_code": "503"}]}
     return {
         "@id": KNOWN,
@@ -238,10 +238,10 @@ def _lane_route(number: int, room: Room, places: RouterPlaces) -> Json:
 
 
 def _proxy(lane: Path, room: Room) -> Json:
-    """Slots in turn; one that refuses is left out for half a second, and another asked, for 5 s in all.
+    """Uses slots in turn. A slot that refuses connections is skipped for half a second while others are tried, up to 5 s.
 
-    No `retries`: they would end the 5 s early. Idle connections to dynos are dropped after a second, before the app's own
-    server does it: a POST on a connection that just ends can't be repeated.
+    No `retries`, which would end the 5 s early. Idle connections to dynos are closed after a second, before the app's server
+    does it: a POST on a connection that is being closed can't be repeated.
     """
     slots = [f"{{file.{lane / SLOTS / str(number)}}}" for number in range(room.slots)]
     return {
@@ -293,7 +293,7 @@ def _noted(key: str, value: str) -> Json:
 
 
 def _logging(places: RouterPlaces) -> Json:
-    """Headers are not logged: cookies and tokens are nobody's business. Both logs are bounded."""
+    """Headers are not logged, because they contain cookies and tokens. Both logs are limited in size."""
     unsaid = ("request>headers", "request>tls", "resp_headers", "user_id", "bytes_read")
     terse = {"format": "filter", "wrap": {"format": "json"}, "fields": {key: {"filter": "delete"} for key in unsaid}}
     return {

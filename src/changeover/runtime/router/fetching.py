@@ -1,7 +1,7 @@
-"""An app's own page, fetched once from the address that MAINTENANCE_PAGE_URL or ERROR_PAGE_URL names, and kept by us.
+"""Fetches an app's page once from MAINTENANCE_PAGE_URL or ERROR_PAGE_URL, and stores it.
 
-So that it is there when the app is not, and a slow or dead web server holds up nobody. Who calls this decides what happens
-without it: our own page.
+So it is available when the app is not, and a slow web server delays nothing. Callers decide what to show if this fails: the
+default page.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ LARGEST_BYTES = 1_000_000
 async def fetch_page(
     url: str, reach: Reach, *, timeout_s: float = LONGEST_S, largest_bytes: int = LARGEST_BYTES
 ) -> bytes:
-    """The page as UTF-8. Raises PageNotFetched, which names the address without what is secret in it, and the reason."""
+    """The page as UTF-8. Raises PageNotFetched with the reason, and the URL without secrets."""
     try:
         parts = urlsplit(url)
         is_one = parts.scheme in ("http", "https") and bool(parts.hostname)
         shown = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
     except ValueError:
-        is_one, shown = False, "that address"
+        is_one, shown = False, "the given address"
     if not is_one:
-        raise PageNotFetched(shown or "that address", why="It wants an address that begins with https://.")
+        raise PageNotFetched(shown or "the given address", why="The URL must begin with https://.")
     try:
         async with asyncio.timeout(timeout_s):
             return await wait_elsewhere(partial(_fetch, url, reach, time.monotonic() + timeout_s, largest_bytes))
@@ -57,7 +57,7 @@ class _TooLarge(Exception):
 
 
 def _fetch(url: str, reach: Reach, deadline: float, largest_bytes: int) -> bytes:
-    """The deadline is looked at between reads: a server that drips holds this thread no longer than one read."""
+    """Checks the deadline between reads, so a slow server blocks this thread at most for one read."""
     request = urllib.request.Request(url, headers={"User-Agent": "changeover", "Accept": "text/html"})  # noqa: S310
     with open_url(request, reach, timeout_s=max(0.1, deadline - time.monotonic())) as answer:
         page = bytearray()

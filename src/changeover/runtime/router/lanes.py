@@ -1,7 +1,7 @@
-"""Which app has which lane, and what the router finds in it. Files alone: Caddy looks at them for each request.
+"""Assigns lanes to apps and writes the files that the router reads for each request.
 
-So apps, hostnames, dynos and pages come and go from one request to the next, and no connection is disturbed. In each
-change the order is such that a request meets the old or the new, and a crash leaves what the next `settle` puts right.
+So changes of apps, hostnames, dynos and pages take effect with the next request, and disturb no connection. Changes are
+ordered so that a request sees the old or the new state, and the next `settle` repairs what a crash left.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ YOUNG_S = 60.0
 
 
 class Lanes:
-    """The lanes below one home. Several processes may use them at a time."""
+    """The lanes of one home. Several processes may use them concurrently."""
 
     def __init__(self, places: RouterPlaces) -> None:
         self.places = places
@@ -34,7 +34,7 @@ class Lanes:
         return {path.name: int(path.readlink().name) for path in links}
 
     def settle(self, sites: Iterable[Site], *, slots: int) -> int:
-        """Exactly these apps are reached, by exactly their hostnames. Returns how many lanes that needs."""
+        """Make exactly these apps reachable, by exactly their hostnames. Returns the number of lanes needed."""
         wanted = {site.app: site for site in sites}
         with self._alone():
             taken = self.taken()
@@ -51,7 +51,7 @@ class Lanes:
         return max(taken.values(), default=0) + 1
 
     def lead(self, app: str, ports: tuple[int, ...], *, slots: int) -> None:
-        """Requests go to these ports in turn; none: none is let through."""
+        """Forward requests to these ports in turn. Without ports, the error page is shown."""
         with self._alone():
             self._lead(self._enter(app, self.taken()), ports, slots=slots)
 
@@ -66,13 +66,13 @@ class Lanes:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Two processes must not give the same lane away."""
+        """Prevents two processes from assigning the same lane."""
         with (self.places.home / "lanes.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
     def _enter(self, app: str, taken: dict[str, int]) -> Path:
-        """The app's lane; one that nobody has when it is new, and then `taken` says so. Its link comes when all is in it."""
+        """The app's lane. A new app gets a free one, added to `taken`. Its link is created last."""
         if app in taken:
             return self.places.lane(taken[app])
         numbers = set(taken.values())
@@ -86,9 +86,9 @@ class Lanes:
         return lane
 
     def _leave(self, app: str, number: int) -> bool:
-        """Its hostnames go first, so that no request finds an empty lane. False when it stays.
+        """Remove its hostnames first, so that no request finds an empty lane. False if it is kept.
 
-        That is a new one without hostnames: somebody has just spoken of an app that the caller hasn't heard of yet.
+        A new lane without hostnames is kept: the app may have been created after the caller's list was read.
         """
         lane = self.places.lane(number)
         names = list(self.places.hosts.glob(f"*/{number}"))
@@ -103,7 +103,7 @@ class Lanes:
     def _lead(self, lane: Path, ports: tuple[int, ...], *, slots: int) -> None:
         wanted = slot_contents(ports, slots)
         if not wanted:
-            (lane / SLOTS / "0").unlink(missing_ok=True)  # the one that lets requests through
+            (lane / SLOTS / "0").unlink(missing_ok=True)  # the slot that enables forwarding
         for number in reversed(range(len(wanted))):
             slot = lane / SLOTS / str(number)
             if _read(slot) != wanted[number]:
@@ -113,7 +113,7 @@ class Lanes:
         for host, lane in hosts.items():
             if not (file := self.places.hosts / host / str(lane)).exists():
                 file.parent.mkdir(exist_ok=True)
-                file.parent.chmod(0o755)  # Caddy looks for what is in it
+                file.parent.chmod(0o755)  # Caddy lists it
                 file.touch()
         for folder in self.places.hosts.iterdir():
             if folder.name not in hosts:
@@ -124,19 +124,19 @@ class Lanes:
                     file.unlink()
 
     def _clear(self, lanes: set[int]) -> None:
-        """What a crash left behind."""
+        """Remove what a crash left behind."""
         for folder in self.places.lanes.iterdir():
             if int(folder.name) not in lanes:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
 def _lacks_slots(lane: Path, slots: int) -> bool:
-    """It was led somewhere when there were fewer."""
+    """Whether its slots were written when there were fewer."""
     return (lane / SLOTS / "0").exists() and not (lane / SLOTS / str(slots - 1)).exists()
 
 
 def _led_to(lane: Path) -> tuple[int, ...]:
-    """The ports that its slots name, in order."""
+    """The ports in its slots, in order."""
     addresses = takewhile(bool, (_read(lane / SLOTS / str(number)) for number in count()))
     return tuple(dict.fromkeys(int(address.rpartition(":")[2]) for address in addresses if address))
 

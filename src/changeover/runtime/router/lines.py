@@ -1,4 +1,4 @@
-"""One request as a line of the app's log, in the format that Heroku's router has. Pure: a record of Caddy's in, text out."""
+"""Formats a request as a log line like Heroku's router. Pure: takes a record of Caddy's log, returns text."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Record = Mapping[str, Any]
 
 
 def router_line(record: Record, dyno_names: Mapping[int, str]) -> str:
-    """What happened to one request. `dyno_names`: the app's web dynos by port.
+    """The log line of one request. `dyno_names`: the app's web dynos by port.
 
-    Times in milliseconds. `connect` is all that passed before the dyno had the request: finding one, waiting for one.
+    Times are in milliseconds. `connect` is the time until a dyno had the request, including the search and waiting for one.
     """
     request = record.get("request", {})
     level, code, description = _verdict(record, dyno_names)
@@ -38,7 +38,7 @@ def router_line(record: Record, dyno_names: Mapping[int, str]) -> str:
 
 
 def _verdict(record: Record, dyno_names: Mapping[int, str]) -> tuple[str, str, str]:
-    """Level, Heroku's code, and its words."""
+    """Level, Heroku's code, and its description."""
     error, status = str(record.get("error") or ""), int(record.get("error_status") or 0)
     if record.get("maintenance"):
         return "info", "H80", "Maintenance mode"
@@ -48,7 +48,7 @@ def _verdict(record: Record, dyno_names: Mapping[int, str]) -> tuple[str, str, s
 
 
 def _failure(error: str, status: int, dyno_names: Mapping[int, str]) -> tuple[str, str]:
-    """Caddy writes its page with 503 whatever it was; its error says it."""
+    """Caddy always answers with its page and 503, so the code is derived from its error."""
     if error == NO_DYNOS or not dyno_names:
         return "H14", "No web processes running"
     if "dial" in error or "no upstreams available" in error:
@@ -59,7 +59,7 @@ def _failure(error: str, status: int, dyno_names: Mapping[int, str]) -> tuple[st
 
 
 def _answer(record: Record, dyno_names: Mapping[int, str], *, was_proxied: bool) -> list[str]:
-    """Who answered, how long it took, and what; Heroku leaves out what there was not."""
+    """The dyno, its times and the result. Values that don't apply are left out, as Heroku does."""
     status, size = int(record.get("status") or 0), int(record.get("size") or 0)
     if not was_proxied:
         return ["dyno=", "connect=", "service=", f"status={status}", "bytes="]
@@ -75,12 +75,12 @@ def _milliseconds(value: object, otherwise: float) -> int:
 
 
 def _bare(value: object) -> str:
-    """A word without spaces: clients choose hosts and methods."""
+    """A word without spaces, because clients choose hosts and methods."""
     return _quoted(value).replace(" ", "%20").replace("=", "%3D")
 
 
 def _quoted(value: object) -> str:
-    """Nothing that ends the quotes or the line, and no terminal's escapes."""
+    """Escapes characters that would end the quotes or the line, or affect a terminal."""
     text = str(value or "")
     safe = "".join(char if char.isprintable() and char != '"' else _percent(char) for char in text[:LONGEST_PATH])
     return safe + ("…" if len(text) > LONGEST_PATH else "")

@@ -1,7 +1,7 @@
-"""Where the router listens: what people write, the socket that we open for it, and who is connected just now.
+"""The router's address: parsing it, opening its socket, and checking for connected clients.
 
-We open the socket and Caddy inherits it: a new configuration then goes on with the same one, where Caddy would open
-another and lose who waits at the first; and while a killed Caddy is started again, people wait instead of being refused.
+We open the socket and Caddy inherits it. A new configuration then keeps using it, while Caddy would open another one and lose
+waiting connections. While a killed Caddy is restarted, clients wait instead of being refused.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ESTABLISHED = "01"
 
 
 def parse_listen(text: str) -> Address:
-    """`HOST:PORT`; port 0 asks for a free one. Raises BadSetting."""
+    """Parses `HOST:PORT`. Port 0 means any free one. Raises BadSetting."""
     host, _, port = text.rpartition(":")
     if not host or not port.isdigit() or int(port) > 65535:
         raise BadSetting("--router-listen", text, wants="HOST:PORT, such as 127.0.0.1:8080 (port 0 picks a free one)")
@@ -36,17 +36,17 @@ def address_of(listener: socket.socket) -> Address:
 
 
 def open_listener(asked: Address, remembered: Address | None, *, home: Path) -> socket.socket:
-    """At the asked address; for port 0 at the remembered one if it is free, else at another. Raises PortTaken, BadSetting."""
+    """At the given address. For port 0, at the remembered one if free, else at another. Raises PortTaken, BadSetting."""
     candidates = [asked] if asked.port else _candidates(asked.host, remembered, home)
     for candidate in candidates:
         if listener := _open(candidate):
             return listener
     raise PortTaken(
-        f"The router can't listen at {asked}.",
-        why="Another program uses that port."
+        f"The router can't listen on {asked}.",
+        why="Another program uses this port."
         if asked.port
-        else f"Of {len(AMONG)} ports from {AMONG.start} on none is free.",
-        fix="End it (`ss -ltnp` names it), or choose another port: --router-listen 127.0.0.1:0 finds a free one.",
+        else f"None of the {len(AMONG)} ports from {AMONG.start} is free.",
+        fix="Stop it (`ss -ltnp` shows it), or choose another port: --router-listen 127.0.0.1:0 picks a free one.",
     )
 
 
@@ -57,11 +57,11 @@ def _candidates(host: str, remembered: Address | None, home: Path) -> Iterator[A
 
 
 def _open(address: Address) -> socket.socket | None:
-    """None where somebody else listens. Raises BadSetting for an address that isn't one of this host, or not for us."""
+    """None if another program listens there. Raises BadSetting for an address that we can't listen on."""
     listener = socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Caddy gets a connection with its first request: what it has accepted but not read, another configuration drops
+        # Caddy gets a connection only with its first request: a new configuration drops accepted connections that were not read
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, SILENT_S)
         listener.bind((address.host, address.port))
         listener.listen(BACKLOG)
@@ -69,13 +69,13 @@ def _open(address: Address) -> socket.socket | None:
         listener.close()
         if taken.errno == errno.EADDRINUSE:
             return None
-        wants = f"an address and a port of this host that we may listen at ({taken.strerror})"
+        wants = f"an address and a port of this host that we may listen on ({taken.strerror})"
         raise BadSetting("--router-listen", str(address), wants=wants) from taken
     return listener
 
 
 def has_clients(port: int) -> bool:
-    """Somebody has a connection to this port of this host just now."""
+    """Whether any client is connected to this port of this host."""
     here = f":{port:04X}"
     for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
         try:

