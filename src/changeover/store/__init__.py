@@ -1,1 +1,1 @@
-"""Our state: its schema (migrations/), its statements (sql/), its rows. Decides nothing."""
+"""Our state: its schema (migrations/), its statements (sql/) and its rows. Contains no decisions."""

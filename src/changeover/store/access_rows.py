@@ -11,7 +11,7 @@ from changeover.store.rows import Account
 
 @dataclass(frozen=True)
 class Standing:
-    """What an account is to an app. `role` is that in the app's team; None outside of it."""
+    """An account's relation to an app. `role` is its role in the app's team, or None."""
 
     is_owner: bool
     is_of_team: bool
@@ -29,7 +29,7 @@ class ExpiredToken:
 
 @dataclass(frozen=True)
 class Bearer:
-    """Whose token was sent, and what that token may do."""
+    """The account of a token, and the token's permissions."""
 
     id: UUID
     email: str
@@ -47,7 +47,7 @@ class Bearer:
 
 @dataclass(frozen=True)
 class AuditRow:
-    """What an account did, or tried. `times` counts equal events of one minute."""
+    """What an account did or tried to do. `times` counts equal events within a minute."""
 
     id: int
     at: datetime

@@ -1,7 +1,7 @@
-"""Brings a state database to this version's schema: our numbered migrations, by yoyo.
+"""Upgrades a state database to this version's schema, with numbered migrations and yoyo.
 
-A table of ours lives in the schema `state`. What `public` has under the same name is a view for the previous version,
-with the columns that it knows; migrations leave those views alone. yoyo's own tables stay in `public`, where both find them.
+Our tables are in schema `state`. Views with the same names in `public` are for the previous version and have the columns that
+it knows. Migrations leave these views alone. yoyo's own tables stay in `public`, where both versions find them.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ SEARCH_PATH = "state,public"
 
 
 def with_search_path(conninfo: dict[str, str]) -> dict[str, str]:
-    """What a connection to the state needs in order to find this version's tables."""
+    """Connection parameters with the search_path that finds this version's tables."""
     return {**conninfo, "options": f"{conninfo.get('options', '')} -c search_path={SEARCH_PATH}".strip()}
 
 
 class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo is untyped
     def copy(self) -> DatabaseBackend:
-        """The connection that runs one migration: new tables go into `state`, and old names mean tables."""
+        """The connection that runs one migration. New tables go to `state`, and existing names refer to tables."""
         own: DatabaseBackend = super().copy()
         own.execute(f"SET search_path = {SEARCH_PATH}")
         return own
 
 
 def migrate(conninfo: dict[str, str]) -> None:
-    """Apply what is missing; repeatable, and exclusive by yoyo's own lock. Synchronous: it runs before anything serves."""
+    """Apply missing migrations. Repeatable, and exclusive through yoyo's lock. Synchronous: runs before anything is served."""
     with resources.as_file(resources.files("changeover.store") / "migrations") as folder:
         backend = _Backend(parse_uri(_yoyo_url(conninfo)), "_yoyo_migration")
         backend.init_database()

@@ -1,9 +1,9 @@
-"""Runs the named statements of `sql/`; each value is a parameter, each row becomes a dataclass.
+"""Runs the named statements of `sql/`. Values are passed as parameters, and each row becomes a dataclass.
 
-A file `sql/apps.sql` holds statements headed `-- name: find`; here they are called `apps.find`.
+A file `sql/apps.sql` contains statements with headers such as `-- name: find`. This one is called `apps.find`.
 
-No statement says `*`: a later version may add columns that this one has no field for. `{columns}` stands for the fields of
-the row class, `{apps.columns}` for the same qualified by a table, `{teams.columns but role}` for all except those named.
+No statement uses `*`, because a later version may add columns that this one has no field for. `{columns}` stands for the fields
+of the row class, `{apps.columns}` for the same qualified by a table, `{teams.columns but role}` for all except those named.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _COLUMNS = re.compile(r"\{(?:(?P<table>\w+)\.)?columns(?: but (?P<others>[\w, ]+
 def _statements(file: str) -> dict[str, LiteralString]:
     text = resources.files("changeover.store").joinpath("sql", f"{file}.sql").read_text()
     parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)[1:]
-    # Only our own files come here, never a user's text: what LiteralString stands for.
+    # Only our own files are read here, never a user's text, which is what LiteralString means.
     return {name: cast(LiteralString, body) for name, body in zip(parts[::2], parts[1::2], strict=True)}
 
 
 def statement(name: str) -> LiteralString:
-    """The text of `file.statement`. Raises KeyError for a name that no file has."""
+    """The text of `file.statement`. Raises KeyError for an unknown name."""
     file, _, wanted = name.partition(".")
     return _statements(file)[wanted]
 
@@ -83,6 +83,6 @@ async def values(db: Db, name: str, /, **parameters: Any) -> list[Any]:
 
 
 async def execute(db: Db, name: str, /, **parameters: Any) -> int:
-    """Run it; how many rows it changed."""
+    """Run it and return the number of changed rows."""
     cursor = await db.execute(statement(name), parameters)
     return cursor.rowcount

@@ -1,4 +1,4 @@
-"""The rows of our state as plain values. What they mean is in migrations/; what may be done with them, in platform/."""
+"""The rows of our state as plain values. migrations/ says what they mean; platform/ what may be done with them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uuid import UUID
 
 SCHEDULER = "scheduler"
 EXTERNAL = "external"
-"""The engine of servers that somebody else runs, and the name of the plan of their databases."""
+"""The engine of servers run by others, and the plan name of their databases."""
 
 
 @dataclass(frozen=True)
@@ -220,7 +220,7 @@ class Attachment:
 
     @property
     def config_vars(self) -> list[str]:
-        """What it adds to its app: none where there is nothing to connect to."""
+        """The config vars that it adds to its app. None if there is nothing to connect to."""
         return [] if self.service == SCHEDULER else [self.config_var]
 
 
@@ -239,7 +239,7 @@ class PoolerRow:
 
 @dataclass(frozen=True)
 class Scheduler:
-    """`held_by`: None while its jobs run; else what holds them, 'maintenance' or 'hand'."""
+    """`held_by`: None while its jobs run, otherwise what holds them: 'maintenance' or 'hand'."""
 
     app_id: UUID
     addon_id: UUID
@@ -261,7 +261,7 @@ class ScheduledJob:
 
 @dataclass(frozen=True)
 class ServerRow:
-    """`host` and the directories are None where somebody else runs it; `parameters` and its identifier, where we do."""
+    """`host` and the directories are None for a server run by others. `parameters` and its identifier are None for ours."""
 
     name: str
     host: str | None
@@ -300,11 +300,11 @@ class Database:
     trouble: str | None
     engine: str
     parameters: bytes | None
-    """What the address of somebody else's says besides (TLS and so on), encrypted; None for ours."""
+    """Further parameters of the address of an external database (TLS and so on), encrypted. None for ours."""
 
     @property
     def is_external(self) -> bool:
-        """Somebody else runs its server: we know its address, and nothing of it is ours to change."""
+        """Whether its server is run by others: we know only its address and change nothing on it."""
         return self.engine == EXTERNAL
 
 
@@ -325,7 +325,7 @@ class RunRow:
     kind: str
     subject: str
     app: str | None
-    """The name that the app had when the run began, for display. Rights go by `app_id`."""
+    """The app's name when the run began, for display. Permissions use `app_id`."""
     app_id: UUID | None
     account_id: UUID | None
     host: str
@@ -343,7 +343,7 @@ class RunRow:
     updated_at: datetime
     finished_at: datetime | None
     wakes_at: datetime | None
-    """It waits without a slot until then; None: it is worked on, or may be at any time."""
+    """It waits without a slot until then. None: it is worked on, or may be at any time."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Rows about transfers: backups, restores and copies, what they said, and the daily schedules of backups."""
+"""Rows about transfers: backups, restores and copies, their logs, and the daily backup schedules."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class TransferRow:
 
     @property
     def name(self) -> str:
-        """As both CLIs show it: `b007` by hand, `a007` by schedule, `r007` a restore, `c007` a copy."""
+        """The name in both CLIs: `b007` for a manual backup, `a007` for a scheduled one, `r007` a restore, `c007` a copy."""
         letter = {"restore": "r", "copy": "c"}.get(self.kind, "a" if self.schedule_id else "b")
         return f"{letter}{self.number:03}"
 
