@@ -39,5 +39,5 @@ def test_an_adopted_database_is_looked_at_entered_attached_promoted_and_forgotte
     )
     assert_leads_there(url_of(control_plane, other), elsewhere)
     gone = must(heroku(f"addons:destroy {name} -a {app} --confirm {app} --force"))
-    assert f"{name} is forgotten here, and nothing else" in gone.text
+    assert f"{name} was only removed from changeover" in gone.text
     assert elsewhere.ask("SELECT count(*) FROM public.orders") == [(100,)]

@@ -77,7 +77,7 @@ def test_nothing_is_changed_there(things: Things, api: httpx2.Client, elsewhere:
     gone = api.request("DELETE", f"/apps/{app}/addons/{name}", json={})
 
     assert gone.json()["state"] == "deprovisioned"
-    assert f"{name} is forgotten here, and nothing else" in gone.headers["x-heroku-warning"]
+    assert f"{name} was only removed from changeover" in gone.headers["x-heroku-warning"]
     assert elsewhere.ask(what) == before
     assert elsewhere.ask("SELECT count(*) FROM public.orders") == [(100,)]
     assert api.get(f"/apps/{app}/config-vars").json() == {}

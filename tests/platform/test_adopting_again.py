@@ -53,7 +53,7 @@ def test_a_database_of_ours_is_not_adopted(control_plane: ControlPlane, things: 
     for source in (url, url.replace("127.0.0.1", "localhost"), name):
         refused = adopt(api, app, source)
         assert error_of(refused) == (422, "already_adopted")
-        assert f"{name}, and runs here" in refused.json()["what"]
+        assert f"{name}, which runs here" in refused.json()["what"]
 
 
 def test_the_same_again_under_its_name_renews_the_password_of_every_app(

@@ -93,7 +93,7 @@ def test_an_app_has_it_once_and_shares_it_with_nobody(api: httpx2.Client, things
     shared = api.post("/addon-attachments", json={"addon": "scheduler", "app": shop})
     configured = create(api, things.app(), config={"follow": "DATABASE_URL"})
 
-    assert (second.status_code, second.json()["what"]) == (422, f"{shop} has the Scheduler already.")
+    assert (second.status_code, second.json()["what"]) == (422, f"{shop} already has the Scheduler.")
     assert (shared.status_code, shared.json()["id"]) == (422, "invalid_params")
     assert (configured.status_code, configured.json()["id"]) == (422, "invalid_params")
 
@@ -171,7 +171,7 @@ def test_a_job_whose_former_run_still_runs_is_skipped(
 
     make_due(control_plane, job)
 
-    when_said(api, shop, f"Skipped `echo long; sleep 1000` (job {job}): {dyno}, its former run, still runs")
+    when_said(api, shop, f"Skipped `echo long; sleep 1000` (job {job}): its previous run, {dyno}, is still running")
     api.post(f"/apps/{shop}/dynos/{dyno}/actions/stop")
     assert scheduler(api, shop)["running"] == []
     assert job_of(api, shop, job)["last_dyno"] == dyno
@@ -210,10 +210,10 @@ def test_held_jobs_do_not_run_not_even_late(
     api.patch(f"/apps/{shop}", json={"maintenance": True, "scheduler": False})
     assert scheduler(api, shop)["held_by"] == "maintenance"
     make_due(control_plane, held, free)
-    when_said(api, other, "Passed over `echo free`")  # due later than the held one
+    when_said(api, other, "Skipped `echo free`")  # due later than the held one
     api.patch(f"/apps/{shop}", json={"maintenance": False})
     make_due(control_plane, free)
-    wait_until(lambda: said(api, other).count("Passed over") == 2, what="the other job's second time")
+    wait_until(lambda: said(api, other).count("Skipped") == 2, what="the other job's second time")
 
     assert (scheduler(api, shop)["held_by"], is_ahead(job_of(api, shop, held))) == (None, True)
     assert "held" not in said(api, shop)

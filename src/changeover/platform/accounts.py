@@ -1,4 +1,4 @@
-"""Accounts and their tokens. One account owns the installation: the operator, whose token lies in HOME/operator-token."""
+"""Accounts and their tokens. One account owns the installation: the operator. Its token is in HOME/operator-token."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OPERATOR_TOKEN_FILE = "operator-token"  # noqa: S105 - a file's name
 
 
 async def bearer_of_token(db: Db, token: str) -> Bearer:
-    """Whose token it is, and what it may do. Raises Unauthorized for one that is unknown, revoked or expired."""
+    """The account and permissions of a token. Raises Unauthorized if it is unknown, revoked or expired."""
     bearer = await query.one(db, Bearer, "rights.bearer", token_hash=token_hash(token))
     if bearer is None:
         raise await _unauthorized(db, token)
@@ -35,13 +35,13 @@ async def _unauthorized(db: Db, token: str) -> Unauthorized:
     who = expired.email
     return Unauthorized(
         f"The token expired at {expired.expires_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC.",
-        fix="Create another one with a token that is still good (`changeover authorizations:create`), "
-        f"or ask the operator for one: `changeover authorizations:create --user {who}`.",
+        fix="Create another one with a token that is still valid (`changeover authorizations:create`), "
+        f"or ask the operator to run `changeover authorizations:create --user {who}`.",
     )
 
 
 async def ensure_operator(db: Db, *, email: str, home: Path) -> Account:
-    """The owner account, and its token in HOME/operator-token; repeatable, and the file wins over the state."""
+    """The operator's account, with its token in HOME/operator-token. Repeatable. The file takes precedence over the state."""
     account = await query.one(db, Account, "accounts.operator")
     if account is None:
         account = await query.only(db, Account, "accounts.add", email=email, is_operator=True)
@@ -61,7 +61,7 @@ async def ensure_operator(db: Db, *, email: str, home: Path) -> Account:
 
 
 async def ensure_account(db: Db, email: str) -> Account:
-    """The account with that address, made if there is none: an installation's owner invites by naming somebody."""
+    """The account with that address, created if missing, because the operator can invite anyone by address."""
     found = await query.one(db, Account, "accounts.find", key=email)
     if found is not None:
         return found
@@ -83,7 +83,7 @@ async def list_authorizations(scope: Scope) -> list[Authorization]:
 
 
 async def find_authorization(scope: Scope, id_: str, token: str) -> Authorization:
-    """By id; `~` is the one whose token was sent. Raises NotFound."""
+    """By id, or `~` for the request's own token. Raises NotFound."""
     if id_ == "~":
         found = await query.one(scope.db, Authorization, "accounts.by_authorization", token_hash=token_hash(token))
     else:
@@ -99,14 +99,14 @@ async def find_authorization(scope: Scope, id_: str, token: str) -> Authorizatio
 async def authorize(
     scope: Scope, *, description: str, lifetime_s: int | None, scopes: list[str], user: str | None = None
 ) -> tuple[Authorization, str]:
-    """A further token, which only this answer ever shows. Only the operator may create one for another account.
+    """Create another token, which is shown only in this response. Only the operator may create one for another account.
 
     It never outlives the token that creates it. Raises InvalidParams, Forbidden.
     """
     scope.resource = f"{user or scope.caller.email}: {', '.join(scopes)}"
     unknown = sorted(set(scopes) - set(GRANTS))
     if unknown:
-        raise InvalidParams(f"The scope {unknown[0]} is not known.", why=f"There are: {', '.join(GRANTS)}.")
+        raise InvalidParams(f"Unknown scope: {unknown[0]}.", why=f"The scopes are: {', '.join(GRANTS)}.")
     if lifetime_s is not None and not 0 < lifetime_s <= LONGEST_LIFETIME_S:
         raise InvalidParams(f"expires_in must be a number of seconds, from 1 to {LONGEST_LIFETIME_S}.")
     account = scope.caller
@@ -126,7 +126,7 @@ async def authorize(
 
 
 def _require_shorter(scope: Scope, expires_at: datetime | None) -> None:
-    """A token that expires can't make, or renew, one that lasts longer. Raises Forbidden."""
+    """A token that expires can't create or renew one that lasts longer. Raises Forbidden."""
     own = scope.bearer.expires_at if scope.bearer else None
     if own is None or (expires_at is not None and expires_at <= own):
         return
@@ -139,9 +139,9 @@ def _require_shorter(scope: Scope, expires_at: datetime | None) -> None:
 
 
 async def rotate(scope: Scope, authorization: Authorization) -> tuple[Authorization, str]:
-    """A new token for an authorization; the old one stops working. The operator's own goes to its file as well.
+    """Replace an authorization's token. The old one stops working. The operator's own is also written to its file.
 
-    Its scope and its end stay. Raises Forbidden for one that outlives the token of this request.
+    Its scope and expiry stay. Raises Forbidden for one that outlives the token of this request.
     """
     _require_shorter(scope, authorization.expires_at)
     token = new_token()
@@ -164,7 +164,7 @@ async def revoke(scope: Scope, authorization: Authorization) -> None:
     if authorization.is_operator:
         raise InvalidParams(
             "The operator's own token can't be revoked.",
-            why="Without it nobody could manage this installation.",
+            why="Without it, this installation could not be managed.",
             fix=f"Rotate it: `changeover authorizations:rotate {authorization.id}`.",
         )
     await query.execute(scope.db, "accounts.revoke", id=authorization.id)

@@ -1,4 +1,4 @@
-"""Add-ons: a database as its user sees it. Creating and destroying one is decided here and done by a run."""
+"""Add-ons, such as databases, as users see them. Creating and destroying is decided here and done by a run."""
 
 from __future__ import annotations
 
@@ -53,19 +53,19 @@ async def create_addon(
     config: Mapping[str, Any] | None = None,
     confirm: str | None = None,
 ) -> Addon:
-    """A new database, being made by a run when this returns. With `follow` in `config` it follows another.
+    """A new database, which a run creates after this returns. With `follow` in `config` it follows another one.
 
-    A Scheduler is ready at once. Raises NotFound (plan, leader), InvalidParams, NameTaken, NotFollowable, ForeignLeader,
-    NotAvailable, HostFull, ConfirmationRequired, Forbidden. Nothing is left behind then.
+    A Scheduler is ready immediately. Raises NotFound (plan, leader), InvalidParams, NameTaken, NotFollowable, ForeignLeader,
+    NotAvailable, HostFull, ConfirmationRequired, Forbidden. An error leaves nothing behind.
     """
     plan = scope.parts.catalogue.plan(plan_name, in_space=app.space_id is not None)
     if plan.service == SCHEDULER:
         return await _create_scheduler(
             scope, app, plan, name=name, attachment_name=attachment_name, config=config, confirm=confirm
         )
-    wishes = _checked_wishes(config or {})
+    options = _checked_options(config or {})
     _require_place(plan, app)
-    leader = await find_leader(scope, app, plan, str(wishes["follow"])) if "follow" in wishes else None
+    leader = await find_leader(scope, app, plan, str(options["follow"])) if "follow" in options else None
     leader_server = await server_of(scope.db, leader.server_name) if leader else None
     addon_id = await add_row(scope, app, plan, name)
     server_name = await choose_server(scope, app, plan, leader_server)
@@ -88,7 +88,7 @@ async def _create_scheduler(
     config: Mapping[str, Any] | None,
     confirm: str | None,
 ) -> Addon:
-    """It has no server to wait for, and gives its app no URL."""
+    """A Scheduler has no server to wait for, and gives its app no URL."""
     if config:
         raise InvalidParams(f"--{next(iter(config))} is not available.", why=f"{plan.full_name} takes no options.")
     await require_no_scheduler(scope, app)
@@ -103,15 +103,19 @@ async def _create_scheduler(
     return addon
 
 
-def _checked_wishes(config: Mapping[str, Any]) -> dict[str, Any]:
-    wishes = {key.replace("_", "-"): value for key, value in config.items()}
-    for key, value in wishes.items():
+def _checked_options(config: Mapping[str, Any]) -> dict[str, Any]:
+    options = {key.replace("_", "-"): value for key, value in config.items()}
+    for key, value in options.items():
         if key not in OFFERED:
-            why = "changeover does not offer it yet." if key in KNOWN else f"There are: {', '.join(sorted(OFFERED))}."
-            raise InvalidParams(f"--{key} is not available.", why=why, fix="Repeat the command without it.")
+            why = (
+                "changeover does not support it yet."
+                if key in KNOWN
+                else f"The options are: {', '.join(sorted(OFFERED))}."
+            )
+            raise InvalidParams(f"--{key} is not available.", why=why, fix="Run the command again without it.")
         if value is True or not value:
-            raise InvalidParams(f"--{key} needs a value.", fix=f"Name the database: --{key} DATABASE_URL.")
-    return wishes
+            raise InvalidParams(f"--{key} needs a value.", fix=f"Give the database: --{key} DATABASE_URL.")
+    return options
 
 
 def _require_place(plan: Plan, app: App) -> None:
@@ -119,16 +123,17 @@ def _require_place(plan: Plan, app: App) -> None:
         raise InvalidParams(
             f"The plan {plan.full_name} is only available in private spaces.",
             why=f"The app {app.name} runs in the Common Runtime.",
-            fix="Name an app in a space with --app; `changeover apps:create NAME --space SPACE` makes one.",
+            fix="Choose an app in a space with --app, or create one with `changeover apps:create NAME --space SPACE`.",
         )
     if plan.tier.name == "shield" and not app.space_is_shield:
         raise InvalidParams(
-            f"The plan {plan.full_name} is only available in Shield spaces.", why=f"{app.space_name} is not one."
+            f"The plan {plan.full_name} is only available in Shield spaces.",
+            why=f"{app.space_name} is not a Shield space.",
         )
 
 
 async def add_row(scope: Scope, app: App, plan: Plan, name: str | None) -> UUID:
-    """The id of a new add-on, not yet provisioned, of that name or an invented one. Raises NameTaken, InvalidParams."""
+    """The id of a new, unprovisioned add-on with that name or a generated one. Raises NameTaken, InvalidParams."""
     wanted = checked_addon_name(name) if name else new_addon_name(plan.service)
     made = await query.values(scope.db, "addons.add", name=wanted, app_id=app.id, service=plan.service, plan=plan.name)
     if made:
@@ -181,8 +186,8 @@ async def rename_addon(scope: Scope, addon: Addon, name: str) -> Addon:
     under_way = await run_under_way(scope, addon.name)
     if under_way is not None:
         raise NotAvailable(
-            f"{addon.name} can't be renamed now.", why=f"Run {under_way.id} ({under_way.kind}) works on it.",
-            fix="Wait for it, then repeat the command.",
+            f"{addon.name} can't be renamed now.", why=f"Run {under_way.id} ({under_way.kind}) is working on it.",
+            fix="Wait for it to finish, then run the command again.",
         )  # fmt: skip
     if name != addon.name and await query.one(scope.db, Addon, "addons.find", key=name) is not None:
         raise NameTaken("add-on", name)
@@ -191,14 +196,14 @@ async def rename_addon(scope: Scope, addon: Addon, name: str) -> Addon:
 
 
 async def destroy_addon(scope: Scope, addon: Addon, *, force: bool = False) -> RunRow | None:
-    """Take it off its apps now, and have a run remove process and data. `force` frees live followers as standalone.
+    """Detach it from its apps now, and start a run that removes process and data. `force` unfollows its followers.
 
-    None for one without a server of ours, which is gone already: what was adopted is forgotten, and runs on.
+    Returns None for one without a server of ours: an adopted database is only removed here and keeps running.
 
     Raises AttachedElsewhere and HasFollowers without `force`, RunConflict while another run works on it, NotFound.
     """
     await query.execute(scope.db, "addons.lock_for_destroying", id=addon.id)
-    addon = await find_addon(scope, str(addon.id))  # who came second finds what the first one has begun
+    addon = await find_addon(scope, str(addon.id))  # re-read the row: a concurrent request may have started it
     under_way = await run_under_way(scope, addon.name)
     if addon.state == "deprovisioning" and under_way is not None:
         return under_way
@@ -232,12 +237,12 @@ async def destroy_addon(scope: Scope, addon: Addon, *, force: bool = False) -> R
 
 
 async def _forget(scope: Scope, addon: Addon, database: Database, under_way: RunRow | None) -> None:
-    """An adopted database is no add-on any more. Its server is not even asked. Raises RunConflict."""
+    """Remove an adopted database. Does not contact its server. Raises RunConflict."""
     if under_way is not None:
         raise RunConflict(
             f"{addon.name} is busy.",
-            why=f"A run works on it: {under_way.kind}, step {under_way.step} (run {under_way.id}).",
-            fix="Wait for it (`changeover runs` shows how far it is), then repeat the command.",
+            why=f"A run is working on it: {under_way.kind}, step {under_way.step} (run {under_way.id}).",
+            fix="Wait for it to finish (`changeover runs` shows its progress), then run the command again.",
         )
     await take_off_all(scope, addon)
     await query.execute(scope.db, "addons.remove", id=addon.id)
@@ -246,8 +251,8 @@ async def _forget(scope: Scope, addon: Addon, database: Database, under_way: Run
     folder = certificates_of(scope.parts, database.server_name)
     scope.afterwards.append(functools.partial(shutil.rmtree, folder, ignore_errors=True))
     scope.warnings.append(
-        f"{addon.name} is forgotten here, and nothing else: the database at {database.address}:{database.port} "
-        "keeps its data and goes on running."
+        f"{addon.name} was only removed from changeover: the database at {database.address}:{database.port} "
+        "keeps its data and continues running."
     )
 
 
@@ -257,24 +262,24 @@ async def _require_unused(scope: Scope, addon: Addon, *, within: App | None = No
         lines = [f"changeover addons:detach {one.name} -a {one.app_name}" for one in elsewhere]
         raise AttachedElsewhere(
             f"{addon.name} is still attached to {', '.join(sorted({one.app_name for one in elsewhere}))}.",
-            why="Destroying it would take the database away from these apps.",
-            fix="Detach it there first:\n  " + "\n  ".join(lines) + "\nor destroy it all the same with --force.",
+            why="These apps would lose the database.",
+            fix="Detach it there first:\n  " + "\n  ".join(lines) + "\nor destroy it anyway with --force.",
         )
     followers = await query.rows(scope.db, Database, "databases.followers", addon_id=addon.id)
     names = [one.addon_name for one in followers if within is None or one.app_id != within.id]
     if names:
         raise HasFollowers(
             f"{addon.name} has followers: {', '.join(names)}.",
-            why="They would have nobody left to follow.",
-            fix=f"Unfollow them first (`changeover pg:unfollow {names[0]}`), or use --force: "
-            "it makes each of them a standalone database.",
+            why="They would have no leader left.",
+            fix=f"Unfollow them first (`changeover pg:unfollow {names[0]}`), or use --force, "
+            "which makes each of them a standalone database.",
         )
 
 
 async def addons_to_destroy_with(scope: Scope, app: App) -> list[list[Addon]]:
-    """The app's add-ons in rounds: followers first, so that nobody has to be freed.
+    """The app's add-ons in rounds: followers first, so that none has to be unfollowed.
 
-    Raises AttachedElsewhere and HasFollowers where another app still uses one.
+    Raises AttachedElsewhere and HasFollowers if another app still uses one.
     """
     followers: list[Addon] = []
     others: list[Addon] = []

@@ -1,6 +1,6 @@
-"""`pg:adopt`: a database that somebody else runs becomes an add-on, known by its address. Nothing is changed there.
+"""`pg:adopt`: makes a database on a server run by others an add-on, by its address. Changes nothing there.
 
-The same again, under the name that it has already, renews its address: a password that was changed, another host.
+Repeating it with the add-on's own name updates its address, for example after a password change or a move to another host.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ from changeover.store import query
 from changeover.store.rows import EXTERNAL, Addon, App, Attachment, Database
 
 LOOK_S = 5.0
-"""For a database that was adopted already: is it the same one?"""
+"""The timeout for comparing the database with one that was adopted already."""
 Starts = dict[UUID, datetime | None]
-"""Since when the servers of known add-ons run; None where one did not answer."""
+"""When the servers of known add-ons started. None if one did not answer."""
 IN_COLUMNS = ("host", "port", "dbname", "user", "password")
 
 
 @dataclass(frozen=True)
 class Adoption:
-    """`was_known`: it was adopted before, and only its address may have changed."""
+    """`was_known`: it was already adopted, and only its address may have changed."""
 
     addon: Addon
     attachment: Attachment
@@ -51,10 +51,10 @@ class Adoption:
 async def adopt(
     scope: Scope, app: App, location: Location, *, name: str | None = None, confirm: str | None = None
 ) -> Adoption:
-    """Attached to the app as `name`, or an invented one.
+    """Adopt it and attach it to the app as `name`, or with a generated name.
 
-    Raises what `identify` raises, BadAddress, AlreadyAdopted, and as `claim_name` does. Nothing is left behind
-    then. Other adoptions wait until the transaction ends.
+    Raises what `identify` and `claim_name` raise, BadAddress, AlreadyAdopted. An error leaves nothing behind. Other
+    adoptions wait until the transaction ends.
     """
     _require_what_an_app_can_use(location)
     wanted = checked_attachment_name(name) if name else None
@@ -74,19 +74,19 @@ async def adopt(
 
 
 def _require_what_an_app_can_use(location: Location) -> None:
-    """An app gets the address as a URL, with files in place of certificates. A key can't be left where all apps read it."""
+    """Apps get the address as a URL, with files for certificates. A client key can't be stored where all apps can read it."""
     if "sslkey" in location.parameters and "sslkey" not in location.files:
         raise BadAddress(
             "A database can't be adopted with a client key.",
-            why="Its apps get its address, and a key that changeover keeps is not theirs to read.",
-            fix="Adopt it with a password; or the operator names files that the apps' system users can read.",
+            why="Its apps get its address, but they must not read a key that changeover stores.",
+            fix="Adopt it with a password. Or the operator can give files that the apps' system users can read.",
         )
 
 
 async def _lock(scope: Scope, location: Location, identity: Identity) -> Starts:
-    """Keep other adoptions waiting, once every add-on that it may be already was asked since when its server runs.
+    """Lock other adoptions out, after querying the start times of all add-ons that may be the same database.
 
-    Asking gives the lock back; what another request has adopted in the meantime is asked as well.
+    Querying releases the lock, so add-ons that another request adopted in the meantime are queried as well.
     """
     starts: Starts = {}
     while True:
@@ -108,7 +108,7 @@ async def _candidates(scope: Scope, location: Location, identity: Identity) -> S
 
 
 async def _location_of(scope: Scope, known: Database) -> Location | None:
-    """None for one that can't be reached now: it is being made, or goes already."""
+    """None if it can't be reached now because it is being created or destroyed."""
     try:
         return await location_of(scope.db, scope.parts, known.addon_id)
     except ChangeoverError:
@@ -116,7 +116,7 @@ async def _location_of(scope: Scope, known: Database) -> Location | None:
 
 
 async def _started_at(location: Location) -> datetime | None:
-    """None where it does not answer."""
+    """None if it does not answer."""
     try:
         return (await identify(location, connect_timeout_s=LOOK_S)).started_at
     except ChangeoverError:
@@ -126,7 +126,7 @@ async def _started_at(location: Location) -> datetime | None:
 async def _known(
     scope: Scope, location: Location, identity: Identity, mine: Attachment | None, starts: Starts
 ) -> Database | None:
-    """The add-on that the database is already: by its address, else by who answers there."""
+    """The add-on that the database already is: by its address, or by the identity of its server."""
     at_address = await _at(scope, location.host.lower(), location.port, location.database)
     if at_address is not None:
         return at_address
@@ -136,8 +136,8 @@ async def _known(
             return ours
     for one in await _candidates(scope, location, identity):
         started_at = starts[one.addon_id]
-        # A physical copy has its original's identifier and database too, but was started at another time. Where the known
-        # one does not answer any more, it is the same if the person says so by its name.
+        # A physical copy has the same identifier and database, but another start time. If the known one no longer answers,
+        # it counts as the same if the user gave its name.
         if started_at == identity.started_at or (started_at is None and mine and mine.addon_id == one.addon_id):
             return one
     return None
@@ -166,7 +166,7 @@ async def _fill(
     scope: Scope, app: App, server: str, location: Location, identity: Identity, *,
     addon_id: UUID, name: str | None, confirm: str | None,
 ) -> Adoption:  # fmt: skip
-    """The new add-on gets its database, its credential and its attachment."""
+    """Add the new add-on's database, credential and attachment."""
     await query.execute(scope.db, "adopted.add_server", name=server, **_columns(scope, server, location, identity))
     await query.execute(
         scope.db, "databases.add",
@@ -196,7 +196,7 @@ def _columns(scope: Scope, server: str, location: Location, identity: Identity) 
 
 
 def _write_certificates(scope: Scope, server: str, location: Location) -> dict[str, str]:
-    """Into a folder that is named by what they say: files that a committed row names are never changed."""
+    """Into a folder named by their content. Files that a committed row refers to are never changed."""
     texts = json.dumps(sorted(location.certificates.items()))
     folder = certificates_of(scope.parts, server)
     if location.certificates:
@@ -206,7 +206,7 @@ def _write_certificates(scope: Scope, server: str, location: Location) -> dict[s
 
 
 def _remove_unused_certificates(scope: Scope, known: Database) -> None:
-    """All but those of the committed row: dynos may run with them until they have the release with the new ones."""
+    """Remove all but those of the committed row: dynos may use them until they get the release with the new ones."""
     named = scope.parts.cipher.decrypt_map(known.parameters).values() if known.parameters else ()
     folder = certificates_of(scope.parts, known.server_name)
     for one in folder.iterdir() if folder.is_dir() else ():
@@ -219,7 +219,7 @@ def _sealed(scope: Scope, location: Location) -> bytes:
 
 
 async def _renew(scope: Scope, known: Database, location: Location, identity: Identity) -> None:
-    """Each app that has it gets a release, if its URL is another now."""
+    """Each app that has it attached gets a release if its URL changed."""
     before = await database_url(scope.db, scope.parts.cipher, known)
     _remove_unused_certificates(scope, known)
     await query.execute(
@@ -240,20 +240,20 @@ async def _renew(scope: Scope, known: Database, location: Location, identity: Id
 
 
 async def _refusal(scope: Scope, known: Database) -> AlreadyAdopted:
-    """Says which add-on it is to those who may know."""
+    """Names the add-on only to users who may see it."""
     addon = await query.only(scope.db, Addon, "addons.find", key=str(known.addon_id))
     if not await may_use_addon(scope, addon, AppNeed.VIEW):
         return AlreadyAdopted(
-            "This database is an add-on here already.",
+            "This database is already an add-on here.",
             why="It belongs to an app that you don't have access to.",
-            fix="Ask the operator whose it is; its owner can attach it to your app.",
+            fix="Ask the operator for its owner, who can attach it to your app.",
         )
     attach = f"Attach it: `changeover addons:attach {addon.name} -a APP`."
     if not known.is_external:
-        return AlreadyAdopted(f"This database is {addon.name}, and runs here.", fix=attach)
+        return AlreadyAdopted(f"This database is {addon.name}, which runs here.", fix=attach)
     names = [one.name for one in await attachments_to(scope.db, addon.id) if one.app_id == addon.app_id]
     return AlreadyAdopted(
-        f"This database is adopted already, as {addon.name} of {addon.app_name}.",
-        why="Twice under two names, one of them would keep an old password.",
-        fix=f"{attach} To renew its address or password: `changeover pg:adopt SOURCE -a {addon.app_name} --as {names[0]}`.",
+        f"This database is already adopted as {addon.name} of {addon.app_name}.",
+        why="If it were adopted twice, one add-on would keep an old password.",
+        fix=f"{attach} To update its address or password: `changeover pg:adopt SOURCE -a {addon.app_name} --as {names[0]}`.",
     )

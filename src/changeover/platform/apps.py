@@ -1,4 +1,4 @@
-"""Apps: made, found, renamed, handed over. Who may do so is decided in `rights.py`."""
+"""Apps: creating, finding, renaming, transferring. Permissions are in `rights.py`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from changeover.store.rows import Account, App, Collaborator, Team
 
 
 async def list_apps(scope: Scope, *, everything: bool = False) -> Sequence[App]:
-    """Those that the caller may see; `everything` includes, for the operator, all others."""
+    """The apps that the caller may see. `everything` lists all apps for the operator."""
     return await query.rows(
         scope.db, App, "apps.visible",
         caller=scope.caller.id, is_operator=scope.caller.is_operator,
@@ -29,13 +29,13 @@ async def list_apps(scope: Scope, *, everything: bool = False) -> Sequence[App]:
 
 
 async def team_apps(scope: Scope, team: Team) -> Sequence[App]:
-    """Those of a team that the caller may see."""
+    """The team's apps that the caller may see."""
     apps = await query.rows(scope.db, App, "apps.of_team", team_id=team.id)
     return [app for app in apps if await may_access(scope, app.id, AppNeed.VIEW)]
 
 
 async def find_app(scope: Scope, key: str, needs: AppNeed | None = None) -> App:
-    """By name or id. Raises NotFound; Forbidden unless the caller holds `needs` on it, else what the request's rule says."""
+    """By name or id. Raises NotFound, and Forbidden unless the caller has `needs` on it (default: the request's rule)."""
     app = await query.one(scope.db, App, "apps.find", key=key)
     if app is None:
         raise NotFound("Couldn't find that app.", fix="`changeover apps` lists yours.", resource="app")
@@ -54,7 +54,7 @@ async def create_app(
     is_locked: bool = False,
     is_internally_routed: bool = False,
 ) -> App:
-    """A new app with its first release. In a space it takes that one's team and region. Raises NameTaken."""
+    """A new app with its first release. In a space it gets the space's team and region. Raises NameTaken."""
     space = await find_space(scope, space_key) if space_key else None
     if space is not None:
         team: Team | None = await find_team(scope, str(space.team_id))
@@ -89,7 +89,7 @@ async def change_app(
     is_locked: bool | None = None,
     stack: str | None = None,
 ) -> App:
-    """Change what is given. Raises NameTaken, InvalidParams; Forbidden for a name or a lock that isn't the caller's to change."""
+    """Change what is given. Raises NameTaken, InvalidParams, and Forbidden for a change that the caller may not make."""
     if is_locked is not None:
         await require(scope, app, AppNeed.MANAGE)
     if name is not None and name != app.name:
@@ -106,7 +106,7 @@ async def change_app(
 
 
 async def transfer_app(scope: Scope, app: App, recipient: str) -> App:
-    """Give it to another account, at once. A team's app can go to a member of the team only. Raises Forbidden, NotFound."""
+    """Give it to another account immediately. A team's app can only go to a member of the team. Raises Forbidden, NotFound."""
     scope.resource = recipient
     await require(scope, app, AppNeed.OWN)
     to = await find_account(scope.db, recipient)
@@ -119,7 +119,7 @@ async def transfer_app(scope: Scope, app: App, recipient: str) -> App:
 
 
 async def _require_in_team(scope: Scope, app: App, to: Account) -> None:
-    """Its new owner must be able to reach it. Raises InvalidParams."""
+    """The new owner must have access to it. Raises InvalidParams."""
     if app.team_id is None:
         return
     team = await query.only(scope.db, Team, "teams.find", key=str(app.team_id), caller=to.id)
@@ -133,10 +133,10 @@ async def _require_in_team(scope: Scope, app: App, to: Account) -> None:
 
 
 async def remove_app(scope: Scope, app: App) -> None:
-    """With its dynos, code, config, releases and attachments. Its databases must be gone already."""
+    """Remove it with its dynos, code, config, releases and attachments. Its databases must already be gone."""
     await query.execute(scope.db, "apps.remove", id=app.id)
     folder = scope.parts.home / "apps" / str(app.id)
-    if folder.exists():  # it had code, and so perhaps dynos
+    if folder.exists():  # it had code, so it may have dynos
         await scope.parts.dynos.apply(str(app.id), [])
         await scope.parts.dynos.forget(str(app.id))
     scope.afterwards.append(functools.partial(scope.parts.logs.forget, str(app.id)))
@@ -148,24 +148,24 @@ async def collaborators(scope: Scope, app: App) -> Sequence[Collaborator]:
 
 
 async def add_collaborator(scope: Scope, app: App, email: str, permissions: list[str]) -> Collaborator:
-    """An unknown address gets an account: the operator then makes a token for it. Raises InvalidParams."""
+    """An unknown address gets an account, for which the operator then creates a token. Raises InvalidParams."""
     scope.resource = f"{email}: {', '.join(permissions) or 'no list'}"
     unknown = sorted(set(permissions) - set(PERMISSIONS))
     if unknown:
         raise InvalidParams(
-            f"The permission {unknown[0]} is not known.",
-            why=f"There are: {', '.join(PERMISSIONS)}.",
+            f"Unknown permission: {unknown[0]}.",
+            why=f"The permissions are: {', '.join(PERMISSIONS)}.",
             resource="collaborator",
         )
     account = await ensure_account(scope.db, email)
     if account.id == app.owner_id:
-        raise InvalidParams(f"{email} owns {app.name} already.", resource="collaborator")
+        raise InvalidParams(f"{email} already owns {app.name}.", resource="collaborator")
     await query.execute(scope.db, "apps.collaborate", app_id=app.id, account_id=account.id, permissions=permissions)
     return await find_collaborator(scope, app, email)
 
 
 async def join(scope: Scope, app: App) -> Collaborator:
-    """The caller becomes a collaborator of an app that they see already; that grants nothing but view, lock or no lock."""
+    """Make the caller a collaborator of an app that they already see. Grants only `view`, even if the app is locked."""
     if app.owner_id != scope.caller.id:
         await query.execute(
             scope.db, "apps.collaborate_once", app_id=app.id, account_id=scope.caller.id, permissions=["view"]

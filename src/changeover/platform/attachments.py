@@ -1,7 +1,6 @@
 """Attachments name an add-on inside an app: `DATABASE` gives the config var `DATABASE_URL`.
 
-Each attach and detach is a release of its own; replacing an attachment is one transaction, so that no moment exists in
-which the app has none.
+Each attach and detach makes a release. Replacing an attachment is one transaction, so the app is never without it.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ POOL_SUFFIX = "_CONNECTION_POOL"
 
 
 async def attachments_to(db: Db, addon_id: UUID) -> Sequence[Attachment]:
-    """To an add-on, from all apps."""
+    """An add-on's attachments to all apps."""
     return await query.rows(db, Attachment, "attachments.of_addon", addon_id=addon_id)
 
 
@@ -55,7 +54,7 @@ async def attach(
     namespace: str | None = None,
     confirm: str | None = None,
 ) -> Attachment:
-    """Attach an available add-on to an app. Without a name, one is invented; an existing name is replaced with `confirm`.
+    """Attach an available add-on to an app. Without a name, one is generated. Replaces an existing name with `confirm`.
 
     Raises ConfirmationRequired, ConfirmationWrong, NotAvailable, NotFound (credential), InvalidParams (name), and for a
     pooled one what `ensure_pooler` raises.
@@ -63,12 +62,12 @@ async def attach(
     if addon.state != "provisioned":
         raise NotAvailable(
             f"{addon.name} can't be attached now.",
-            why=f"It is {addon.state}: the app would get a URL that nobody answers.",
+            why=f"It is {addon.state}, so the app would get a URL without a server.",
             fix=f"Wait for it: `changeover pg:wait {addon.name} -a {addon.app_name}`.",
         )
     if addon.service == SCHEDULER:
         raise InvalidParams(
-            f"{addon.name} can't be attached to further apps or names.",
+            f"{addon.name} can't be attached to other apps or under other names.",
             why=f"Its jobs run on {addon.app_name}, and it gives nobody a URL.",
             fix=f"Create one for each app: `changeover addons:create {SCHEDULER} -a {app.name}`.",
         )
@@ -81,9 +80,9 @@ async def attach(
 
 
 async def attach_pooled(scope: Scope, addon: Addon, app: App, *, name: str | None = None) -> Attachment:
-    """Give the app a URL that goes through the database's pooler; the same again changes nothing.
+    """Give the app a URL that goes through the database's pooler. Repeating it changes nothing.
 
-    Without a name it is called after the app's own attachment: `DATABASE_CONNECTION_POOL`. Raises NameTaken, and as `attach`.
+    The default name is derived from the app's own attachment: `DATABASE_CONNECTION_POOL`. Raises NameTaken, and as `attach`.
     """
     mine = await attachments_of(scope.db, app.id)
     direct = [one.name for one in mine if one.addon_id == addon.id and one.namespace is None]
@@ -91,16 +90,16 @@ async def attach_pooled(scope: Scope, addon: Addon, app: App, *, name: str | Non
     wanted = checked_attachment_name(name or f"{stem}{POOL_SUFFIX}")
     existing = next((one for one in mine if one.name == wanted), None)
     if existing is not None and (existing.addon_id, existing.namespace) != (addon.id, POOLING_NAMESPACE):
-        raise NameTaken("attachment", wanted, "Choose another name by --as.")
+        raise NameTaken("attachment", wanted, "Choose another name with --as.")
     return existing or await attach(scope, addon, app, name=wanted, namespace=POOLING_NAMESPACE)
 
 
 async def claim_name(
     scope: Scope, app: App, name: str | None, *, may_be_default: bool, confirm: str | None, has_url: bool = True
 ) -> str:
-    """A name that is free for a new attachment: the given one (its holder is taken off, once confirmed), or an invented.
+    """A free name for a new attachment: the given one (its holder is detached once confirmed), or a generated one.
 
-    With `has_url` no config var of the app's own may have the URL's name. Holds the app's row lock until the transaction
+    With `has_url`, the app must not have a config var with the URL's name. Holds the app's row lock until the transaction
     ends. Raises as `attach` does.
     """
     await query.values(scope.db, "apps.lock", id=app.id)
@@ -117,7 +116,7 @@ async def claim_name(
 
 
 async def put_on(scope: Scope, addon: Addon, app: App, name: str, namespace: str | None = None) -> Attachment:
-    """The row and its release; the caller has made sure that the name is free."""
+    """Add the row and make a release. The caller has ensured that the name is free."""
     [made] = await query.values(
         scope.db, "attachments.add", app_id=app.id, addon_id=addon.id, name=name, namespace=namespace
     )
@@ -126,7 +125,7 @@ async def put_on(scope: Scope, addon: Addon, app: App, name: str, namespace: str
 
 
 async def detach(scope: Scope, attachment: Attachment) -> None:
-    """Take it off its app. Raises InvalidParams for the owner's last one, which only destroying takes away."""
+    """Detach it from its app. Raises InvalidParams for the owner's last attachment, which only destroying removes."""
     others = [one for one in await attachments_to(scope.db, attachment.addon_id) if one.id != attachment.id]
     if attachment.app_id == attachment.addon_app_id and not any(one.app_id == attachment.app_id for one in others):
         raise InvalidParams(
@@ -139,7 +138,7 @@ async def detach(scope: Scope, attachment: Attachment) -> None:
 
 
 async def take_off_all(scope: Scope, addon: Addon) -> None:
-    """All attachments of an add-on that is going."""
+    """Detach an add-on that is being removed everywhere."""
     for attachment in await attachments_to(scope.db, addon.id):
         await _take_off(scope, attachment)
 
@@ -156,7 +155,7 @@ async def _require_no_own_config(scope: Scope, app: App, name: str) -> None:
         raise InvalidParams(
             f"{app.name} already has a config var {name}_URL.",
             why="The attachment would hide it.",
-            fix=f"Unset it first (`changeover config:unset {name}_URL -a {app.name}`), or choose another name by --as.",
+            fix=f"Unset it first (`changeover config:unset {name}_URL -a {app.name}`), or choose another name with --as.",
         )
 
 

@@ -1,7 +1,7 @@
-"""The audit trail: who did what, when, from where. Acts are recorded in their own transaction; what was refused, in another.
+"""The audit trail: who did what, when, from where. Acts are recorded in their own transaction, refusals in a separate one.
 
-Nothing is recorded for plain reads. Reading secrets, failures and refusals are merged by the minute, so that a client that
-repeats them can't fill the disk.
+Plain reads are not recorded. Reads of secrets, failures and refusals are merged by the minute, so that a client that repeats
+them can't fill the disk.
 """
 
 from __future__ import annotations
@@ -29,32 +29,32 @@ MOST_LISTED = 1000
 MINUTE_S = 60
 LONGEST_PATH = LONGEST_RESOURCE = 200
 MOST_DISTINCT = 60
-"""Different refusals, failures and reads of one token in a minute that are told apart. All further ones merge by their route."""
+"""How many different refusals, failures and reads of a token are recorded separately per minute. Others merge by route."""
 
 
 @dataclass
 class Act:
-    """What a request is, before anything is known about its caller."""
+    """A request, before its caller is known."""
 
     method: str
     route: str
     path: str
     address: str
     asked: str = ""
-    """What the body asks for, without secrets."""
+    """What the body requests, without secrets."""
     app_key: str | None = None
     addon_key: str | None = None
-    """Names in the path or the body. They are looked up where the request was refused before its handler did."""
+    """Names in the path or the body. They are looked up if the request was refused before its handler did so."""
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     is_done_in_part: bool = False
-    """A transaction of it is committed already: what fails afterwards changes that event."""
+    """Whether a part of it was committed. A later failure then changes that event."""
 
     @property
     def action(self) -> str:
         return f"{self.method} {self.route}"
 
     def is_recorded(self, needs: Needs) -> bool:
-        """Whether it is recorded where it succeeds: it changes something, or reads secrets."""
+        """Whether it is recorded on success: it changes something, or reads secrets."""
         return self.changes(needs) or needs.token is TokenNeed.READ_PROTECTED
 
     def changes(self, needs: Needs) -> bool:
@@ -62,7 +62,7 @@ class Act:
 
 
 async def record_done(scope: Scope, act: Act, distinct: Distinct | None = None) -> None:
-    """In the transaction of the act itself: there is no act without its event, and no event without its act."""
+    """In the transaction of the act, so that both are committed or neither."""
     if scope.bearer is None or not act.is_recorded(scope.needs):
         return
     act.is_done_in_part = act.changes(scope.needs)
@@ -73,7 +73,7 @@ async def record_done(scope: Scope, act: Act, distinct: Distinct | None = None) 
 async def record_failed(
     db: Db, scope: Scope, act: Act, *, is_refused: bool, error: str, distinct: Distinct | None = None
 ) -> None:
-    """In a transaction of its own: that of the act was rolled back."""
+    """In a separate transaction, because that of the act was rolled back."""
     merges_as = act.request_id if act.is_done_in_part else None
     await find_subject(db, scope, act)
     outcome = "refused" if is_refused else "failed"
@@ -81,7 +81,7 @@ async def record_failed(
 
 
 async def find_subject(db: Db, scope: Scope, act: Act) -> None:
-    """What the request names, where it ended before it was looked up: its token's scope did not allow it, for example."""
+    """The subject of a request that ended before it was looked up, for example because of its token's scope."""
     if scope.about is None and act.app_key:
         app = await query.one(db, App, "apps.find", key=act.app_key)
         scope.about = (app.id, app.name) if app else None
@@ -93,13 +93,13 @@ async def find_subject(db: Db, scope: Scope, act: Act) -> None:
 
 @dataclass
 class Distinct:
-    """Tells different events of one minute apart, up to a number: a client that varies its requests can't fill the disk."""
+    """Distinguishes events within a minute up to a limit, so that a client that varies its requests can't fill the disk."""
 
     _minute: int = 0
     _seen: dict[object, set[str]] = field(default_factory=dict)
 
     def key(self, authorization_id: object, fine: str, coarse: str) -> str:
-        """By which equal events are counted: `fine`, or `coarse` when too many different ones came this minute."""
+        """The key for counting equal events: `fine`, or `coarse` after too many different ones in this minute."""
         minute = int(time.time()) // MINUTE_S
         if minute != self._minute:
             self._minute, self._seen = minute, {}
@@ -133,13 +133,13 @@ async def _record(
 
 @dataclass
 class Strangers:
-    """Requests without a good token: counted here, and recorded once a minute at most, however many there are."""
+    """Requests without a valid token. They are counted, and recorded at most once a minute."""
 
     times: int = 0
     recorded_at: float = 0.0
 
     async def note(self, pool: AsyncConnectionPool[Any], address: str) -> None:
-        """`address` is the newest; the event says how many there were since the last one."""
+        """`address` is the newest one. The event has the number of requests since the last event."""
         self.times += 1
         now = time.monotonic()
         if self.recorded_at and now - self.recorded_at < MINUTE_S:
@@ -155,7 +155,7 @@ class Strangers:
 
 
 async def list_events(scope: Scope, app: App | None, most: int) -> Sequence[AuditRow]:
-    """The newest first: the caller's own, and those of the apps that they manage; all for the operator."""
+    """The newest first: the caller's own events and those of apps that they manage. All for the operator."""
     is_operator = scope.caller.is_operator
     apps = [] if is_operator else [
         one.id for one in await list_apps(scope) if await may_access(scope, one.id, AppNeed.MANAGE)
@@ -168,6 +168,6 @@ async def list_events(scope: Scope, app: App | None, most: int) -> Sequence[Audi
 
 
 async def forget_old_events(pool: AsyncConnectionPool[Any], days: int) -> None:
-    """Those older than that."""
+    """Remove events older than that."""
     async with pool.connection() as db:
         await query.execute(db, "audit.forget", days=days)

@@ -1,7 +1,7 @@
-"""Web dynos that do not listen after a change: the former ones keep serving, and the release counts as failed.
+"""Web dynos that do not listen after a change: the previous ones keep serving, and the release fails.
 
-What served before a change is remembered in our state until the change has ended, so a killed worker loses nothing. All of it
-happens under the lock of the app's web dynos.
+The dynos that served before a change are stored in our state until the change has ended, so a killed worker loses nothing.
+All of this happens under the lock of the app's web dynos.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from changeover.store.rows import App, DynoRow, Release
 async def remember_former(
     db: Db, app_id: UUID, known: Sequence[DynoRow], current: Release, living: Collection[int]
 ) -> list[DynoRow]:
-    """The web dynos that served before this change, also where an interrupted attempt has begun it already.
+    """The web dynos that served before this change, even if an interrupted attempt has already begun it.
 
-    `living`: the ports of the dynos that the runtime has. An attempt that failed may have ended some of those that are
-    remembered; what it put in their place serves since then.
+    `living`: the ports of the dynos in the runtime. A failed attempt may have ended some of the remembered ones. Those that
+    replaced them are serving since.
     """
     remembered = await query.rows(db, DynoRow, "boots.former", app_id=app_id)
     still = [row for row in remembered if row.is_stopped or row.port in living]
@@ -46,12 +46,12 @@ async def remember_former(
 
 
 def _before_restart(row: DynoRow, version: int) -> DynoRow:
-    """A restart sets `release` to 0 and counts."""
+    """A restart sets `release` to 0 and increments `restarts`."""
     return row if row.release else replace(row, release=version, restarts=max(0, row.restarts - 1))
 
 
 async def may_keep(db: Db, cipher: Cipher, app_id: UUID, former: Sequence[DynoRow]) -> bool:
-    """Whether former dynos may go on: not when a database has moved since, because they would write to the former one."""
+    """Whether previous dynos may continue. Not if a database has moved since: they would write to the old one."""
     serving = {row.release for row in former if not row.is_stopped}
     if not serving:
         return False
@@ -61,7 +61,7 @@ async def may_keep(db: Db, cipher: Cipher, app_id: UUID, former: Sequence[DynoRo
 async def is_left_behind(db: Db, cipher: Cipher, app_id: UUID, versions: Iterable[int]) -> bool:
     """Whether dynos of one of these releases have a database URL that is no longer the app's.
 
-    Compares URLs rather than events, so it does not matter how a database moved, or whether the release for that failed.
+    Compares URLs rather than events, so it does not matter how a database moved or whether its release failed.
     """
     wanted = sorted(set(versions))
     if not wanted:
@@ -77,14 +77,14 @@ async def is_left_behind(db: Db, cipher: Cipher, app_id: UUID, versions: Iterabl
 
 
 def _has_moved(cipher: Cipher, release: Release, now: Mapping[str, str], attached: set[str]) -> bool:
-    """Whether a config var that an attachment gives, then or now, has another value now."""
+    """Whether a config var of an attachment, past or present, now has a different value."""
     then = cipher.decrypt_map(release.environment or b"")
     of_attachments = attached | (then.keys() - cipher.decrypt_map(release.config).keys())
     return any(then[name] != now[name] for name in of_attachments & then.keys() & now.keys())
 
 
 async def serving_versions(db: Db, app_id: UUID) -> set[int]:
-    """Releases of web dynos that may answer now; those from before a change that has not ended are among them."""
+    """Releases of web dynos that may be serving, including those from before an unfinished change."""
     current = await query.one(db, Release, "releases.current", app_id=app_id)
     former = await query.rows(db, DynoRow, "boots.former", app_id=app_id)
     known = await query.rows(db, DynoRow, "formation.dynos", app_id=app_id)
@@ -93,12 +93,12 @@ async def serving_versions(db: Db, app_id: UUID) -> set[int]:
 
 
 async def forget_former(db: Db, app_id: UUID) -> None:
-    """The change has ended well."""
+    """Call this when the change has succeeded."""
     await query.execute(db, "boots.forget", app_id=app_id)
 
 
 async def go_back(db: Db, app_id: UUID) -> None:
-    """From now on the former web dynos are the wanted ones."""
+    """Make the previous web dynos the wanted ones again."""
     await query.execute(db, "boots.remove_new", app_id=app_id)
     await query.execute(db, "boots.put_back", app_id=app_id)
     await query.execute(db, "boots.forget", app_id=app_id)
@@ -110,15 +110,15 @@ async def fail_release(db: Db, release: Release, said: str) -> None:
 
 
 async def remember_failure(db: Db, release: Release, said: str) -> None:
-    """The run of that release fails with it."""
+    """The run of that release then fails with this error."""
     await query.execute(db, "boots.fail", release_id=release.id, said=said)
 
 
 async def abandon(db: Db, cipher: Cipher, release: Release, said: str) -> bool:
-    """The release's run ended before its dynos came up: it has failed, and what served before is wanted again.
+    """The release's run ended before its dynos came up: the release fails, and what served before is wanted again.
 
-    Except where dynos must take it, because a database has moved. Returns whether another release is current, and has code.
-    Doing it again changes nothing.
+    Except if dynos must take it because a database has moved. Returns whether another release is current and has code.
+    Repeatable.
     """
     app_id = release.app_id
     former = await serving_versions(db, app_id) - {release.version}
@@ -135,20 +135,18 @@ async def abandon(db: Db, cipher: Cipher, release: Release, said: str) -> bool:
 
 
 def boot_failure(parts: Parts, app: App, names: Sequence[str], release: Release, serving: int | None) -> BootFailed:
-    """`serving`: the version whose dynos go on; None where nothing served before."""
+    """`serving`: the version whose dynos keep serving. None if nothing served before."""
     which = f"Release v{release.version}" if serving != release.version else "The restart"
     goes_on = (
         f"The dynos of v{serving} keep serving."
         if serving
-        else (
-            "No former release can serve in its place. It is tried again, with growing pauses, until the next release."
-        )
+        else ("No previous release can serve instead. It is tried again with growing pauses until the next release.")
     )
     if release.output_key and serving != release.version:
-        goes_on += " Its release command had succeeded: what that changed stays changed."
+        goes_on += " Its release command succeeded, and its changes remain."
     return BootFailed(
         f"{which} of {app.name} failed: {', '.join(names)} did not start.",
-        why=f"A web dyno must listen on $PORT, at 127.0.0.1 or at all addresses, within {parts.boot_timeout_s} seconds. "
+        why=f"A web dyno must listen on $PORT, on 127.0.0.1 or all addresses, within {parts.boot_timeout_s} seconds. "
         f"It did not, or crashed{' three times' if serving else ''}. {goes_on}",
-        fix=f"See what it said with `changeover logs -a {app.name} -p web`, correct it, and deploy again.",
+        fix=f"See its output with `changeover logs -a {app.name} -p web`, fix the problem, and deploy again.",
     )

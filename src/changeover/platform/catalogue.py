@@ -1,4 +1,4 @@
-"""What can be had: services, plans, regions, stacks. Read from the data files beside this one; limits are data, not code."""
+"""The catalogue: services, plans, regions, stacks. Read from the data files beside this one. Limits are data, not code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DEFAULT_STACK = "heroku-24"
 
 
 def stable_id(*parts: str) -> UUID:
-    """The same id for the same catalogue entry, on every installation."""
+    """An id that is the same on every installation."""
     return uuid.uuid5(_NAMESPACE, "/".join(parts))
 
 
@@ -33,13 +33,13 @@ class Tier:
 
     @property
     def is_external(self) -> bool:
-        """Of databases whose server somebody else runs."""
+        """Whether it is for databases whose servers others run."""
         return self.name == "external"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """`cents` a month; `connections` None where nobody knows the limit."""
+    """`cents` per month. `connections` is None if the limit is unknown."""
 
     service: str
     name: str
@@ -53,7 +53,7 @@ class Plan:
     is_private_default: bool
     is_price_estimated: bool
     is_offered: bool
-    """False: there are add-ons of it, but nobody can create one or sees it in a list of prices."""
+    """If False, add-ons with this plan exist, but it can't be chosen and is not listed."""
 
     @property
     def full_name(self) -> str:
@@ -72,7 +72,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Service:
-    """Databases have a server and give their apps a URL; other services have neither."""
+    """Databases have a server and give their apps a URL. Other services have neither."""
 
     name: str
     human_name: str
@@ -100,7 +100,7 @@ class Region:
 
 
 class Catalogue:
-    """The plan and region files, looked up by name."""
+    """The plan and region files, by name."""
 
     def __init__(self) -> None:
         plans = _read("plans.json")
@@ -117,7 +117,7 @@ class Catalogue:
         self.default_private_region: str = regions["default_private"]
 
     def plan(self, full_name: str, *, in_space: bool = False) -> Plan:
-        """By `service:plan`; a service alone means its default plan. Raises NotFound, InvalidParams (not offered)."""
+        """By `service:plan`. A service alone means its default plan. Raises NotFound, InvalidParams (not offered)."""
         key, _, name = full_name.partition(":")
         service = next((one for one in self.services if key in (one.name, str(one.id))), None)
         if service is not None:
@@ -129,21 +129,21 @@ class Catalogue:
             if any((plan.service, plan.name) == (service.name, wanted) for plan in self.plans):
                 raise InvalidParams(
                     f"A database of the plan {service.name}:{wanted} can't be created.",
-                    why="It is the plan of databases that somebody else runs.",
+                    why="This plan is for adopted databases.",
                     fix="Adopt one by its address: `changeover pg:adopt SOURCE -a APP`.",
                 )
         raise NotFound(
             f'Couldn\'t find either the add-on service or the add-on plan of "{full_name}".',
-            fix=f"`changeover addons:plans {(service or self.service).name}` lists what there is.",
+            fix=f"`changeover addons:plans {(service or self.service).name}` lists the plans.",
             resource="plan",
         )
 
     def plans_of(self, service: Service) -> list[Plan]:
-        """Those that are offered."""
+        """The plans that are offered."""
         return [plan for plan in self.plans if plan.service == service.name and plan.is_offered]
 
     def plan_of(self, service: str, name: str) -> Plan:
-        """The plan of an add-on that exists."""
+        """The plan of an existing add-on."""
         return next(plan for plan in self.plans if (plan.service, plan.name) == (service, name))
 
     def find_service(self, name_or_id: str) -> Service:
@@ -163,15 +163,15 @@ class Catalogue:
             if name_or_id in (region.name, str(region.id)):
                 return region
         raise InvalidParams(
-            f"Region {name_or_id} isn't known.",
-            why=f"There are: {', '.join(region.name for region in self.regions)}.",
+            f"Unknown region: {name_or_id}.",
+            why=f"The regions are: {', '.join(region.name for region in self.regions)}.",
             fix="Choose one of these.",
         )
 
     def stack(self, name: str) -> str:
         """Raises InvalidParams."""
         if name not in STACKS:
-            raise InvalidParams(f"Stack {name} isn't known.", why=f"There are: {', '.join(STACKS)}.")
+            raise InvalidParams(f"Unknown stack: {name}.", why=f"The stacks are: {', '.join(STACKS)}.")
         return name
 
 

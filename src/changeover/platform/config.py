@@ -1,4 +1,4 @@
-"""An app's config vars: what its owner set, and the URLs that its attachments add."""
+"""An app's config vars: those that its owner set, and the URLs of its attachments."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ async def change_config(scope: Scope, app: App, changes: Mapping[str, str | None
                 f"{name!r} can't be the name of a config var.", why="Use letters, digits and underscores."
             )
         if value is not None and "\x00" in value:
-            raise InvalidParams(f"The value of {name} has a zero byte.", why="No environment can hold one.")
+            raise InvalidParams(
+                f"The value of {name} contains a NUL byte.", why="An environment variable can't contain one."
+            )
         if name in taken:
             verb = "destroy" if value is None else "overwrite"
             raise InvalidParams(
@@ -44,7 +46,7 @@ async def change_config(scope: Scope, app: App, changes: Mapping[str, str | None
 
 
 def _description(changes: Mapping[str, str | None]) -> str:
-    """As Heroku words it: "Set A, B config vars", "Remove C config vars"."""
+    """In Heroku's words: "Set A, B config vars", "Remove C config vars"."""
     parts = []
     for verb, names in (
         ("Set", [name for name, value in changes.items() if value is not None]),

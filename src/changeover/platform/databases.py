@@ -1,4 +1,4 @@
-"""What is known of a database: its state, size, leader, followers and how far it is behind. Reads; changes nothing."""
+"""What is known about a database: its state, size, leader, followers and lag. Reads only."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from changeover.store.rows import Addon, CredentialRow, Database
 
 @dataclass(frozen=True)
 class Description:
-    """A database as `pg:info` shows it. `facts` and `behind` are None where nobody can tell now."""
+    """A database as `pg:info` shows it. `facts` and `behind` are None if currently unknown."""
 
     addon: Addon
     database: Database
@@ -38,13 +38,13 @@ class Description:
     followers: Sequence[Database]
     credentials: int
     moved_to: str | None
-    """The database that took over from it in a changeover: nobody may enter this one any more."""
+    """The database that replaced it in a changeover. Clients may no longer use this one."""
     is_fenced: bool
     pooling: str
 
     @property
     def status(self) -> str:
-        """One word, and the reason when it isn't available."""
+        """One word, with the reason if it isn't available."""
         if self.moved_to is not None:
             return f"{'Fenced' if self.is_fenced else 'NOT FENCED'} (moved to {self.moved_to})"
         if self.health.state == "available":
@@ -55,7 +55,7 @@ class Description:
 
 @dataclass(frozen=True)
 class Waiting:
-    """What `pg:wait` reads."""
+    """The result of `pg:wait`."""
 
     is_waiting: bool
     message: str
@@ -69,12 +69,12 @@ async def find_database(scope: Scope, key: str) -> tuple[Addon, Database]:
     addon = await find_addon(scope, key)
     database = await query.one(scope.db, Database, "databases.find", addon_id=addon.id)
     if database is None:
-        raise NotFound(f"{addon.name} is no database.", resource="add_on")
+        raise NotFound(f"{addon.name} is not a database.", resource="add_on")
     return addon, database
 
 
 async def describe(scope: Scope, addon: Addon, database: Database) -> Description:
-    """Asks the running servers; one that doesn't answer is described all the same."""
+    """Queries the running servers. If one doesn't answer, the description has no values from it."""
     reading = await reading_of(scope.db, scope.parts, database)
     leader = await _leader_of(scope, database)
     followers = await query.rows(scope.db, Database, "databases.followers", addon_id=addon.id)
@@ -111,7 +111,7 @@ async def describe(scope: Scope, addon: Addon, database: Database) -> Descriptio
 
 
 async def _servers_of(scope: Scope, database: Database, leader: Database | None) -> tuple[Server, Server] | None:
-    """A follower's and its leader's; None for what follows nobody."""
+    """The server of a follower and that of its leader. None if it isn't a follower."""
     if leader is None:
         return None
     return await server_of(scope.db, database.server_name), await server_of(scope.db, leader.server_name)
@@ -127,7 +127,7 @@ async def _behind(parts: Parts, servers: tuple[Server, Server] | None) -> Behind
 
 
 async def _moved_to(scope: Scope, database: Database) -> str | None:
-    """None as well once that one is gone and this one is open: then it is all that is left."""
+    """None if the target is gone and this one is not fenced: then it is the only one left."""
     moved = await query.one(scope.db, ChangeoverRow, "changeovers.moved_from", source_id=database.addon_id)
     if moved is None:
         return None
@@ -136,14 +136,14 @@ async def _moved_to(scope: Scope, database: Database) -> str | None:
 
 
 async def _is_fenced(scope: Scope, database: Database) -> bool:
-    """By what its files say: the proof is the business of who probes it."""
+    """According to its files. The probe of old sides proves it."""
     if database.is_external:
         return False
     return scope.parts.engine.fenced_by(await server_of(scope.db, database.server_name)) is not None
 
 
 async def waiting(scope: Scope, key: str) -> Waiting:
-    """How far the making of a database is. Raises NotFound for one that never was."""
+    """The progress of creating a database. Raises NotFound if it never existed."""
     try:
         addon, database = await find_database(scope, key)
     except NotFound as error:
@@ -154,7 +154,9 @@ async def waiting(scope: Scope, key: str) -> Waiting:
     if addon.state == "provisioning" and run is not None and run.status == "undoing":
         said = str((run.error or {}).get("message") or run.waits_because)
         return Waiting(
-            is_waiting=False, is_error=True, message=f"{said}\nWhat was made of {addon.name} is being removed."
+            is_waiting=False,
+            is_error=True,
+            message=f"{said}\nThe parts of {addon.name} that were created are being removed.",
         )
     if addon.state == "provisioning" and run is not None:
         share = f"{run.percent}% completed" if run.percent is not None else run.waits_because or "0% completed"
@@ -170,7 +172,7 @@ async def waiting(scope: Scope, key: str) -> Waiting:
 
 
 async def end_sessions(scope: Scope, database: Database) -> int:
-    """End every client's session; how many there were. Raises ServerUnreachable."""
+    """End all client sessions and return their number. Raises ServerUnreachable."""
     reading = await reading_of(scope.db, scope.parts, database)
     async with scope.asking():
         return await reading.end_sessions()

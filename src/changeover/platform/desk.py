@@ -1,4 +1,4 @@
-"""The one door for every surface: who asks, in a transaction that is committed before anything is answered."""
+"""The single entry point for every surface: authenticates the caller and provides a transaction for the request."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from changeover.store import query
 from changeover.store.rows import App, RunRow
 
 PATIENCE_S = 20.0
-"""How long a request stays for a run that usually ends within a second (destroy, unfollow)."""
+"""How long a request waits for a run that usually ends within a second (destroy, unfollow)."""
 
 
 @dataclass
 class Desk:
-    """One for the whole process."""
+    """One per process."""
 
     pool: AsyncConnectionPool[Any]
     parts: Parts
@@ -41,9 +41,9 @@ class Desk:
     async def open(
         self, token: str, needs: Needs, act: Act, left: Left | None = None, *, only_looks: bool = False
     ) -> AsyncIterator[Scope]:
-        """The scope of a request that needs that much. Commits at the end, then gives the ticks of the runs that were started.
+        """The scope of a request with these needs. Commits at the end, then schedules the runs that were started.
 
-        What it did, or was refused, is in the audit trail. Raises Unauthorized, and Forbidden where the token's scopes don't
+        Records what it did or was refused in the audit trail. Raises Unauthorized, and Forbidden if the token's scopes don't
         allow it.
         """
         scope: Scope | None = None
@@ -68,7 +68,7 @@ class Desk:
         await scope.finish()
 
     async def _record_failed(self, scope: Scope | None, act: Act, error: ChangeoverError) -> None:
-        """Only of a caller that we know, and only of what would be recorded, or was refused."""
+        """Only for known callers, and only what would be recorded on success or was refused."""
         is_refused = isinstance(error, Forbidden)
         if scope is None or scope.bearer is None or not (is_refused or act.is_recorded(scope.needs)):
             return
@@ -76,9 +76,9 @@ class Desk:
             await record_failed(db, scope, act, is_refused=is_refused, error=error.id, distinct=self.distinct)
 
     async def check_token(self, token: str, address: str) -> UUID:
-        """The id of the account that holds it. Raises Unauthorized.
+        """The id of the token's account. Raises Unauthorized.
 
-        For what must be known before a request is read; `open` looks again.
+        For what must be known before a request is read. `open` checks again.
         """
         try:
             async with self.pool.connection() as db:
@@ -88,15 +88,15 @@ class Desk:
             raise
 
     async def stay_for(self, run: RunRow, *, most_s: float = PATIENCE_S) -> bool:
-        """Whether the run was done while the caller waited. Raises what it failed of."""
+        """Whether the run finished while the caller waited. Raises the run's error."""
         return await wait_for_run(self.pool, run.id, most_s=most_s)
 
     async def stay_for_end(self, run: RunRow, *, most_s: float) -> bool:
-        """Whether the run ended, well or not, while the caller waited."""
+        """Whether the run ended, successfully or not, while the caller waited."""
         return (await wait_for_end(self.pool, run.id, most_s=most_s)).finished_at is not None
 
     async def stay_for_removal(self, run: RunRow) -> bool:
-        """Like `stay_for`, but a cancelled run counts as done: it has removed what it made."""
+        """Like `stay_for`, but a cancelled run counts as finished: it has removed what it created."""
         try:
             return await self.stay_for(run)
         except Reported as ended:
@@ -106,7 +106,7 @@ class Desk:
 
 
 async def _require_permission(scope: Scope, act: Act) -> None:
-    """Another token would not help an account without the permission: it is told so first. Raises Forbidden."""
+    """If the account lacks the permission, another token would not help, so report that first. Raises Forbidden."""
     if scope.needs.app is None or TokenNeed.READ not in scope.grants:
         return
     await find_subject(scope.db, scope, act)

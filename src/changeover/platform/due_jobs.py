@@ -1,8 +1,8 @@
-"""Starts scheduled jobs when they are due: each due time once at most.
+"""Starts scheduled jobs when they are due, each due time at most once.
 
-A job's next time is moved on, and that committed, before its dyno is started: a worker that is killed in between loses
-this run, and doubles none. What came due while no worker lived runs once. A job whose former run still runs is skipped,
-with a line in the app's log: neither does it pile up, nor is it cut off half-way.
+A job's next time is advanced and committed before its dyno is started. A worker that is killed in between loses that
+execution, but never starts it twice. Times that were missed while no worker was running count as one. A job whose previous
+execution is still running is skipped, with a line in the app's log. So executions neither pile up nor get interrupted.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from changeover.store.query import Db
 from changeover.store.rows import SCHEDULER, App, ScheduledJob
 
 SOONEST_S, LATEST_S = 0.1, 30.0
-"""When to look again: at the next due time, and in time for a job that somebody has added without being heard."""
+"""When to check again: at the next due time, but soon enough for a job whose notification was lost."""
 CLOCKS_DIFFER = timedelta(minutes=1)
 """A job may have been claimed a moment before it was due."""
 
 
 async def start_due_jobs(parts: Parts, pool: AsyncConnectionPool[Any]) -> float:
-    """One look; how many seconds to wait until the next."""
+    """Start what is due. Returns the number of seconds until the next check."""
     async with pool.connection() as db:
         due = await query.rows(db, ScheduledJob, "scheduler.due")
     for job in due:
@@ -43,7 +43,7 @@ async def start_due_jobs(parts: Parts, pool: AsyncConnectionPool[Any]) -> float:
 
 
 async def bring_jobs_forward(pool: AsyncConnectionPool[Any]) -> None:
-    """Correct what was planned while the clock was ahead: after it was set back, no job waits for that time to come again."""
+    """Correct times planned while the clock was ahead. After it is set back, no job waits for that time to come again."""
     async with pool.connection() as db:
         for job in await query.rows(db, ScheduledJob, "scheduler.jobs"):
             soonest = next_time(job.cron, datetime.now(UTC) + CLOCKS_DIFFER)
@@ -52,7 +52,7 @@ async def bring_jobs_forward(pool: AsyncConnectionPool[Any]) -> None:
 
 @asynccontextmanager
 async def _starting(db: Db, app_id: UUID) -> AsyncIterator[bool]:
-    """Whether the app's jobs may be started now: not while somebody holds or resumes them."""
+    """Whether the app's jobs may be started now. Not while a user is holding or resuming them."""
     [is_ours] = await query.values(db, "scheduler.try_lock_starting", app_id=app_id)
     try:
         yield is_ours
@@ -62,7 +62,7 @@ async def _starting(db: Db, app_id: UUID) -> AsyncIterator[bool]:
 
 
 async def _claim(db: Db, job: ScheduledJob) -> ScheduledJob | None:
-    """Its next time is the first one that is still to come, also by a clock that is behind the state's."""
+    """Its next time is the first one in the future, even if our clock is behind the state's."""
     following = next_time(job.cron, max(job.next_at, datetime.now(UTC)))
     claimed = await query.one(db, ScheduledJob, "scheduler.claim", id=job.id, due_at=job.next_at, next_at=following)
     await db.commit()
@@ -75,12 +75,12 @@ async def _start(db: Db, parts: Parts, job: ScheduledJob) -> None:
         return
     former = parts.dynos.one_off(str(app.id), job.last_dyno) if job.last_dyno else None
     if former is not None and former.state == "running":
-        _say(parts, app, f"Skipped `{job.command}` (job {job.id}): {former.name}, its former run, still runs")
+        _say(parts, app, f"Skipped `{job.command}` (job {job.id}): its previous run, {former.name}, is still running")
         return
     try:
         await start_job(db, parts, app, job)
     except ChangeoverError as error:
-        _say(parts, app, f"Passed over `{job.command}` (job {job.id}): {error.what} {error.why}".rstrip())
+        _say(parts, app, f"Skipped `{job.command}` (job {job.id}): {error.what} {error.why}".rstrip())
 
 
 def _say(parts: Parts, app: App, text: str) -> None:

@@ -1,6 +1,6 @@
-"""From formation, release and config to the processes that should run, and back to what runs.
+"""Converts formation, release and config to the processes that should run, and lists what is running.
 
-Which dynos should run on which ports is decided purely (`plan`); bringing that about is the runtime's work.
+`plan` is pure and decides which dynos should run on which ports. The runtime does the rest.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ TYPE = re.compile(r"[A-Za-z0-9_-]{1,60}")
 
 @dataclass(frozen=True)
 class Code:
-    """What dynos of an app run now: its newest good release and that one's code."""
+    """What an app's dynos run now: its newest successful release and that release's code."""
 
     release: Release
     slug: Slug
@@ -50,9 +50,9 @@ def plan(
     code: Code,
     pick_ports: Callable[[int, set[int]], Sequence[int]],
 ) -> list[DynoRow]:
-    """The dynos that should run. One of the present release keeps its port; the others get fresh ones.
+    """The dynos that should run. One of the current release keeps its port. The others get new ports.
 
-    `pick_ports(count, in_use)` gives ports that no present dyno has, so that successors can start beside predecessors.
+    `pick_ports(count, in_use)` returns ports that no present dyno has, so that successors can start beside predecessors.
     """
     former = {row.name: row for row in known}
     wanted = [
@@ -77,7 +77,7 @@ def _one(former: DynoRow | None, row: FormationRow, name: str, code: Code) -> Dy
 
 
 def as_dynos(parts: Parts, app: App, rows: Sequence[DynoRow], sizes: Mapping[str, str], code: Code) -> list[Dyno]:
-    """As the runtime takes them; those that were stopped by hand are left out."""
+    """As the runtime takes them, without those that were stopped manually."""
     environment = environment_of_release(parts, code.release)
     return [
         Dyno(
@@ -97,8 +97,8 @@ def environment_of_release(parts: Parts, release: Release) -> dict[str, str]:
 async def settle_ports(
     db: Db, parts: Parts, app: App, web: int, *, leftovers: int, in_use: Collection[int]
 ) -> PortPool:
-    """The app's pool, grown where it has to be, and remembered. `leftovers`: ports of dynos that only an interrupted
-    change has left. `in_use`: ports of all dynos of the app that there are.
+    """The app's stored port pool, enlarged if needed. `leftovers`: ports of dynos that an interrupted change left.
+    `in_use`: ports of all existing dynos of the app.
     """
     taken = set(await query.values(db, "formation.ports_taken")) - set(app.ports)
     pool = PortPool(tuple(app.ports)).grown(web, leftovers, taken=taken, home=parts.home, in_use=in_use)
@@ -121,7 +121,7 @@ class Seen:
 
 
 async def list_dynos(scope: Scope, app: App) -> list[Seen]:
-    """Those of the formation, then the running one-offs."""
+    """The dynos of the formation, then the running one-offs."""
     code = await current_code(scope.db, app.id)
     commands = code.slug.commands if code else {}
     rows = await query.rows(scope.db, DynoRow, "formation.dynos", app_id=app.id)
@@ -140,7 +140,7 @@ async def list_dynos(scope: Scope, app: App) -> list[Seen]:
 
 
 async def _states(scope: Scope, app: App) -> list[DynoState]:
-    """None while what keeps dynos is itself being started (again): then all of them are starting."""
+    """Empty while the process supervisor is being started. Then all dynos count as starting."""
     try:
         return await scope.parts.dynos.states(str(app.id))
     except RuntimeFailed:
@@ -165,9 +165,9 @@ async def one_off(
     size: str | None = None,
     type_: str = "run",
 ) -> Dyno:
-    """A process to run once, with the app's code and config. Raises NotAvailable before the first deploy, BadRequest."""
+    """A process to run once, with the app's code and config. Raises BadRequest, and NotAvailable before the first deploy."""
     if not command.strip():
-        raise BadRequest("There is nothing to run.", fix="Give a command, such as `python manage.py shell`.")
+        raise BadRequest("No command was given.", fix="Give a command, such as `python manage.py shell`.")
     _check_process(type_, extra)
     code = await current_code(db, app.id)
     if code is None:
@@ -186,14 +186,16 @@ async def one_off(
 def _check_process(type_: str, extra: Mapping[str, str]) -> None:
     """Raises InvalidParams."""
     if not TYPE.fullmatch(type_):
-        raise InvalidParams(f"Invalid process type: {type_[:40]!r}.", why="It may have letters, digits, '-' and '_'.")
+        raise InvalidParams(
+            f"Invalid process type: {type_[:40]!r}.", why="It may contain letters, digits, '-' and '_'."
+        )
     for name in extra:
         if not VAR_NAME.fullmatch(name):
-            raise InvalidParams(f"Invalid name of an environment variable: {name[:40]!r}.")
+            raise InvalidParams(f"Invalid environment variable name: {name[:40]!r}.")
 
 
 def _free_name(parts: Parts, app: App, type_: str) -> str:
-    """Such as `run.1234`; longer ones where many are known still: a second one of a name would not be started."""
+    """Such as `run.1234`. Longer if many are known, because a second one with the same name would not be started."""
     names = (
         f"{type_}.{secrets.randbelow(9 * least) + least}" for least in (10**digits for digits in itertools.count(3))
     )

@@ -1,4 +1,4 @@
-"""An app's environment: what its owner set, and the URLs that its attachments add."""
+"""An app's environment: the config vars that its owner set, and the URLs of its attachments."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ POOLING_NAMESPACE = "connection-pooling:default"
 
 
 async def own_config(db: Db, cipher: Cipher, app_id: UUID) -> dict[str, str]:
-    """What its owner set: without what attachments add."""
+    """The config vars that its owner set, without those of attachments."""
     found = await query.rows(db, ConfigVar, "apps.config", app_id=app_id)
     return {var.name: cipher.decrypt(var.value) for var in found}
 
 
 async def write_own_config(db: Db, cipher: Cipher, app_id: UUID, changes: Mapping[str, str | None]) -> None:
-    """Set those with a value, remove those with None."""
+    """Set those with a value. Remove those with None."""
     for name, value in changes.items():
         if value is None:
             await query.execute(db, "apps.unset_config", app_id=app_id, name=name)
@@ -33,14 +33,14 @@ async def write_own_config(db: Db, cipher: Cipher, app_id: UUID, changes: Mappin
 
 
 async def attachments_of(db: Db, app_id: UUID) -> Sequence[Attachment]:
-    """Of an app, in the order in which they came."""
+    """An app's attachments in the order they were added."""
     return await query.rows(db, Attachment, "attachments.of_app", app_id=app_id)
 
 
 async def database_url(db: Db, cipher: Cipher, database: Database, namespace: str | None = None) -> DatabaseUrl:
-    """How the holder of an attachment of that namespace reaches the database.
+    """The URL of the database for an attachment with that namespace.
 
-    Raises NotFound for an unknown credential, or where there is no pooler.
+    Raises NotFound for an unknown credential, or if there is no pooler.
     """
     address, port = database.address, database.port
     if namespace == POOLING_NAMESPACE:
@@ -61,7 +61,7 @@ async def database_url(db: Db, cipher: Cipher, database: Database, namespace: st
 
 
 def parameters_of(cipher: Cipher, database: Database) -> dict[str, str]:
-    """What its URL says beside host, port, user, password and name; only an adopted database's says anything."""
+    """Further parameters of its URL besides host, port, user, password and name. Only adopted databases have any."""
     given = cipher.decrypt_map(database.parameters) if database.parameters else {}
     return {name: value for name, value in given.items() if name != MARK}
 
@@ -71,14 +71,14 @@ async def _pooled_address(db: Db, database: Database) -> tuple[str, int]:
     if pooler is None:
         raise NotFound(
             f"{database.addon_name} has no pooler.",
-            fix=f"`changeover pg:connection-pooling:attach {database.addon_name}` makes one.",
+            fix=f"`changeover pg:connection-pooling:attach {database.addon_name}` creates one.",
             resource="pooler",
         )
     return pooler.address, pooler.port
 
 
 async def urls_of_attachments(db: Db, cipher: Cipher, app_id: UUID) -> dict[str, str]:
-    """Config vars that attachments add; none for a database that is still being made or already going."""
+    """Config vars of attachments, except for databases that are being created or destroyed."""
     found: dict[str, str] = {}
     for attachment in await attachments_of(db, app_id):
         database = await query.one(db, Database, "databases.find", addon_id=attachment.addon_id)
@@ -88,6 +88,6 @@ async def urls_of_attachments(db: Db, cipher: Cipher, app_id: UUID) -> dict[str,
 
 
 async def environment_of(db: Db, cipher: Cipher, app_id: UUID) -> dict[str, str]:
-    """All of it, sorted by name."""
+    """The complete environment, sorted by name."""
     own = await own_config(db, cipher, app_id)
     return dict(sorted({**own, **await urls_of_attachments(db, cipher, app_id)}.items()))

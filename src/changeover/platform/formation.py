@@ -1,4 +1,4 @@
-"""The formation: how many dynos of each type, of which size. Kept over releases; a new app starts with one web dyno."""
+"""The formation: how many dynos of each type, and their size. Kept over releases. A new app starts with one web dyno."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NEVER_SCALED = "release"
 
 @dataclass(frozen=True)
 class Process:
-    """One type of the formation, with the command that the current code gives it."""
+    """One type of the formation, with its command in the current code."""
 
     row: FormationRow
     command: str
@@ -39,7 +39,7 @@ class Process:
 
 @dataclass(frozen=True)
 class Change:
-    """A wish for one type: `quantity` as typed ("2", "+1", "-1"), None to leave it; likewise the size."""
+    """A requested change of one type: `quantity` as typed ("2", "+1", "-1"), or None to keep it. Likewise for the size."""
 
     type: str
     quantity: str | None = None
@@ -47,7 +47,7 @@ class Change:
 
 
 async def formation_of(scope: Scope, app: App) -> Sequence[Process]:
-    """One entry for each type of the Procfile; empty before the first deploy."""
+    """One entry for each type in the Procfile. Empty before the first deploy."""
     slug = await query.one(scope.db, Slug, "slugs.current", app_id=app.id)
     if slug is None:
         return []
@@ -56,7 +56,7 @@ async def formation_of(scope: Scope, app: App) -> Sequence[Process]:
 
 
 async def scale(scope: Scope, app: App, changes: Sequence[Change]) -> RunRow | None:
-    """Change the formation, all of it or nothing; the run that starts and stops dynos. Raises NotFound, InvalidParams."""
+    """Change the whole formation or nothing. Returns the run that starts and stops dynos. Raises NotFound, InvalidParams."""
     await query.values(scope.db, "apps.lock", id=app.id)
     types = {process.row.type: process for process in await formation_of(scope, app)}
     for change in changes:
@@ -64,7 +64,7 @@ async def scale(scope: Scope, app: App, changes: Sequence[Change]) -> RunRow | N
             raise NotFound(
                 f"Couldn't find that process type ({change.type}).",
                 why=f"{app.name} has: {', '.join(types) or 'none, because nothing was deployed yet'}.",
-                fix="Name one of these, or add it to the Procfile and deploy.",
+                fix="Choose one of these, or add it to the Procfile and deploy.",
                 resource="formation",
             )
         row = types[change.type].row
@@ -84,14 +84,14 @@ async def restart(scope: Scope, app: App, which: str) -> RunRow:
 
 
 async def stop(scope: Scope, app: App, which: str) -> RunRow:
-    """Keep a dyno or a type down until the next release or restart. Raises NotFound."""
+    """Keep a dyno or a type stopped until the next release or restart. Raises NotFound."""
     if not await query.execute(scope.db, "formation.stop", app_id=app.id, which=which):
         raise no_dyno(which)
     return await converge(scope, app, "stop")
 
 
 async def converge(scope: Scope, app: App, why: str) -> RunRow:
-    """A run that makes the app's dynos what they should be by then; several of them do no harm."""
+    """A run that brings the app's dynos to their wanted state. Several such runs do no harm."""
     [number] = await query.values(scope.db, "formation.next_number")
     run = await start_run(
         scope.db, kind="dynos", first_step="apply", subject=f"{app.name} {why} {number}", app=app,
@@ -115,11 +115,11 @@ def _quantity(change: Change, now: int) -> int:
     wanted = {"+": now + amount, "-": now - amount, "": amount}[form[1]]
     most = MOST_WEB if change.type == "web" else MOST_DYNOS
     if change.type == NEVER_SCALED and wanted:
-        raise InvalidParams("The release process can't be scaled.", why="It runs by itself, once for each release.")
+        raise InvalidParams("The release process can't be scaled.", why="It runs automatically, once for each release.")
     if not 0 <= wanted <= most:
         raise InvalidParams(
             f"{change.type} can't be scaled to {wanted}.",
-            why=f"This host runs 0 to {most} dynos of that type for an app.",
+            why=f"This host runs 0 to {most} dynos of this type per app.",
             fix=f"Give a number from 0 to {most}.",
         )
     return wanted
@@ -130,4 +130,4 @@ def checked_size(name: str) -> str:
     for size in SIZES:
         if size.lower() == name.lower().replace("shield-", "private-"):
             return size
-    raise InvalidParams(f"Couldn't find that dyno size ({name}).", why=f"There are: {', '.join(SIZES)}.")
+    raise InvalidParams(f"Couldn't find that dyno size ({name}).", why=f"The sizes are: {', '.join(SIZES)}.")

@@ -1,6 +1,6 @@
-"""Whether this installation can do its work: its state answers, a job worker lives, its disks have room.
+"""Whether this installation works: its state answers, a job worker is running, its disks have space.
 
-Asked over a connection of its own, so that it never waits behind requests; all who ask within a second share one answer.
+Uses its own connection, so it never waits behind requests. Callers within one second share a result.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ LOOK_S = 1.5
 FRESH_S = 1.0
 LEAST_FREE_BYTES = 256_000_000
 FOLDERS = ("", "state", "servers", "apps", "backups")
-"""Below the home. Each may be a file system of its own."""
+"""Folders in the home. Each may be a separate file system."""
 
 ConnectState = Callable[[], Awaitable[AsyncConnection[Any]]]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """`reasons` says why for each part that is not well."""
+    """`reasons` explains each failed part."""
 
     has_state: bool
     has_worker: bool
@@ -43,7 +43,7 @@ class Finding:
 
 @dataclass
 class HealthProbe:
-    """One for the process."""
+    """One per process."""
 
     host: str
     home: Path
@@ -53,7 +53,7 @@ class HealthProbe:
     _looked_at: float = field(default=float("-inf"))
 
     async def look(self) -> Finding:
-        """At most a second old; within two seconds, whatever hangs."""
+        """At most one second old. Takes at most two seconds, even if something hangs."""
         now = time.monotonic()
         if self._looking is None or (self._looking.done() and now - self._looked_at > FRESH_S):
             self._looked_at, self._looking = now, asyncio.ensure_future(self._look())
@@ -67,17 +67,19 @@ class HealthProbe:
         worker, free = await asyncio.gather(self._worker(), self._free_bytes())
         reasons = {}
         if worker is None:
-            reasons["state"] = "The PostgreSQL that keeps our state does not answer."
+            reasons["state"] = "The PostgreSQL server with changeover's state does not answer."
         if not worker:
-            reasons["worker"] = "No job worker lives." if worker is False else "Unknown: only the state can tell."
+            reasons["worker"] = (
+                "No job worker is running." if worker is False else "Unknown: the state does not answer."
+            )
         if free is None:
             reasons["disk"] = "The file systems of the home do not answer."
         elif free < LEAST_FREE_BYTES:
-            reasons["disk"] = f"{free / 1e6:.0f} MB are free, of {LEAST_FREE_BYTES / 1e6:.0f} MB needed at least."
+            reasons["disk"] = f"Only {free / 1e6:.0f} MB are free. At least {LEAST_FREE_BYTES / 1e6:.0f} MB are needed."
         return Finding(worker is not None, bool(worker), "disk" not in reasons, free, reasons)
 
     async def _worker(self) -> bool | None:
-        """None where the state does not answer."""
+        """None if the state does not answer."""
         try:
             async with asyncio.timeout(LOOK_S):
                 if self._connection is None or self._connection.closed:
@@ -90,7 +92,7 @@ class HealthProbe:
             return None
 
     async def _free_bytes(self) -> int | None:
-        """On the fullest of the file systems. In a thread: a file system over a network can hang."""
+        """On the fullest of the file systems. In a thread, because a network file system can hang."""
         try:
             async with asyncio.timeout(LOOK_S):
                 return await asyncio.to_thread(least_free_bytes, self.home)

@@ -1,4 +1,4 @@
-"""Who may be followed: finds the database that `--follow` names, and says clearly why one can't be."""
+"""Finds the database given with `--follow`, and explains why one can't be followed."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ from changeover.store.rows import Addon, App, Database
 
 
 async def find_leader(scope: Scope, app: App, plan: Plan, named: str) -> Database:
-    """The leader for a new follower of that plan: named by add-on, attachment, config var or URL.
+    """The leader for a new follower with that plan, by add-on, attachment, config var or URL.
 
     Raises NotFound, Forbidden, ForeignLeader, NotOurs, NotFollowable, NotAvailable.
     """
     if plan.tier.is_external:
-        raise NotOurs("An adopted database can't be made a follower.", fix="Name a plan of the Standard tier or above.")
+        raise NotOurs(
+            "An adopted database can't be made a follower.", fix="Choose a plan of the Standard tier or above."
+        )
     if not plan.tier.can_follow:
         raise NotFollowable(
             f"A database of the plan {plan.full_name} can't be a follower.",
-            why="Essential-tier databases share a server; followers need one of their own.",
+            why="Essential-tier databases share a server, but a follower needs its own.",
             fix="Choose a plan of the Standard tier or above.",
         )
     addon = await _addon_of_url(scope, named) if looks_like_url(named) else await _addon_of_name(scope, app, named)
@@ -37,7 +39,7 @@ async def find_leader(scope: Scope, app: App, plan: Plan, named: str) -> Databas
     database = await query.one(scope.db, Database, "databases.find", addon_id=addon.id)
     if database is None:
         raise NotFollowable(
-            f"{addon.name} can't be followed.", why="It is no database.", fix="Name a database of the app."
+            f"{addon.name} can't be followed.", why="It is not a database.", fix="Choose a database of the app."
         )
     _require_followable(scope, addon, database)
     return database
@@ -49,8 +51,8 @@ async def _addon_of_name(scope: Scope, app: App, named: str) -> Addon:
     except NotFound as error:
         raise NotFound(
             f"Couldn't find the database {named} to follow.",
-            why=f"{app.name} has no attachment, and you see no add-on, of that name.",
-            fix=f"`changeover pg:info -a {app.name}` lists its databases; another app's is APP::DATABASE_URL.",
+            why=f"{app.name} has no attachment with this name, and you have access to no add-on with it.",
+            fix=f"`changeover pg:info -a {app.name}` lists its databases. Write another app's as APP::DATABASE_URL.",
             resource=error.resource,
         ) from error
 
@@ -63,8 +65,8 @@ async def _addon_of_url(scope: Scope, text: str) -> Addon:
     if database is None:
         raise ForeignLeader(
             f"The database at {url.host}:{url.port} can't be followed.",
-            why="It is not managed by this installation: a follower needs physical replication from a server of ours.",
-            fix="Bring it here with `changeover migrate SOURCE TARGET`.",
+            why="It is not managed by this installation. A follower needs physical replication from a managed server.",
+            fix="Move it here with `changeover migrate SOURCE TARGET`.",
         )
     return await query.only(scope.db, Addon, "addons.find", key=str(database.addon_id))
 

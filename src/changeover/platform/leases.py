@@ -1,7 +1,7 @@
-"""A connection of our state, held by one request, and given back while the request asks other servers.
+"""A connection to our state, held by one request, and released while the request queries other servers.
 
-The state has few connections and answers within milliseconds; another server may take seconds, or never answer. A request that
-kept its connection meanwhile would make everyone wait for that server.
+The state has few connections and answers within milliseconds. Another server may take seconds, or never answer. If a request
+kept its connection in the meantime, all others would wait for that server.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from changeover.store.query import Db
 
 MOST_QUESTIONS_OF_ACCOUNT, MOST_QUESTIONS = 8, 64
 LONG_S, MOST_LONG_OF_ACCOUNT, MOST_LONG = 180.0, 2, 16
-"""A question that may take longer than LONG_S gets a turn of a share of its own. It can't keep short ones waiting."""
+"""Questions that may take longer than LONG_S have their own limits, so that they can't delay short ones."""
 QUEUE_S = 10.0
 ANSWER_S = 20.0
-"""For all that one request asks at once. Each question has a shorter deadline of its own."""
+"""For all that one request asks at once. Each question has its own, shorter deadline."""
 
 Left = Callable[[], Awaitable[None]]
-"""Returns once the client of a request has gone."""
+"""Returns when the client of a request has disconnected."""
 
 
 def _short() -> Turns:
@@ -43,7 +43,7 @@ def _long() -> Turns:
 
 @dataclass(frozen=True)
 class Questions:
-    """To other servers, of all requests of this process."""
+    """Limits on questions to other servers, for all requests of this process."""
 
     short: Turns = field(default_factory=_short)
     long: Turns = field(default_factory=_long)
@@ -54,7 +54,7 @@ class Questions:
 
 @dataclass
 class Lease:
-    """One request's. `async with` it: it commits at the end, and rolls back on an exception, as the pool does."""
+    """One request's connection. `async with` commits at the end, and rolls back on an exception, as the pool does."""
 
     pool: AsyncConnectionPool[Any]
     questions: Questions
@@ -73,16 +73,16 @@ class Lease:
 
     @asynccontextmanager
     async def away(self, account: UUID, most_s: float | None, put: Callable[[Db], None]) -> AsyncIterator[None]:
-        """Commits, waits for the account's turn, and hands `put` another connection at the end.
+        """Commit, wait for the account's turn, and pass another connection to `put` at the end.
 
-        Raises TooManyQuestions, and ServerUnreachable where the block takes longer than `most_s` or its client has gone.
+        Raises TooManyQuestions, and ServerUnreachable if the block takes longer than `most_s` or its client disconnects.
         """
         await self.__aexit__(None, None, None)
         try:
             async with self.questions.lasting(most_s).taken_by(account), _until(most_s, self.left):
                 yield
         except Exception:
-            put(await self._take())  # the caller that handles the failure may want to look at the state
+            put(await self._take())  # callers that handle the failure may need the state
             raise
         put(await self._take())
 
@@ -106,12 +106,12 @@ async def _until(most_s: float | None, left: Left | None) -> AsyncIterator[None]
     except TimeoutError:
         raise ServerUnreachable(
             "The server does not answer.",
-            why="It was asked for too long." if most_s is None else f"{most_s:g} s passed.",
+            why="The request took too long." if most_s is None else f"{most_s:g} s passed.",
         ) from None
 
 
 async def _end_when(left: Left, deadline: asyncio.Timeout) -> None:
-    with contextlib.suppress(ChangeoverError):  # its body did not arrive: it is as good as gone
+    with contextlib.suppress(ChangeoverError):  # its body did not arrive: it counts as disconnected
         await left()
-    with contextlib.suppress(RuntimeError):  # the block ended in the same moment: there is nothing left to end
+    with contextlib.suppress(RuntimeError):  # the block ended at the same moment
         deadline.reschedule(asyncio.get_running_loop().time())

@@ -1,4 +1,4 @@
-"""Whether a job worker lives: it holds a session lock on our state for as long as its process does."""
+"""Whether a job worker is running: it holds a session lock on our state as long as its process exists."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from changeover.store.query import Db
 
 
 async def hold_worker_lock(db: Db, host: str) -> bool:
-    """Whether this connection is now the host's worker; False while another one lives."""
+    """Whether this connection is now the host's worker. False while another one is running."""
     return await query.values(db, "runs.try_worker_lock", host=host) == [True]
 
 

@@ -1,4 +1,4 @@
-"""Where a database is, as its owner reaches it: what copying, checking, comparing and saving it start from."""
+"""The location of a database, as its owner reaches it, for copying, checking, comparing and backing up."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ DEFAULT = "default"
 
 
 async def location_of(db: Db, parts: Parts, addon_id: UUID) -> Location:
-    """The owner's way in, with password and TLS, of one of our databases or an adopted one. Asks no server.
+    """The owner's location of one of our databases or an adopted one, with password and TLS. Contacts no server.
 
-    Raises NotFound for what is no database, NotAvailable for one that is still being made or already going, and BadAddress
-    for an adopted one whose address, kept by an older version, isn't allowed any more.
+    Raises NotFound if it is not a database, NotAvailable while it is being created or destroyed, and BadAddress for an
+    adopted one whose address was stored by an older version and is no longer allowed.
     """
     database = await query.one(db, Database, "databases.find", addon_id=addon_id)
     if database is None:
-        raise NotFound("That add-on is no database.", resource="add_on")
+        raise NotFound("This add-on is not a database.", resource="add_on")
     if database.state != "provisioned":
         raise NotAvailable(
             f"{database.addon_name} can't be reached now.",
@@ -57,12 +57,12 @@ async def location_of(db: Db, parts: Parts, addon_id: UUID) -> Location:
 
 
 def certificates_of(parts: Parts, server_name: str) -> Path:
-    """The folder with the uploaded certificates of an adopted database, which its apps read too."""
+    """The folder with an adopted database's uploaded certificates. Its apps read it too."""
     return parts.home / "certificates" / server_name
 
 
 def _with_texts(given: Mapping[str, str]) -> dict[str, str]:
-    """Adopted databases have files: the operator's own, or those that `keep_certificates` wrote. No account names them."""
+    """Replaces files by their content. Only the operator, or `_write_certificates`, chooses these files, never an account."""
     return {
         name: read_certificate(name, value, is_operator=True) if name in CERTIFICATES and not is_text(value) else value
         for name, value in given.items()
@@ -70,10 +70,10 @@ def _with_texts(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def named_location(scope: Scope, text: str) -> Location:
-    """A foreign address, as the caller wrote it. What leaves this machine is encrypted unless it says otherwise.
+    """Parses a foreign address from the caller. Connections leaving this machine are encrypted unless it says otherwise.
 
-    Raises BadAddress; AddressNotAllowed for an IP address where accounts may not go (a name is resolved when it is used);
-    Forbidden for files of this host, which only the operator may name.
+    Raises BadAddress, AddressNotAllowed for an IP address that accounts may not use (names are resolved when used), and
+    Forbidden for files of this host, which only the operator may use.
     """
     location = Location.parse(text, reach=reach_of(scope))
     if ip_address(location.host) is not None:
@@ -87,12 +87,12 @@ def reach_of(scope: Scope) -> Reach:
 
 
 def kept_location(parts: Parts, sealed: bytes) -> Location:
-    """From `Location.url`, encrypted. Checked again, by what is allowed now. Raises BadAddress."""
+    """From an encrypted `Location.url`. Checked again by the current rules. Raises BadAddress."""
     return Location.kept(parts.cipher.decrypt(sealed), reach=parts.foreign_addresses, authority=parts.ca_certificate)
 
 
 def with_tls(host: str, parameters: dict[str, str]) -> dict[str, str]:
-    """What leaves this machine is encrypted, unless the address says in so many words that it need not be."""
+    """Requires encryption for connections leaving this machine, unless the address explicitly says otherwise."""
     if "sslmode" in parameters or is_loopback(host):
         return parameters
     return {**parameters, "sslmode": "require"}

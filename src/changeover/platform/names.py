@@ -1,4 +1,4 @@
-"""Names that we invent or accept: apps, add-ons, attachments, servers."""
+"""Names that we generate or accept: apps, add-ons, attachments, servers."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def new_pooler_name() -> str:
 
 
 def free_attachment_name(taken: set[str], *, may_be_default: bool) -> str:
-    """`DATABASE` when free and allowed, else a colour that is free; past the last colour, numbered ones."""
+    """`DATABASE` if free and allowed, else a free color. When no color is free, a numbered one."""
     if may_be_default and "DATABASE" not in taken:
         return "DATABASE"
     colors = [f"HEROKU_POSTGRESQL_{color}" for color in COLORS]
@@ -61,7 +61,7 @@ def free_attachment_name(taken: set[str], *, may_be_default: bool) -> str:
 
 
 def checked(kind: str, name: str, pattern: re.Pattern[str], rule: str) -> str:
-    """The name, or InvalidParams saying the rule."""
+    """The name. Raises InvalidParams with the rule."""
     if not pattern.fullmatch(name):
         raise InvalidParams(f"{name!r} can't be the name of {kind}.", why=rule, fix="Choose another name.")
     return name
@@ -70,32 +70,35 @@ def checked(kind: str, name: str, pattern: re.Pattern[str], rule: str) -> str:
 def checked_team_name(name: str) -> str:
     return checked(
         "a team", name, TEAM_NAME,
-        "It starts and ends with a letter or digit, and has 1 to 100 letters, digits, dots, dashes and underscores.",
+        "Use 1 to 100 letters, digits, dots, dashes and underscores, starting and ending with a letter or digit.",
     )  # fmt: skip
 
 
 def checked_app_name(name: str) -> str:
     return checked(
         "an app", name, APP_NAME,
-        "It starts with a letter, ends with a letter or digit, and has 3 to 30 lower-case letters, digits and dashes.",
+        "Use 3 to 30 lower-case letters, digits and dashes, starting with a letter and not ending with a dash.",
     )  # fmt: skip
 
 
 def checked_addon_name(name: str) -> str:
     return checked(
         "an add-on", name, ADDON_NAME,
-        "It starts with a letter and has 3 to 62 lower-case letters, digits and dashes.",
+        "Use 3 to 62 lower-case letters, digits and dashes, starting with a letter.",
     )  # fmt: skip
 
 
 def checked_attachment_name(name: str) -> str:
-    """Upper case, as config vars are."""
+    """In upper case, like config vars."""
     return checked(
-        "an attachment", name, VAR_NAME, "It has letters, digits and underscores, and does not start with a digit."
+        "an attachment", name, VAR_NAME, "Use letters, digits and underscores, not starting with a digit."
     ).upper()
 
 
 def checked_space_name(name: str) -> str:
     return checked(
-        "a space", name, SPACE_NAME, "It has at least 3 lower-case letters, digits and single dashes inside."
+        "a space",
+        name,
+        SPACE_NAME,
+        "Use at least 3 lower-case letters, digits and single dashes, not starting or ending with a dash.",
     )

@@ -1,4 +1,4 @@
-"""What a request can need, what a token grants, and what an account holds on an app: values and decisions, no queries."""
+"""What requests need, what tokens grant, and what accounts may do with an app: values and decisions, no queries."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from changeover.errors import Forbidden
 from changeover.store.access_rows import Standing
 
 PERMISSIONS = ("view", "deploy", "operate", "manage")
-"""What can be granted on one app, as Heroku has them. Each may be granted alone; all of them include view."""
+"""Heroku's permissions on an app. Each may be granted separately. All of them include view."""
 OWN = "own"
-"""What only an owner or an admin of the app's team holds; it can't be granted."""
+"""What only an owner or an admin of the app's team has. It can't be granted."""
 EVERYTHING = frozenset({*PERMISSIONS, OWN})
 
 
 class AppNeed(StrEnum):
-    """What a request needs on an app. The value is how the tables name it."""
+    """What a request needs on an app. The value is its name in the tables."""
 
     VIEW = "view"
     DEPLOY = "deploy"
     CONFIG = "deploy or operate"
-    """Reads secrets, or runs code that can: config vars, credentials, one-off dynos, downloads of backups."""
+    """For reading secrets, or running code that can: config vars, credentials, one-off dynos, backup downloads."""
     OPERATE = "operate"
     MANAGE = "manage"
     OWN = "own"
 
     @property
     def any_of(self) -> frozenset[str]:
-        """The permissions of which one is enough."""
+        """Permissions of which one is sufficient."""
         return frozenset({"deploy", "operate"} if self is AppNeed.CONFIG else {self.value})
 
 
@@ -42,7 +42,7 @@ class TeamNeed(StrEnum):
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """The roles that are enough."""
+        """The roles that are sufficient."""
         order = ("collaborator", "viewer", "member", "admin")
         return order if self is TeamNeed.ANY else order[order.index(self.value) :]
 
@@ -69,22 +69,22 @@ GRANTS = {
     "write-protected": _WRITES | _SECRETS | {TokenNeed.WRITE_PROTECTED},
     "global": frozenset(TokenNeed),
 }
-"""What each scope of a token lets it do. Writing includes reading; the protected ones include secrets."""
+"""What each token scope permits. Writing includes reading. The protected ones include secrets."""
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What one request needs. None: it touches no app, or no team."""
+    """What a request needs. None: it affects no app, or no team."""
 
     token: TokenNeed = TokenNeed.GLOBAL
     app: AppNeed | None = None
     team: TeamNeed | None = None
     note: str = ""
-    """What differs for some requests of the route; its handler enforces that."""
+    """What differs for some requests of the route. Its handler enforces that."""
 
 
 WORKER_NEEDS = Needs(app=AppNeed.VIEW, team=TeamNeed.ANY)
-"""Of a run's steps: its request was checked when it began, and its author must not have lost the app since."""
+"""The needs of a run's steps: its request was checked when it began, and its author must still have access to the app."""
 
 
 def token_grants(scopes: list[str]) -> frozenset[TokenNeed]:
@@ -93,12 +93,12 @@ def token_grants(scopes: list[str]) -> frozenset[TokenNeed]:
 
 
 def require_token(grants: frozenset[TokenNeed], needs: Needs, scopes: list[str]) -> None:
-    """Raises Forbidden unless a token that grants this much may do what the request needs."""
+    """Raises Forbidden unless a token with these grants may do what the request needs."""
     if needs.token not in grants:
         raise Forbidden(
             "The token's scope does not allow this.",
-            why=f"It needs the scope {needs.token.value} (or one that includes it); the token has {', '.join(scopes)}.",
-            fix="If your account may do this, use another token. One with the scope global creates it: "
+            why=f"It needs the scope {needs.token.value} (or one that includes it). The token has {', '.join(scopes)}.",
+            fix="If your account may do this, use another token. Create one with a token of scope global: "
             f"`changeover authorizations:create --scope {needs.token.value}`.",
         )
 

@@ -1,7 +1,7 @@
-"""Connection pooling: each database gets a pooler when an app first wants one, and keeps it as long as it lives.
+"""Connection pooling: a database gets a pooler when an app first requests one, and keeps it while it exists.
 
-A pooler runs before its row can be seen; one without a row (its making failed, its database has gone) is removed by who
-keeps them alive. So nothing half-made stays, and nobody else has to clean up.
+A pooler is started before its row is visible. The keeper removes poolers without a row, left by a failed creation or a removed
+database. So nothing unfinished stays, and no other code has to clean up.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ from changeover.store.query import Db
 from changeover.store.rows import Addon, CredentialRow, Database, PoolerRow
 
 SHARE_OF_CONNECTIONS = 0.75
-"""Of the plan's connections: the rest is for those who connect directly."""
+"""The share of the plan's connections. The rest is for direct connections."""
 
 
 def as_pooler(row: PoolerRow) -> Pooler:
-    """What the engine takes."""
+    """As the engine takes it."""
     return Pooler(row.name, row.address, row.port, Path(row.folder), Path(row.socket_directory))
 
 
 async def poolers_of(db: Db, addon_id: UUID) -> list[Pooler]:
-    """All that lead to a database; the first is the one whose URL is given out."""
+    """All poolers of a database. The first one's URL is given to apps."""
     return [as_pooler(row) for row in await query.rows(db, PoolerRow, "poolers.of_addon", addon_id=addon_id)]
 
 
 async def move_poolers(db: Db, source_id: UUID, target_id: UUID) -> None:
-    """Remember that all poolers of one database lead to another now; to have them do so is the caller's business."""
+    """Record that all poolers of one database now lead to another. The caller changes their routes."""
     await query.execute(db, "poolers.move", source_id=source_id, target_id=target_id)
 
 
 async def route_to(db: Db, parts: Parts, database: Database, *, server: Server | None = None) -> Route:
-    """How poolers reach a database, or its copy on another `server`. Raises ServerUnreachable, ServerFailed."""
+    """The route of poolers to a database, or to its copy on another `server`. Raises ServerUnreachable, ServerFailed."""
     credentials = await query.rows(db, CredentialRow, "databases.credentials", addon_id=database.addon_id)
     plan = parts.catalogue.plan_of(parts.catalogue.service.name, database.plan)
     return await parts.poolers.route_to(
@@ -58,19 +58,19 @@ async def route_to(db: Db, parts: Parts, database: Database, *, server: Server |
 
 
 def most_connections(plan: Plan) -> int:
-    """How many connections a database's pooler makes to its server at most."""
+    """The maximum number of connections of a database's pooler to its server."""
     return max(1, int(plan.size.max_connections * SHARE_OF_CONNECTIONS))
 
 
 async def ensure_pooler(scope: Scope, addon: Addon) -> Pooler:
-    """The database's pooler, running.
+    """The database's pooler, created if missing, and running.
 
     Raises PoolingUnavailable, NotOurs, ToolMissing, ServerUnreachable, ServerFailed, HostFull.
     """
     parts = scope.parts
     database = await query.one(scope.db, Database, "databases.find", addon_id=addon.id)
     if database is None:
-        raise NotFound(f"{addon.name} is no database.", resource="add_on")
+        raise NotFound(f"{addon.name} is not a database.", resource="add_on")
     require_pooling(addon, parts.catalogue.plan_of(addon.service, addon.plan))
     await query.values(scope.db, "poolers.lock_making", host=parts.host)
     known = await poolers_of(scope.db, addon.id)
@@ -93,20 +93,20 @@ def require_pooling(addon: Addon, plan: Plan) -> None:
     """Raises PoolingUnavailable, NotOurs."""
     if plan.tier.is_external:
         raise NotOurs(
-            f"{addon.name} can't get a pooler of ours.",
-            fix="Many providers have a pooler of their own: put its URL into a config var. "
-            f"Or move it to a server of ours: `changeover migrate {addon.name} TARGET`.",
+            f"{addon.name} can't have a pooler here.",
+            fix="Many providers have their own pooler: set its URL as a config var. "
+            f"Or move it to a managed server: `changeover migrate {addon.name} TARGET`.",
         )
     if plan.tier.is_shared:
         raise PoolingUnavailable(
             "You can't perform this operation on Essential-tier databases.",
-            why=f"{addon.name} is on the plan {plan.full_name}: it shares its server, and has no pooler of its own.",
+            why=f"{addon.name} is on the plan {plan.full_name}: it shares its server, so it can't have its own pooler.",
             fix="Move it to a plan of the Standard tier or above.",
         )
 
 
 async def pooling_status(db: Db, parts: Parts, database: Database) -> str:
-    """As `pg:info` shows it."""
+    """The status in `pg:info`."""
     if database.is_external:
         return "Unsupported"
     rows = await query.rows(db, PoolerRow, "poolers.of_addon", addon_id=database.addon_id)
@@ -124,7 +124,7 @@ def is_pooled(namespace: str | None) -> bool:
 
 
 async def tidy_poolers(parts: Parts, pool: AsyncConnectionPool[Any]) -> None:
-    """What each needs now and then: its certificate renewed, old logs removed."""
+    """Periodic maintenance: renew certificates, remove old logs."""
     async with pool.connection() as db:
         rows = await query.rows(db, PoolerRow, "poolers.of_host", host=parts.host)
     for row in rows:
@@ -132,7 +132,7 @@ async def tidy_poolers(parts: Parts, pool: AsyncConnectionPool[Any]) -> None:
 
 
 async def stop_poolers(parts: Parts, db: Db) -> None:
-    """All of this host, before their servers."""
+    """Stop all poolers of this host, before their servers."""
     rows: Sequence[PoolerRow] = await query.rows(db, PoolerRow, "poolers.of_host", host=parts.host)
     for row in rows:
         await parts.poolers.stop(as_pooler(row))

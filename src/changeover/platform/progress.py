@@ -1,4 +1,4 @@
-"""Long work as its users see it: which runs there are, how far they are, why one failed."""
+"""Runs as users see them: which there are, their progress, why one failed."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ POLL_S = 0.03
 
 @dataclass(frozen=True)
 class RunView:
-    """A run with its journal and the table of its steps."""
+    """A run with its journal and its table of steps."""
 
     row: RunRow
     journal: Sequence[JournalRow]
     steps: tuple[Step, ...]
     progress: dict[str, Any] | None
-    """Phase, things, bytes, rate, time left; None for kinds that don't count them."""
+    """Phase, things, bytes, rate, time left. None for kinds that don't report it."""
 
 
 async def visible_runs(
@@ -66,7 +66,7 @@ async def list_runs(scope: Scope, app_key: str | None = None) -> Sequence[RunRow
 
 
 async def find_run(scope: Scope, run_id: int, workflows: Mapping[str, Workflow]) -> RunView:
-    """Raises NotFound, also for the runs of apps that the caller may not see."""
+    """Raises NotFound, also for runs of apps that the caller may not see."""
     row = await find_visible_run(scope, run_id)
     if row is None:
         raise NotFound("Couldn't find that run.", fix="`changeover runs` lists them.", resource="run")
@@ -85,14 +85,14 @@ class _Queued:
     @property
     def because(self) -> str:
         if may_hold_another(self.of_account, self.of_all):
-            return ""  # its turn is now
+            return ""  # it is its turn
         if self.of_account:
-            return f"waits for a slot: {self.of_account} of your runs are being worked on"
-        return f"waits for a slot: {self.of_all} runs of other accounts are being worked on"
+            return f"waits for a slot: {self.of_account} of your runs are in progress"
+        return f"waits for a slot: {self.of_all} runs of other accounts are in progress"
 
 
 async def _with_their_turn(scope: Scope, runs: Sequence[RunRow]) -> list[RunRow]:
-    """The same; those that wait for a slot say so."""
+    """The same runs. Those that wait for a slot say so."""
     unfinished = [run.id for run in runs if run.finished_at is None]
     queued = await query.rows(scope.db, _Queued, "runs.queued", ids=unfinished) if unfinished else []
     because = {one.run_id: one.because for one in queued}
@@ -109,13 +109,13 @@ async def has_unfinished_runs(db: Db) -> bool:
 
 
 async def failure_of(scope: Scope, subject: str) -> dict[str, Any] | None:
-    """Why the newest visible run of that add-on (name or id) failed; None when it did not."""
+    """Why the newest visible run of that add-on (name or id) failed. None if it did not."""
     newest = await visible_runs(scope, about=subject, most=1)
     return newest[0].error if newest else None
 
 
 async def wait_for_run(pool: AsyncConnectionPool[Any], run_id: int, *, most_s: float) -> bool:
-    """Whether it was done within that time; raises what it failed of (as Reported)."""
+    """Whether it finished within that time. Raises the run's error as Reported."""
     row = await wait_for_end(pool, run_id, most_s=most_s)
     if row.status == "failed":
         raise Reported(row.error or {})
@@ -123,7 +123,7 @@ async def wait_for_run(pool: AsyncConnectionPool[Any], run_id: int, *, most_s: f
 
 
 async def wait_for_end(pool: AsyncConnectionPool[Any], run_id: int, *, most_s: float) -> RunRow:
-    """The run once it has ended, well or not; as it is when the time is over. Looks again every few hundredths."""
+    """The run once it has ended, successfully or not, or its current state on timeout. Polls several times a second."""
     deadline = asyncio.get_running_loop().time() + most_s
     while True:
         async with pool.connection() as db:

@@ -1,4 +1,4 @@
-"""`pg:promote` as one act: an alias for the present DATABASE, then DATABASE for the new one, in one transaction."""
+"""`pg:promote`: an alias for the current DATABASE, then DATABASE for the new one, in one transaction."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ POOL = DEFAULT + POOL_SUFFIX
 
 @dataclass(frozen=True)
 class Promotion:
-    """`alias` is the attachment that keeps the former database reachable, where one had to be made.
+    """`alias` is the attachment that keeps the former database reachable, if one had to be added.
 
-    `pooled` is the one that goes through the new database's pooler, where the former's did.
+    `pooled` is the one through the new database's pooler, if the former database had one.
     """
 
     attachment: Attachment
@@ -38,7 +38,7 @@ class Promotion:
 async def promote(scope: Scope, app: App, key: str, *, name: str = DEFAULT, force: bool = False) -> Promotion:
     """Point DATABASE_URL (or `name`) to the database. Raises NotFound, AlreadyPromoted, NotAvailable, NotOurs.
 
-    Waits for nothing: one that is still a follower becomes DATABASE all the same, and the CLI warns.
+    Does not wait: a follower becomes DATABASE too, and the CLI warns.
     """
     target = (await resolve_attachments(scope, key, app.name))[0]
     mine = await attachments_of(scope.db, app.id)
@@ -47,21 +47,21 @@ async def promote(scope: Scope, app: App, key: str, *, name: str = DEFAULT, forc
         raise AlreadyPromoted(f"{target.addon_name} is already promoted on {app.name}.")
     database = await query.one(scope.db, Database, "databases.find", addon_id=target.addon_id)
     if database is None:
-        raise NotFound(f"{target.addon_name} is no database.", resource="add_on")
+        raise NotFound(f"{target.addon_name} is not a database.", resource="add_on")
     if not force:
         await _require_available(scope, target, database)
-        # While the database was asked, another request may have changed them.
+        # Another request may have changed them while the database was queried.
         mine = await attachments_of(scope.db, app.id)
         former = next((one for one in mine if one.name == name), None)
     addon = await find_addon(scope, str(target.addon_id), AppNeed.VIEW)  # the app has it attached
     is_default_pooled = name == DEFAULT and former is not None and _pool_of(former, mine) is not None
     if is_default_pooled and database.is_external:
         raise NotOurs(
-            f"{addon.name} can't take over {POOL}, which goes through a pooler of ours.",
-            fix=f"Detach that first: `changeover addons:detach {POOL} -a {app.name}`.",
+            f"{addon.name} can't take over {POOL}, which uses a managed pooler.",
+            fix=f"Detach it first: `changeover addons:detach {POOL} -a {app.name}`.",
         )
     if is_default_pooled:
-        await ensure_pooler(scope, addon)  # before anything is locked that its makers wait for
+        await ensure_pooler(scope, addon)  # before anything that pooler creation waits for is locked
     alias = await _keep_reachable(scope, app, former, list(mine)) if former else None
     attachment = await attach(scope, addon, app, name=name, namespace=target.namespace, confirm=app.name)
     pooled = (
@@ -73,7 +73,7 @@ async def promote(scope: Scope, app: App, key: str, *, name: str = DEFAULT, forc
 
 
 def _pool_of(former: Attachment, mine: Sequence[Attachment]) -> Attachment | None:
-    """Where the former database is reached through its pooler by the default name."""
+    """The default attachment through the former database's pooler, if there is one."""
     wanted = (POOL, former.addon_id, POOLING_NAMESPACE)
     return next((one for one in mine if (one.name, one.addon_id, one.namespace) == wanted), None)
 
@@ -85,7 +85,7 @@ async def _require_available(scope: Scope, target: Attachment, database: Databas
         state = (database.trouble or health.because or health.state) if health else database.state
         raise NotAvailable(
             f"Database cannot be promoted while in state: {state}",
-            fix=f"Wait for it: `changeover pg:wait {target.addon_name} -a {target.app_name}`; --force does not wait.",
+            fix=f"Wait for it: `changeover pg:wait {target.addon_name} -a {target.app_name}`. Or use --force to skip this check.",
         )
 
 

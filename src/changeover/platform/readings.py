@@ -1,4 +1,4 @@
-"""Who answers for a database: the engine of its server, chosen here and nowhere else."""
+"""Chooses which engine answers queries about a database. The only place that does."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from changeover.store.rows import Database
 
 
 async def reading_of(db: Db, parts: Parts, database: Database) -> Reading:
-    """What may be asked of every database; for more, `server_of` has the server, where it is one of ours."""
+    """For queries that work for every database. For more, `server_of` returns the server, if it is ours."""
     if database.is_external:
         try:
             return ExternalDatabase(await location_of(db, parts, database.addon_id))
-        except BadAddress as refused:  # kept by an older version, or its file is gone
+        except BadAddress as refused:  # stored by an older version, or its file is gone
             return UnusableDatabase(refused)
     return OnOurServer(parts.engine, await server_of(db, database.server_name), database.database_name)

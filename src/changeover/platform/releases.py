@@ -1,4 +1,4 @@
-"""Releases: each change of code, config or attachments gets a number, and can be rolled back to."""
+"""Releases: each change of code, config or attachments gets a number that can be rolled back to."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ async def add_release(
     reaches_dynos: bool = True,
     is_required: bool = False,
 ) -> RunRow | None:
-    """A new release, in the caller's transaction; the run that brings it to the app's dynos, where there is code.
+    """A new release in the caller's transaction. Returns the run that brings it to the app's dynos, if there is code.
 
-    `slug` None: the code stays what it is. The release phase runs for what a user did, not for an add-on's own changes. One
-    that is superseded in the same transaction (the detach of a replaced attachment) never reaches a dyno; one without
-    `reaches_dynos` waits until they start for another reason. With `is_required` dynos take it even when web dynos don't
-    listen then: a database has moved or is gone. Takes the app's row lock, so that numbers have no gaps and no doubles.
-    Whoever commits gives the run its tick.
+    `slug` None keeps the code. The release phase runs for users' changes, not for an add-on's own changes. A release that is
+    superseded in the same transaction (detaching a replaced attachment) never reaches a dyno. Without `reaches_dynos`, it
+    applies when dynos start for another reason. With `is_required`, dynos take it even if web dynos don't listen then,
+    because a database has moved or is gone. Takes the app's row lock, so that numbers are unique and without gaps. The caller
+    must send the run's tick after committing.
     """
     await query.values(db, "apps.lock", id=app_id)
     code = slug or await query.one(db, Slug, "slugs.current", app_id=app_id)
@@ -66,7 +66,7 @@ async def add_release(
 async def release(
     scope: Scope, app_id: UUID, description: str, *, slug: Slug | None = None, is_superseded: bool = False
 ) -> RunRow | None:
-    """A release for what the caller did; its run, where one is needed, gets its tick after the commit."""
+    """A release for what the caller did. Its run, if needed, gets its tick after the commit."""
     run = await add_release(
         scope.db, scope.parts, app_id, scope.caller.id, description, slug=slug, is_superseded=is_superseded
     )
@@ -81,7 +81,7 @@ async def list_releases(scope: Scope, app: App) -> Sequence[Release]:
 
 
 async def releases_reaching_dynos(scope: Scope, app: App) -> Sequence[RunRow]:
-    """Runs after which the app's dynos have what was released; until then some may use a former config."""
+    """Runs that bring releases to the app's dynos. Until they end, some dynos may use an older config."""
     return await query.rows(scope.db, RunRow, "releases.reaching_dynos", app_id=app.id)
 
 
@@ -94,12 +94,12 @@ async def find_release(scope: Scope, app: App, key: str) -> Release:
 
 
 def config_at(scope: Scope, release: Release) -> dict[str, str]:
-    """The app's own config vars as they were then."""
+    """The app's own config vars in that release."""
     return scope.parts.cipher.decrypt_map(release.config)
 
 
 async def roll_back(scope: Scope, app: App, key: str) -> Release:
-    """Put code and own config vars of a former release back, as a new one. Attachments stay as they are."""
+    """Restore code and own config vars of an earlier release, as a new one. Attachments stay unchanged."""
     former = await find_release(scope, app, key)
     if former.status != "succeeded":
         raise InvalidParams(f"v{former.version} never ran: its status is {former.status}.", resource="release")
@@ -120,7 +120,7 @@ class Phase:
 
 
 async def phase_of_output(pool: AsyncConnectionPool[Any], parts: Parts, key: str) -> Phase | None:
-    """By the unguessable key in its address."""
+    """By the unguessable key in its URL."""
     async with pool.connection() as db:
         found = await query.one(db, Release, "releases.by_output_key", key=key)
     return Phase(parts.release_output(found), found.status == "pending") if found else None

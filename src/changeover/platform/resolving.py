@@ -1,4 +1,4 @@
-"""From what a person typed to the add-on or attachment that it means (contract: names, ids, config vars, URLs)."""
+"""Resolves what a user typed to the add-on or attachment that it means (contract: names, ids, config vars, URLs)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NO_ATTACHMENT = "Couldn't find that add on attachment."
 
 
 def split_app(key: str, app: str | None) -> tuple[str, str | None]:
-    """`app::NAME` names the app itself."""
+    """`app::NAME` includes the app's name."""
     if "::" in key:
         named, _, rest = key.partition("::")
         return rest, named
@@ -29,7 +29,7 @@ def split_app(key: str, app: str | None) -> tuple[str, str | None]:
 
 
 async def resolve_attachments(scope: Scope, key: str, app_key: str | None) -> Sequence[Attachment]:
-    """Every attachment of the best class of match: name, config var or id; then the add-on's. Raises NotFound."""
+    """All attachments of the best kind of match: name, config var or id, otherwise the add-on's. Raises NotFound."""
     key, app_key = split_app(key, app_key)
     if app_key is None:
         found = await query.one(scope.db, Attachment, "attachments.by_id", key=key)
@@ -52,7 +52,7 @@ async def resolve_attachments(scope: Scope, key: str, app_key: str | None) -> Se
 
 
 async def resolve_addons(scope: Scope, key: str, app_key: str | None) -> Sequence[Addon]:
-    """First in scope of the app, then globally by exact name or id among those the caller may see. Raises NotFound."""
+    """First in the app, then globally by exact name or id among those that the caller may see. Raises NotFound."""
     key, app_key = split_app(key, app_key)
     if app_key is not None:
         app = await find_app(scope, app_key)
@@ -67,18 +67,18 @@ async def resolve_addons(scope: Scope, key: str, app_key: str | None) -> Sequenc
 
 
 async def resolve_addon(scope: Scope, key: str, app_key: str | None) -> Addon:
-    """The one that is meant. Raises NotFound, MultipleMatches."""
+    """The single match. Raises NotFound, MultipleMatches."""
     found = await resolve_addons(scope, key, app_key)
     if len(found) > 1:
         names = ", ".join(addon.name for addon in found)
         raise MultipleMatches(
-            f"Ambiguous identifier; multiple matching add-ons found: {names}.", fix="Name the one you mean."
+            f"Ambiguous identifier; multiple matching add-ons found: {names}.", fix="Use the exact name."
         )
     return found[0]
 
 
 async def find_addon(scope: Scope, key: str, needs: AppNeed | None = None) -> Addon:
-    """By its own name or id. Raises NotFound (with the reason when its provisioning failed), Forbidden as `find_app`."""
+    """By its own name or id. Raises NotFound (with the reason if provisioning failed), and Forbidden as `find_app`."""
     addon = await query.one(scope.db, Addon, "addons.find", key=key)
     if addon is None:
         raise NotFound(NO_ADDON, why=await _why_it_is_gone(scope, key), resource="add_on")
@@ -116,9 +116,9 @@ async def addon_in_app(scope: Scope, app: App, key: str) -> Addon:
 
 
 async def may_use_addon(scope: Scope, addon: Addon, needs: AppNeed | None = None) -> bool:
-    """Whether the caller holds what is needed on the app that owns it.
+    """Whether the caller has the needed permission on the app that owns it.
 
-    To see it, or the secrets that its attachment gives an app, an app that has it attached is enough.
+    To see it, or the secrets that its attachment gives an app, access to an app that has it attached is sufficient.
     """
     if await may_access(scope, addon.app_id, needs):
         return True
@@ -131,7 +131,7 @@ async def may_use_addon(scope: Scope, addon: Addon, needs: AppNeed | None = None
 
 
 async def may_read_secrets(scope: Scope, addon: Addon) -> bool:
-    """Whether the answer may show the add-on's passwords: neither the caller nor the token is for viewing only."""
+    """Whether the response may contain the add-on's passwords: neither the caller nor the token is view-only."""
     return TokenNeed.READ_PROTECTED in scope.grants and await may_use_addon(scope, addon, AppNeed.CONFIG)
 
 
@@ -145,5 +145,5 @@ async def _why_it_is_gone(scope: Scope, key: str) -> str:
 
 
 async def visible_attachments(scope: Scope, app_ids: list[UUID]) -> Sequence[Attachment]:
-    """Of these apps, and to the add-ons that they own."""
+    """The attachments of these apps, and those to add-ons that they own."""
     return await query.rows(scope.db, Attachment, "attachments.of_apps", apps=app_ids)

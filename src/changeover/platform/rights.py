@@ -1,7 +1,7 @@
-"""Who may do what: compares what a request needs with what its caller holds. Decided here and nowhere else.
+"""Permissions: compares what a request needs with what its caller has. The only place that decides this.
 
-Every route declares its needs in `api/rules.py`. The Scope carries them, and each lookup of an app, an add-on, a team or a
-space asks here.
+Every route declares its needs in `api/rules.py`. The Scope contains them, and each lookup of an app, add-on, team or space
+checks them here.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from changeover.store.rows import App
 
 
 async def permissions_on(scope: Scope, app_id: object) -> frozenset[str]:
-    """What the caller holds on an app; all for the operator and a run that finishes, nothing for an app that is gone."""
+    """The caller's permissions on an app. All for the operator and for a finishing run. None if the app is gone."""
     if scope.caller.is_operator or scope.is_finishing:
         return EVERYTHING
     standing = await _standing(scope, app_id)
@@ -27,20 +27,20 @@ async def _standing(scope: Scope, app_id: object) -> Standing | None:
 
 
 def needed(scope: Scope, needs: AppNeed | None = None) -> AppNeed:
-    """What to compare with: `needs`, else what the request's rule says. Raises RuntimeError for a rule that says nothing."""
+    """`needs`, or else what the request's rule requires. Raises RuntimeError if the rule has no app permission."""
     found = needs or scope.needs.app
     if found is None:
-        raise RuntimeError("the rule of this route names no permission on an app, and it looked one up")
+        raise RuntimeError("the route looked up an app, but its rule requires no app permission")
     return found
 
 
 async def may_access(scope: Scope, app_id: object, needs: AppNeed | None = None) -> bool:
-    """Whether the caller holds on that app what the request needs."""
+    """Whether the caller has the needed permission on that app."""
     return bool(needed(scope, needs).any_of & await permissions_on(scope, app_id))
 
 
 async def require(scope: Scope, app: App, needs: AppNeed | None = None) -> None:
-    """Raises Forbidden unless the caller holds on that app what the request needs."""
+    """Raises Forbidden unless the caller has the needed permission on that app."""
     wanted = needed(scope, needs)
     scope.about = scope.about or (app.id, app.name)
     held = await permissions_on(scope, app.id)
@@ -57,13 +57,13 @@ async def require(scope: Scope, app: App, needs: AppNeed | None = None) -> None:
         )  # fmt: skip
     raise Forbidden(
         f"You do not have the permission to do this on the app {app.name}.",
-        why=f"It needs the permission {wanted.value}; you have {', '.join(sorted(held))}.",
+        why=f"It needs the permission {wanted.value}. You have {', '.join(sorted(held))}.",
         fix=fix, resource="app",
     )  # fmt: skip
 
 
 async def remedy(scope: Scope, app: App, wanted: AppNeed) -> str:
-    """Whom the caller asks for what, so that the same request is allowed: the command that works for this caller."""
+    """Whom to ask, with the command that would allow the request for this caller."""
     standing = await _standing(scope, app.id)
     who, of_team = scope.caller.email, f", or an admin of the team {app.team_name}" if app.team_name else ""
     if standing is None or wanted is AppNeed.OWN:
@@ -71,7 +71,7 @@ async def remedy(scope: Scope, app: App, wanted: AppNeed) -> str:
     grant = ",".join(sorted(held_by(standing) | {"view", min(wanted.any_of)}))
     if standing.role == "viewer" and wanted is not AppNeed.VIEW:
         return (
-            f"Ask an admin of the team {app.team_name}, because viewers can only look: "
+            f"Ask an admin of the team {app.team_name}, because viewers have read access only: "
             f"`changeover members:set {who} --role member --team {app.team_name}`, "
             f"then `changeover access:{_verb(standing)} {who} -a {app.name} --permissions {grant}`."
         )
@@ -86,10 +86,10 @@ def _verb(standing: Standing) -> str:
 
 
 def require_role(scope: Scope, role: str | None, team: str, what: str, needs: TeamNeed | None = None) -> None:
-    """Raises Forbidden unless that role in `team` is what the request needs. `what` is the team, or its space."""
+    """Raises Forbidden unless that role in `team` is sufficient. `what` is the team or its space, for the message."""
     wanted = needs or scope.needs.team
     if wanted is None:
-        raise RuntimeError("the rule of this route names no role in a team, and it looked one up")
+        raise RuntimeError("the route looked up a team, but its rule requires no team role")
     if scope.caller.is_operator or role in wanted.roles:
         return
     kind = what.partition(" ")[0]
@@ -101,6 +101,6 @@ def require_role(scope: Scope, role: str | None, team: str, what: str, needs: Te
         f"Your role in the team of the {what} does not allow this."
         if kind != "team"
         else f"Your role in the {what} does not allow this.",
-        why=f"It needs the role {wanted.value}; you are {role}.",
+        why=f"It needs the role {wanted.value}. Your role is {role}.",
         fix=fix, resource=kind,
     )  # fmt: skip

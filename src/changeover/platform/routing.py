@@ -1,4 +1,4 @@
-"""What the router has to know: which apps there are, where their web dynos listen, who is in maintenance with which page."""
+"""Updates the router: which apps there are, where their web dynos listen, and which are in maintenance with which page."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ MAINTENANCE_PAGE, ERROR_PAGE = "MAINTENANCE_PAGE_URL", "ERROR_PAGE_URL"
 
 
 class Routing:
-    """Tells the router of every app, when one comes, goes or is renamed. Where its dynos listen is a Handover's matter."""
+    """Updates the router's list of apps when one is created, removed or renamed. `Handover` updates its dynos."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._told: tuple[Site, ...] | None = None
 
     async def look(self, pool: AsyncConnectionPool[Any]) -> None:
-        """One look, for a keeper to take once the router is up. Raises RouterFailed."""
+        """One round, called while the router is up. Raises RouterFailed."""
         async with pool.connection() as db:
             sites = tuple(site_of(app) for app in await query.rows(db, App, "formation.all_apps"))
         if sites != self._told:
@@ -41,13 +41,13 @@ def site_of(app: App) -> Site:
 
 
 async def has_code(pool: AsyncConnectionPool[Any]) -> bool:
-    """Whether anything was ever deployed here."""
+    """Whether any code was ever deployed here."""
     async with pool.connection() as db:
         return await query.values(db, "slugs.any") == [True]
 
 
 class Handover:
-    """Keeps an app reachable while its web dynos are replaced: routes to each successor before its predecessor goes."""
+    """Keeps an app reachable while its web dynos are replaced: routes to each successor before its predecessor ends."""
 
     def __init__(self, parts: Parts, app: App, before: Mapping[str, int], after: Mapping[str, int]) -> None:
         """`before` and `after`: web dynos' names and ports."""
@@ -55,11 +55,11 @@ class Handover:
         self._ports = {name: port for name, port in before.items() if name in after}
 
     def begin(self) -> None:
-        """Those that are to end without a successor get no further requests."""
+        """Stop routing to dynos that end without a successor."""
         self._route()
 
     async def ready(self, dyno: Dyno) -> None:
-        """A successor listens."""
+        """Called when a successor listens."""
         if dyno.port is not None:
             self._ports[dyno.name] = dyno.port
             self._route()
@@ -81,7 +81,7 @@ class Pages:
 
 
 async def fetch_pages(scope: Scope, app: App) -> Pages:
-    """Those that MAINTENANCE_PAGE_URL and ERROR_PAGE_URL name, where they answer. To be called before anything is changed."""
+    """The pages at MAINTENANCE_PAGE_URL and ERROR_PAGE_URL, if they answer. Call this before changing anything."""
     own = await own_config(scope.db, scope.parts.cipher, app.id)
     if not own.get(MAINTENANCE_PAGE) and not own.get(ERROR_PAGE):
         return Pages()
@@ -94,7 +94,7 @@ async def fetch_pages(scope: Scope, app: App) -> Pages:
 
 
 def set_maintenance(scope: Scope, app: App, *, on: bool, pages: Pages = Pages()) -> None:
-    """From the next request on."""
+    """Takes effect with the next request."""
     scope.parts.router.maintenance(str(app.id), on, pages.maintenance if on else None)
     if on:
         scope.parts.router.error_page(str(app.id), pages.error)

@@ -1,6 +1,6 @@
-"""When a scheduled job runs: from a person's wish to a cron expression, to its next time, and to words. All times are UTC.
+"""Schedules of jobs: from options to a cron expression, its next time, and a description. All times are UTC.
 
-Pure: nothing here knows of rows or clocks.
+Pure: knows nothing of rows or clocks.
 """
 
 from __future__ import annotations
@@ -14,32 +14,34 @@ from changeover.errors import InvalidParams
 
 EVERY = ("10m", "hourly", "daily")
 WORDS = set("jan feb mar apr may jun jul aug sep oct nov dec sun mon tue wed thu fri sat l".split())
-"""Those of plain cron. The library would also take `H` and `R`, which mean another time each time."""
+"""The words of plain cron. The library also accepts `H` and `R`, which are random."""
 EXAMPLES = 'For example --every 10m, --every hourly --at :30, --every daily --at 04:00, or --cron "0 4 * * mon".'
 
 
 def cron_of(*, every: str | None = None, at: str | None = None, cron: str | None = None) -> str:
-    """Five fields, as checked. Raises InvalidParams."""
+    """Five fields, validated. Raises InvalidParams."""
     if (every is None) == (cron is None):
-        raise InvalidParams("Say when the job runs, by --every or by --cron.", fix=EXAMPLES)
+        raise InvalidParams("Set when the job runs with --every or --cron.", fix=EXAMPLES)
     if cron is not None:
         if at is not None:
-            raise InvalidParams("--at goes with --every only.", fix=EXAMPLES)
+            raise InvalidParams("--at can only be used with --every.", fix=EXAMPLES)
         return _checked(cron)
     if every not in EVERY:
-        raise InvalidParams(f"--every {every!r} is not known.", why=f"There are: {', '.join(EVERY)}.", fix=EXAMPLES)
+        raise InvalidParams(
+            f"Invalid value for --every: {every!r}.", why=f"The values are: {', '.join(EVERY)}.", fix=EXAMPLES
+        )
     hour, minute = _time(every, at)
     return {"10m": "*/10 * * * *", "hourly": f"{minute} * * * *", "daily": f"{minute} {hour} * * *"}[every]
 
 
 def next_time(cron: str, after: datetime) -> datetime:
-    """The first moment of the schedule after that one. Raises CroniterError for what is no schedule."""
+    """The first time of the schedule after that one. Raises CroniterError for an invalid schedule."""
     found: datetime = croniter(cron, after).get_next(datetime)
     return found
 
 
 def in_words(cron: str) -> str:
-    """`every 10 minutes`, `hourly at :30`, `daily at 04:00 UTC`; any other as its fields."""
+    """`every 10 minutes`, `hourly at :30`, `daily at 04:00 UTC`. Any other as its fields."""
     if cron == "*/10 * * * *":
         return "every 10 minutes"
     if hourly := re.fullmatch(r"(\d+) \* \* \* \*", cron):
@@ -50,14 +52,14 @@ def in_words(cron: str) -> str:
 
 
 def _time(every: str, at: str | None) -> tuple[int, int]:
-    """Hour and minute; midnight and the full hour by default."""
+    """Hour and minute. The default is midnight, or the full hour."""
     if at is None:
         return 0, 0
     form = {"10m": None, "hourly": r":([0-9][0-9])", "daily": r"(?:([0-9][0-9]?):)([0-9][0-9])"}[every]
     found = re.fullmatch(form, at) if form else None
     hour, minute = ([0, 0, *map(int, found.groups())] if found else [24, 60])[-2:]
     if hour > 23 or minute > 59:
-        raise InvalidParams(f"--at {at!r} does not go with --every {every}.", fix=EXAMPLES)
+        raise InvalidParams(f"--at {at!r} can't be used with --every {every}.", fix=EXAMPLES)
     return hour, minute
 
 
@@ -65,10 +67,12 @@ def _checked(cron: str) -> str:
     fields = cron.split()
     unknown = [word for word in re.findall(r"[a-z]+", cron.lower()) if word not in WORDS]
     if len(fields) != 5 or unknown:
-        why = f"It can't have {unknown[0]!r}." if unknown else f"It has {len(fields)} fields, not 5."
-        raise InvalidParams(f"{cron!r} is no schedule.", why=why, fix=f"Minute, hour, day, month, weekday. {EXAMPLES}")
+        why = f"{unknown[0]!r} is not allowed." if unknown else f"It has {len(fields)} fields, not 5."
+        raise InvalidParams(
+            f"Invalid schedule: {cron!r}.", why=why, fix=f"Minute, hour, day, month, weekday. {EXAMPLES}"
+        )
     try:
         next_time(" ".join(fields), datetime.fromisoformat("2000-01-01T00:00Z"))
     except CroniterError as error:
-        raise InvalidParams(f"{cron!r} is no schedule.", why=f"{error}.", fix=EXAMPLES) from None
+        raise InvalidParams(f"Invalid schedule: {cron!r}.", why=f"{error}.", fix=EXAMPLES) from None
     return " ".join(fields)

@@ -1,4 +1,4 @@
-"""The Scheduler of an app: its jobs, added, removed, run at once and held. When they are due, due_jobs.py starts them."""
+"""An app's Scheduler: adding, removing, running and holding its jobs. due_jobs.py starts them when they are due."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ async def find_scheduler(scope: Scope, app: App) -> Scheduler:
 
 
 async def require_no_scheduler(scope: Scope, app: App) -> None:
-    """Nobody else adds one until the transaction ends. Raises InvalidParams."""
+    """Prevents others from adding one until the transaction ends. Raises InvalidParams."""
     await query.values(scope.db, "apps.lock", id=app.id)
     if await query.one(scope.db, Scheduler, "scheduler.of_app", app_id=app.id):
         raise InvalidParams(
-            f"{app.name} has the Scheduler already.",
+            f"{app.name} already has the Scheduler.",
             why="An app can have it only once.",
             fix=f"Add jobs to it: `changeover scheduler:add COMMAND --every hourly -a {app.name}`.",
         )
@@ -64,7 +64,7 @@ async def add_job(scope: Scope, app: App, command: str, cron: str, size: str | N
     await find_scheduler(scope, app)
     if not command.strip() or not command.isprintable():
         raise InvalidParams(
-            "The command of a scheduled job is one line of printable text.", fix="Write more of it into a script."
+            "The command of a scheduled job must be one line of printable text.", fix="Put longer commands in a script."
         )
     return await query.only(
         scope.db, ScheduledJob, "scheduler.add_job",
@@ -74,12 +74,12 @@ async def add_job(scope: Scope, app: App, command: str, cron: str, size: str | N
 
 
 async def remove_job(scope: Scope, job: ScheduledJob) -> None:
-    """A dyno of it that runs goes on."""
+    """A running dyno of the job continues."""
     await query.execute(scope.db, "scheduler.remove_job", id=job.id)
 
 
 async def start_job(db: Db, parts: Parts, app: App, job: ScheduledJob) -> Dyno:
-    """Now, held or not, as a one-off of the app's current release. Raises NotAvailable without code, RuntimeFailed."""
+    """Start it now, even if held, as a one-off of the app's current release. Raises NotAvailable (no code), RuntimeFailed."""
     dyno = await one_off(db, parts, app, job.command, extra={}, size=job.size, type_=SCHEDULER)
     await parts.dynos.run_once(dyno)
     await query.execute(db, "scheduler.note_start", id=job.id, dyno=dyno.name)
@@ -87,15 +87,15 @@ async def start_job(db: Db, parts: Parts, app: App, job: ScheduledJob) -> Dyno:
 
 
 def running_dynos(parts: Parts, app: App) -> list[str]:
-    """Names of the app's scheduler dynos that run now."""
+    """The names of the app's running scheduler dynos."""
     found = [once.name for once in parts.dynos.one_offs(str(app.id)) if once.state == "running"]
     return [name for name in found if name.startswith(f"{SCHEDULER}.")]
 
 
 async def hold_jobs(scope: Scope, app: App, by: Holder) -> bool:
-    """Start none from now on; False when there are none, or who held them first keeps them.
+    """Start no jobs from now on. False if there is no Scheduler, or another holder already holds it.
 
-    One that was just being started runs when this returns.
+    A job that was just being started is running when this returns.
     """
     scheduler = await _locked(scope, app)
     if scheduler is None or scheduler.held_by is not None:
@@ -105,7 +105,7 @@ async def hold_jobs(scope: Scope, app: App, by: Holder) -> bool:
 
 
 async def resume_jobs(scope: Scope, app: App, by: Holder | None = None) -> None:
-    """End that one's hold, or any. What was due meanwhile is not run late: its next time comes as usual."""
+    """End the hold of `by`, or any. Jobs that were due in the meantime are not run late. They run at their next time."""
     scheduler = await _locked(scope, app)
     if scheduler is None or scheduler.held_by is None or by not in (None, scheduler.held_by):
         return
@@ -115,11 +115,11 @@ async def resume_jobs(scope: Scope, app: App, by: Holder | None = None) -> None:
 
 
 async def follow_maintenance(scope: Scope, app: App, runs_jobs: bool | None) -> None:
-    """Jobs go on in maintenance mode unless `runs_jobs` is False; they come back with its end. Raises InvalidParams."""
+    """Jobs continue in maintenance mode unless `runs_jobs` is False. They resume when it ends. Raises InvalidParams."""
     if runs_jobs is False and not app.is_in_maintenance:
         raise InvalidParams(
             f"{app.name} is not in maintenance mode.",
-            why="Only maintenance mode, when it ends, would bring its scheduled jobs back.",
+            why="Its scheduled jobs would only resume when maintenance mode ends.",
             fix=f"Switch it on (`changeover maintenance:on --scheduler-off -a {app.name}`), or hold them yourself: "
             f"`changeover scheduler:hold -a {app.name}`.",
         )
@@ -130,6 +130,6 @@ async def follow_maintenance(scope: Scope, app: App, runs_jobs: bool | None) -> 
 
 
 async def _locked(scope: Scope, app: App) -> Scheduler | None:
-    """The app's Scheduler, once none of its jobs is being started; until the transaction ends none will be."""
+    """The app's Scheduler, once none of its jobs is being started. None will be until the transaction ends."""
     await query.values(scope.db, "scheduler.keep_from_starting", app_id=app.id)
     return await query.one(scope.db, Scheduler, "scheduler.of_app", app_id=app.id)

@@ -1,4 +1,4 @@
-"""Who asks, on which transaction of our state, with which parts at hand. Every platform function takes a Scope first."""
+"""The caller, the transaction on our state, and the parts of the installation. The first argument of platform functions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from changeover.store.rows import Account, Release, RunRow
 
 @dataclass(frozen=True)
 class Parts:
-    """What platform code stands on; put together once by service/."""
+    """What platform code depends on. Created once by service/."""
 
     host: str
     home: Path
@@ -46,25 +46,25 @@ class Parts:
     archive_limits: ArchiveLimits
     boot_timeout_s: int
     trusted_proxies: tuple[str, ...]
-    """Networks whose X-Forwarded headers count."""
+    """Networks whose X-Forwarded headers are trusted."""
     bucket_endpoint: str | None
     installations: tuple[Path, ...]
-    """PostgreSQL installations beside those that are found without being told."""
+    """PostgreSQL installations in addition to those that are found automatically."""
     foreign_addresses: Reach
-    """Where the addresses that accounts name may lead. The operator's may lead anywhere."""
+    """Where accounts' addresses may lead. The operator's may lead anywhere."""
 
     @property
     def router_port(self) -> int | None:
-        """Where apps answer; None while nobody has started the router."""
+        """The port on which apps answer. None until the router was started."""
         file = self.home / "router" / "listening"
         return int(file.read_text().rpartition(":")[2]) if file.exists() else None
 
     def release_output(self, release: Release) -> Path:
-        """Where what a release phase says is kept."""
+        """The file with a release phase's output."""
         return self.home / "apps" / str(release.app_id) / "releases" / f"v{release.version}.log"
 
     async def tick(self, started: Iterable[RunRow | None]) -> None:
-        """Have these runs driven soon; to be called once what started them is committed."""
+        """Schedule these runs. Call this after the transaction that started them was committed."""
         for run in started:
             if run is not None:
                 await self.ticks.give(run.id, run.host)
@@ -72,7 +72,7 @@ class Parts:
 
 @dataclass
 class Scope:
-    """One request. `db` is inside a transaction that commits when the request ends well, and before it asks other servers."""
+    """One request. `db` is in a transaction that commits when the request succeeds, and before other servers are queried."""
 
     db: Db
     caller: Account
@@ -80,27 +80,27 @@ class Scope:
     started: list[RunRow] = field(default_factory=list)
     """Runs that need a tick once the transaction is committed."""
     warnings: list[str] = field(default_factory=list)
-    """What the caller should be told although all went well."""
+    """Messages for the caller despite success."""
     needs: Needs = WORKER_NEEDS
-    """What the request needs, by the rule of its route; what a step of a run needs otherwise."""
+    """What the request needs, by its route's rule. The default is for steps of runs."""
     grants: frozenset[TokenNeed] = frozenset(TokenNeed)
-    """What the request's token may do."""
+    """What the request's token permits."""
     is_finishing: bool = False
-    """A run ends, or takes back, what it began: that must not fail because its author has lost a right meanwhile."""
+    """A run is ending or undoing its work, which must not fail because its author has lost a permission."""
     bearer: Bearer | None = None
-    """Whose token was sent; None in a step of a run."""
+    """The owner of the request's token. None in a step of a run."""
     about: tuple[UUID, str] | None = None
     """Id and name of the first app that the request looked up."""
     resource: str | None = None
-    """What it is about beside the app, for the audit trail: an add-on, an account and what it is given. No secret."""
+    """The subject besides the app, for the audit trail: an add-on, or an account and its new permissions. No secrets."""
     afterwards: list[Callable[[], object]] = field(default_factory=list)
-    """What can't be rolled back, such as removing files: it waits until the transaction is committed."""
+    """Actions that can't be rolled back, such as removing files. They run after the commit."""
     lease: Lease | None = None
-    """Of the connection that `db` is; None in a step of a run, which has one of its own."""
+    """The lease of `db`. None in a step of a run, which has its own connection."""
 
     @asynccontextmanager
     async def asking(self, most_s: float | None = ANSWER_S) -> AsyncIterator[None]:
-        """For questions to other servers: commits, and has no connection until the block ends.
+        """For queries to other servers: commits, and releases the connection until the block ends.
 
         What was read before may have changed afterwards. Raises TooManyQuestions, and ServerUnreachable after `most_s`.
         """
@@ -111,7 +111,7 @@ class Scope:
             yield
 
     async def finish(self) -> None:
-        """What has to wait for the commit. To be called once after it."""
+        """Run what has to wait for the commit. Call this once, after it."""
         for act in self.afterwards:
             await asyncio.to_thread(act)
         await self.parts.tick(self.started)

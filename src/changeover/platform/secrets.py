@@ -1,4 +1,4 @@
-"""Encryption of what our state must be able to read back (passwords, config vars), and hashing of what it must not."""
+"""Encryption of secrets that our state must be able to read (passwords, config vars), and hashing of those it must not."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 TOKEN_PREFIX = "changeover-"  # noqa: S105 - no secret
-"""Worthless anywhere else: the official CLI can be talked into sending a token to Heroku."""
+"""Our tokens are useless elsewhere, in case the official CLI is made to send one to Heroku."""
 
 
 class Cipher:
@@ -23,7 +23,7 @@ class Cipher:
 
     @classmethod
     def from_file(cls, path: Path) -> Cipher:
-        """One key a line. Makes the file (0600) with a fresh key where there is none."""
+        """One key per line. Creates a missing file (0600) with a new key."""
         if not path.exists():
             write_secret_file(path, Fernet.generate_key().decode() + "\n")
         return cls(path.read_bytes().split())
@@ -32,11 +32,11 @@ class Cipher:
         return self._fernet.encrypt(text.encode())
 
     def decrypt(self, sealed: bytes) -> str:
-        """Raises cryptography.fernet.InvalidToken when none of the keys fits."""
+        """Raises cryptography.fernet.InvalidToken if no key matches."""
         return self._fernet.decrypt(sealed).decode()
 
     def decrypt_fresh(self, sealed: bytes, *, most_s: int) -> str | None:
-        """What was sealed at most that long ago; None for anything else."""
+        """What was encrypted at most that long ago. None for anything else."""
         try:
             return self._fernet.decrypt(sealed, ttl=most_s).decode()
         except InvalidToken:
@@ -51,7 +51,7 @@ class Cipher:
 
 
 def write_secret_file(path: Path, text: str) -> None:
-    """Readable by its owner alone from its first moment on; replaces what was there in one act."""
+    """Write atomically. The file is readable only by its owner from the beginning."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -66,17 +66,17 @@ def new_token() -> str:
 
 
 def token_hash(token: str) -> bytes:
-    """Tokens are 256 random bits: a plain hash can't be guessed back."""
+    """Tokens are 256 random bits, so a plain hash can't be reversed."""
     return hashlib.sha256(token.encode()).digest()
 
 
 def token_hint(token: str) -> str:
-    """What lists show: both ends, as the official CLI compares them."""
+    """For lists: the beginning and the end, as the official CLI compares them."""
     return f"{token[:14]}{'*' * 10}{token[-4:]}"
 
 
 def new_password() -> str:
-    """64 characters that no shell, URL or configuration file has to quote."""
+    """64 characters that need no quoting in shells, URLs or configuration files."""
     return secrets.token_hex(32)
 
 

@@ -1,4 +1,4 @@
-"""The servers of this host as our state knows them: where a new database goes, who has one in hand, stopping them all."""
+"""The servers of this host in our state: choosing one for a new database, reserving one, stopping all."""
 
 from __future__ import annotations
 
@@ -31,11 +31,9 @@ LOOK_AGAIN_S = 0.05
 
 
 def as_server(row: ServerRow) -> Server:
-    """What an engine of ours takes. Raises NotOurs for somebody else's: nothing that we do to servers is done to it."""
+    """As an engine takes it. Raises NotOurs for a server run by others, which we never change."""
     if row.bin_directory is None or row.data_directory is None or row.socket_directory is None:
-        raise NotOurs(
-            f"{row.address}:{row.port} is no server of ours.", fix="Do it there, by the means of who runs it."
-        )
+        raise NotOurs(f"{row.address}:{row.port} is not a managed server.", fix="Use the tools of its provider.")
     return Server(
         name=row.name,
         engine=row.engine,
@@ -53,9 +51,9 @@ async def server_of(db: Db, name: str) -> Server:
 
 
 async def choose_server(scope: Scope, app: App, plan: Plan, leader: Server | None) -> str:
-    """The name of the server on which a new database will live: its own, or (essential) one that is shared.
+    """The name of the server for a new database: its own, or a shared one for the essential tier.
 
-    Raises HostFull. Keeps others from choosing until the transaction ends.
+    Raises HostFull. Prevents others from choosing until the transaction ends.
     """
     await query.execute(scope.db, "databases.lock_servers")
     address = await _address(scope, app)
@@ -70,8 +68,8 @@ async def choose_server(scope: Scope, app: App, plan: Plan, leader: Server | Non
     if len(known) >= scope.parts.max_servers:
         raise HostFull(
             "This host is full: no database can be added.",
-            why=f"It runs {len(known)} servers, of {scope.parts.max_servers} allowed (CHANGEOVER_MAX_DATABASES).",
-            fix="Destroy a database that nobody needs, or raise the setting and restart the control plane.",
+            why=f"It runs {len(known)} servers. The limit is {scope.parts.max_servers} (CHANGEOVER_MAX_DATABASES).",
+            fix="Destroy a database that is no longer needed, or raise the setting and restart the control plane.",
         )
     server = scope.parts.engine.plan_server(
         new_server_name(), address=address, taken_ports=frozenset(row.port for row in known), leader=leader
@@ -98,9 +96,9 @@ async def _add(scope: Scope, server: Server, size: Size, *, is_shared: bool) -> 
 
 @asynccontextmanager
 async def holding_server(db: Db, name: str, *, within_s: float = 0.0) -> AsyncIterator[bool]:
-    """Whether nobody else (a run, the keeper) has the server in hand; then nobody else will, inside.
+    """Whether no other run or keeper is working on the server. If True, none can until the block ends.
 
-    `within_s`: how long to wait for whoever has it.
+    `within_s`: how long to wait for another one to finish.
     """
     deadline = time.monotonic() + within_s
     while not (is_ours := (await query.values(db, "databases.try_lock_server", name=name))[0]):
@@ -119,7 +117,7 @@ async def servers_of_host(db: Db, host: str) -> Sequence[ServerRow]:
 
 
 async def tidy_servers(parts: Parts, pool: AsyncConnectionPool[Any]) -> None:
-    """What each running server needs now and then: its certificate renewed, old logs removed."""
+    """Periodic maintenance of each running server: renew its certificate, remove old logs."""
     async with pool.connection() as db:
         rows = await servers_of_host(db, parts.host)
     for row in rows:
@@ -128,7 +126,7 @@ async def tidy_servers(parts: Parts, pool: AsyncConnectionPool[Any]) -> None:
 
 
 async def stop_all(parts: Parts, db: Db) -> list[str]:
-    """Stop every server of this host, followers first; the names of those that were stopped."""
+    """Stop every server of this host, followers first. Returns the names of those stopped."""
     stopped = []
     rows = await servers_of_host(db, parts.host)
     for row in reversed(rows):

@@ -1,4 +1,4 @@
-"""Deployed code: an archive is unpacked, its Procfile read, and becomes a release."""
+"""Deployed code: unpacks an archive, reads its Procfile, and makes a release."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ ABANDONED_S = 3600.0
 
 
 async def receive(parts: Parts, app: App, chunks: AsyncIterator[bytes], *, sha256: bytes | None = None) -> Slug:
-    """Unpack a tar.gz below HOME/apps; nothing is left of one that can't be used. Not in our state yet.
+    """Unpack a tar.gz in HOME/apps. Removes it if it can't be used. Does not change our state yet.
 
-    `sha256`: what its sender says that it has. Raises BadArchive, ArchiveTooLarge, BadProcfile, DiskFull.
+    `sha256`: the checksum given by the sender. Raises BadArchive, ArchiveTooLarge, BadProcfile, DiskFull.
     """
     id_ = uuid.uuid4()
     folder = slugs_folder(parts, app.id) / str(id_)
@@ -50,7 +50,7 @@ async def receive(parts: Parts, app: App, chunks: AsyncIterator[bytes], *, sha25
 
 
 def _make_folders(slugs: Path) -> None:
-    """Closed for others. The runtime lets the app's dynos in when it starts the first one."""
+    """Not accessible for others. The runtime gives the app's dynos access when it starts the first one."""
     app = slugs.parent
     app.parent.mkdir(exist_ok=True, mode=0o711)
     app.mkdir(exist_ok=True, mode=0o700)
@@ -68,7 +68,7 @@ def discard(folder: Path) -> None:
 
 
 async def clear_abandoned(scope: Scope, app: App) -> None:
-    """Remove what a control plane that was killed in the middle of a deploy has left."""
+    """Remove what a control plane left that was killed during a deploy."""
     known = set(await query.values(scope.db, "slugs.directories", app_id=app.id))
     folder = slugs_folder(scope.parts, app.id)
     for path in folder.iterdir() if folder.exists() else ():
@@ -81,7 +81,7 @@ async def clear_abandoned(scope: Scope, app: App) -> None:
 
 
 async def deploy(scope: Scope, app: App, received: Slug, description: str | None) -> RunRow | None:
-    """The received code as a new release; its run."""
+    """Make a new release of the received code. Returns its run."""
     slug = await query.only(
         scope.db, Slug, "slugs.add",
         id=received.id, app_id=app.id, process_types=Jsonb(received.process_types), directory=received.directory,
@@ -105,7 +105,7 @@ async def _save(chunks: AsyncIterator[bytes], archive: Path, limits: ArchiveLimi
                 seen += len(chunk)
                 if seen > limits.packed_bytes:
                     raise ArchiveTooLarge(
-                        f"It has more than {limits.packed_bytes} bytes.",
+                        f"It is larger than {limits.packed_bytes} bytes.",
                         fix="Leave files out with a .slugignore, or raise CHANGEOVER_DEPLOY_PACKED_BYTES on the server.",
                     )
                 digest.update(chunk)
@@ -119,11 +119,11 @@ async def _save(chunks: AsyncIterator[bytes], archive: Path, limits: ArchiveLimi
 
 def _compare(checksum: str, sha256: bytes | None) -> None:
     if sha256 is not None and checksum != sha256.hex():
-        raise BadArchive("It is not what its sender packed: the SHA-256 digest differs.")
+        raise BadArchive("The SHA-256 digest differs from the sender's.")
 
 
 async def _unpack(archive: Path, folder: Path, limits: ArchiveLimits) -> int:
-    """In a thread, which has ended when this returns: nothing is written after a cancellation."""
+    """Runs in a thread that has ended when this returns, so nothing is written after a cancellation."""
     given_up = threading.Event()
     unpacking = asyncio.ensure_future(asyncio.to_thread(unpack, archive, folder, limits, given_up))
     try:
@@ -135,10 +135,10 @@ async def _unpack(archive: Path, folder: Path, limits: ArchiveLimits) -> int:
 
 
 def _read_procfile(folder: Path) -> str:
-    """Not through a link: we may read more than the app may."""
+    """Does not follow links, because we may read more than the app may."""
     file = folder / "Procfile"
     if not file.is_file() or file.is_symlink():
-        raise BadProcfile(None, "The code has no Procfile, which says what processes the app has.")
+        raise BadProcfile(None, "The code has no Procfile, which defines the app's processes.")
     if file.stat().st_size > PROCFILE_BYTES:
-        raise BadProcfile(None, f"It has more than {PROCFILE_BYTES} bytes.")
+        raise BadProcfile(None, f"It is larger than {PROCFILE_BYTES} bytes.")
     return file.read_text(errors="replace")

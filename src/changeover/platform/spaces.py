@@ -1,7 +1,7 @@
-"""Private spaces: a name, a team, a region, and an address of their own.
+"""Private spaces: a name, a team, a region, and an address.
 
-Without root there is no network boundary on one host (a loopback client always comes from 127.0.0.1): roles, SCRAM and
-CONNECT rights are the boundary, and the address only gives a space's servers a stable place. `spaces:create` says so.
+Without root there is no network boundary on one host, because a loopback client always connects from 127.0.0.1. Roles, SCRAM
+and CONNECT rights are the boundary. The address only gives a space's servers a stable location. `spaces:create` says so.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ async def list_spaces(scope: Scope) -> Sequence[Space]:
 
 
 async def find_space(scope: Scope, key: str) -> Space:
-    """Raises NotFound; Forbidden unless the caller's role in its team is what the request needs."""
+    """Raises NotFound, and Forbidden unless the caller's role in its team is sufficient."""
     space = await query.one(scope.db, Space, "spaces.find", key=key)
     if space is None:
         raise NotFound("Couldn't find that space.", fix="`changeover spaces` lists yours.", resource="space")
@@ -52,14 +52,14 @@ async def create_space(
     cidr: str | None,
     data_cidr: str | None,
 ) -> Space:
-    """Allocated at once: on one host there is nothing to wait for. Raises NameTaken, InvalidParams, Forbidden."""
+    """Allocated immediately, because on one host there is nothing to wait for. Raises NameTaken, InvalidParams, Forbidden."""
     checked_space_name(name)
     region = scope.parts.catalogue.region(region_name or scope.parts.catalogue.default_private_region)
     if not region.private_capable:
         raise InvalidParams(
-            f"Region {region.name} has no private spaces.",
+            f"Region {region.name} does not support private spaces.",
             why="It is a region of the Common Runtime.",
-            fix="`changeover regions` marks those that have.",
+            fix="`changeover regions` marks the regions that do.",
         )
     team = await ensure_team(scope, team_name)
     await query.execute(scope.db, "spaces.lock")
@@ -84,12 +84,12 @@ async def rename_space(scope: Scope, space: Space, name: str) -> Space:
 
 
 async def apps_in(scope: Scope, space: Space) -> Sequence[App]:
-    """All of them, also those that the caller may not see."""
+    """All of its apps, including those that the caller may not see."""
     return await query.rows(scope.db, App, "apps.of_space", space_id=space.id)
 
 
 async def destroy_space(scope: Scope, space: Space) -> None:
-    """Raises InvalidParams while apps live in it."""
+    """Raises InvalidParams while it contains apps."""
     apps = await apps_in(scope, space)
     if apps:
         raise InvalidParams(
@@ -101,7 +101,7 @@ async def destroy_space(scope: Scope, space: Space) -> None:
 
 
 async def _free_address(scope: Scope) -> str:
-    """The first free address; the caller holds the table's lock."""
+    """The first free address. The caller must hold the table's lock."""
     taken = set(await query.values(scope.db, "spaces.addresses"))
     for subnet in SPACE_ADDRESSES.subnets(new_prefix=24):
         address = str(subnet[1])
@@ -114,7 +114,7 @@ def _network(text: str, prefix: int | None = None) -> str:
     try:
         network = ipaddress.IPv4Network(text)
     except ValueError as error:
-        raise InvalidParams(f"{text} is no network.", why=str(error), fix="Write it as 10.0.0.0/16.") from None
+        raise InvalidParams(f"Invalid network: {text}.", why=str(error), fix="Write it as 10.0.0.0/16.") from None
     if not network.is_private or (prefix and network.prefixlen != prefix):
-        raise InvalidParams(f"{text} can't be a space's network.", why="It has to be a private /16.")
+        raise InvalidParams(f"{text} can't be a space's network.", why="It must be a private /16.")
     return str(network)

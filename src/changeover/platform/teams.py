@@ -1,4 +1,4 @@
-"""Teams: who shares apps and spaces. An unknown team is made for the caller who names it."""
+"""Teams, which share apps and spaces. An unknown team is created for the caller who uses its name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ async def list_teams(scope: Scope) -> Sequence[Team]:
 
 
 async def find_team(scope: Scope, key: str, needs: TeamNeed | None = None) -> Team:
-    """Raises NotFound; Forbidden unless the caller's role is what is needed, by `needs` or by the request's rule."""
+    """Raises NotFound, and Forbidden unless the caller's role meets `needs` or the request's rule."""
     team = await query.one(scope.db, Team, "teams.find", key=key, caller=scope.caller.id)
     if team is None:
         raise NotFound("Couldn't find that team.", resource="team")
@@ -28,7 +28,7 @@ async def find_team(scope: Scope, key: str, needs: TeamNeed | None = None) -> Te
 
 
 async def ensure_team(scope: Scope, name: str) -> Team:
-    """The team, made with the caller as admin where there is none of that name. Raises Forbidden, InvalidParams."""
+    """The team, created with the caller as admin if it does not exist. Raises Forbidden, InvalidParams."""
     known = await query.one(scope.db, Team, "teams.find", key=name, caller=scope.caller.id)
     if known is None and await query.execute(scope.db, "teams.add", name=checked_team_name(name)):
         made = await query.only(scope.db, Team, "teams.find", key=name, caller=scope.caller.id)
@@ -41,7 +41,7 @@ async def members(scope: Scope, team: Team) -> Sequence[Member]:
 
 
 async def set_member(scope: Scope, team: Team, email: str, role: str, *, is_new: bool = True) -> None:
-    """Raises InvalidParams for the last admin, and for an address that is none; NotFound unless `is_new` or a member."""
+    """Raises InvalidParams for the last admin or an invalid address, and NotFound unless `is_new` or a member."""
     scope.resource = f"{email}: {role} of {team.name}"
     if not is_new and email.lower() not in {one.email.lower() for one in await members(scope, team)}:
         raise NotFound(
@@ -56,7 +56,7 @@ async def set_member(scope: Scope, team: Team, email: str, role: str, *, is_new:
 
 
 async def remove_member(scope: Scope, team: Team, email: str) -> None:
-    """From the team and from all of its apps. Raises NotFound for an account that is not in it, InvalidParams for the last."""
+    """Remove them from the team and all its apps. Raises NotFound if not a member, InvalidParams for the last admin."""
     scope.resource = f"{email} of {team.name}"
     account = await find_account(scope.db, email)
     await _require_another_admin(scope, team, account)
@@ -66,13 +66,13 @@ async def remove_member(scope: Scope, team: Team, email: str) -> None:
 
 
 async def _require_another_admin(scope: Scope, team: Team, account: Account) -> None:
-    """Keeps other changes of the team's members waiting until the transaction ends. Raises InvalidParams."""
+    """Locks the team's members until the transaction ends. Raises InvalidParams."""
     await query.execute(scope.db, "teams.lock", team_id=team.id)
     admins = [one.account_id for one in await members(scope, team) if one.role == "admin"]
     if admins == [account.id]:
         raise InvalidParams(
             f"{account.email} is the last admin of the team {team.name}.",
             why="A team needs an admin: without one, only the operator could manage it.",
-            fix=f"Make someone else an admin first: `changeover members:set EMAIL --role admin --team {team.name}`.",
+            fix=f"Make another member an admin first: `changeover members:set EMAIL --role admin --team {team.name}`.",
             resource="team",
         )

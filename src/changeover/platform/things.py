@@ -1,4 +1,4 @@
-"""The values that platform functions hand out, under one name for those who only show them."""
+"""The values that platform functions return, importable from one place by code that only displays them."""
 
 from changeover.engines.engine import Behind
 from changeover.runs.run import Workflow

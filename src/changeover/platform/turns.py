@@ -1,4 +1,4 @@
-"""Turns: how much of one thing an account may use at the same time, so that the rest is left for the others."""
+"""Turns: limits how much of a resource an account may use at the same time, so that the rest is left for others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from changeover.errors import ChangeoverError
 
 @dataclass
 class _Share:
-    """The turns of one account; forgotten once no request holds or awaits one."""
+    """The turns of one account. Removed once no request holds or awaits one."""
 
     users: int = 0
     held: int = 0
@@ -28,10 +28,10 @@ class _Waiting:
 
 @dataclass
 class Turns:
-    """At most `most_of_account` for one account. Each account has one turn of its own; all further ones come from `most`.
+    """At most `most_of_account` per account. Each account has one turn of its own. All further ones share `most`.
 
-    So accounts that act together can't use what the first request of another account needs. Of the requests that wait, the one
-    whose account holds the fewest turns comes next. It waits at most `patience_s`.
+    So colluding accounts can't use what the first request of another account needs. Of the waiting requests, the one whose
+    account holds the fewest turns is next. It waits at most `patience_s`.
     """
 
     most_of_account: int
@@ -39,14 +39,14 @@ class Turns:
     patience_s: float
     refusal: Callable[[int], ChangeoverError]
     most_waiting: int = 1000
-    """Of one account; a further one is refused at once, because a waiting request holds a connection."""
+    """Per account. Further requests are refused immediately, because a waiting request holds a connection."""
     _further: int = 0
     _shares: dict[UUID, _Share] = field(default_factory=dict)
     _waiting: list[_Waiting] = field(default_factory=list)
 
     @asynccontextmanager
     async def taken_by(self, account: UUID) -> AsyncIterator[None]:
-        """Raises the refusal."""
+        """Raises the refusal if no turn is available in time."""
         share = self._shares.setdefault(account, _Share())
         if share.users >= self.most_of_account + self.most_waiting:
             raise self.refusal(self.most_of_account)
@@ -63,7 +63,7 @@ class Turns:
                 del self._shares[account]
 
     async def _wait(self, share: _Share) -> bool:
-        """Whether the turn is the account's own. Raises the refusal."""
+        """Whether the turn is the account's own one. Raises the refusal."""
         if self._is_free_for(share):
             return self._take(share)
         one = _Waiting(share, asyncio.get_running_loop().create_future())
@@ -74,7 +74,7 @@ class Turns:
         except BaseException as ended:
             if one in self._waiting:
                 self._waiting.remove(one)
-            elif not one.turn.cancelled():  # it was given the turn in the moment in which it gave up
+            elif not one.turn.cancelled():  # it got the turn at the moment it gave up
                 self._give_back(share, one.turn.result())
             if isinstance(ended, TimeoutError):
                 raise self.refusal(self.most_of_account) from None

@@ -1,4 +1,4 @@
-"""Makes a follower writable and independent, for ever: `pg:unfollow`."""
+"""`pg:unfollow`: makes a follower permanently writable and independent."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from changeover.store.rows import Addon, Database, RunRow
 
 
 async def unfollow(scope: Scope, addon: Addon, database: Database) -> RunRow:
-    """Starts the run, after telling what the follower would miss.
+    """Starts the run. Warns about what the follower would miss.
 
     Raises NotAFollower, NotAvailable, UnfollowRefused (it does not answer), RunConflict.
     """
     if database.leader_id is None:
-        raise NotAFollower(f"{addon.name} is not a follower.", why="It stands alone and is writable already.")
+        raise NotAFollower(f"{addon.name} is not a follower.", why="It is already standalone and writable.")
     if addon.state != "provisioned":
         raise NotAvailable(
             f"{addon.name} can't be unfollowed yet.",
@@ -46,7 +46,7 @@ async def unfollow(scope: Scope, addon: Addon, database: Database) -> RunRow:
 
 
 async def _what_it_would_miss(scope: Scope, addon: Addon, database: Database, leader: Database) -> list[str]:
-    """Warnings, not refusals: a person may want an old state. Only a follower that doesn't answer is refused."""
+    """Warnings, not errors, because a user may want an old state. Refuses only if the follower doesn't answer."""
     engine = scope.parts.engine
     server, leader_server = (
         await server_of(scope.db, database.server_name),
@@ -65,16 +65,16 @@ async def _what_it_would_miss(scope: Scope, addon: Addon, database: Database, le
             behind = await engine.behind(server, leader_server)
             facts = await engine.facts(leader_server, leader.database_name)
     except ServerUnreachable as error:
-        return [f"{leader.addon_name} does not answer, so nobody can tell what {addon.name} may miss. {error.why}"]
+        return [f"{leader.addon_name} does not answer, so it is unknown what {addon.name} may miss. {error.why}"]
     warnings = []
     if behind.is_lost:
-        warnings.append(f"{addon.name} lost its connection to the leader's log and lacks everything written since.")
+        warnings.append(f"{addon.name} lost its connection to the leader and lacks everything written since.")
     elif behind.commits or (behind.commits is None and behind.bytes):
-        amount = f"{behind.commits} commits" if behind.commits is not None else f"{behind.bytes} bytes of log"
+        amount = f"{behind.commits} commits" if behind.commits is not None else f"{behind.bytes} bytes of WAL"
         warnings.append(f"{addon.name} was still {amount} behind {leader.addon_name}: it may not have them all.")
     if facts.writing_backends:
         warnings.append(
             f"{leader.addon_name} had {facts.writing_backends} connections with open writing transactions: "
-            f"what they commit from now on is not in {addon.name}."
+            f"what they commit from now on will not be in {addon.name}."
         )
     return warnings

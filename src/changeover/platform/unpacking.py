@@ -1,7 +1,7 @@
-"""Unpacks the archive of a deploy. The archive comes from a stranger: it is read to its end, checked, and limited.
+"""Unpacks the archive of a deploy. The archive is untrusted, so it is read to the end, checked, and limited.
 
-tarfile stops at the end marker of the tar, before the checksum of the gzip stream, and takes a damaged header for the end.
-So reading goes through `_Reader`, which counts, and the rest is read and judged here.
+tarfile stops at the end marker of the tar, before the checksum of the gzip stream, and treats a damaged header as the end. So
+it reads through `_Reader`, which counts, and the rest is read and checked here.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from changeover.errors import ArchiveTooLarge, BadArchive, DiskFull
 MOST_FILES = 100_000
 LONGEST_PATH, DEEPEST_PATH = 1000, 64
 LARGEST_READ = 1 << 20
-"""In one piece: file contents come in smaller ones, and no header of an honest archive is larger."""
+"""Per read. File contents are read in smaller pieces, and no header of a valid archive is larger."""
 BLOCK_BYTES = 64 * 1024
 SPACE_ERRORS = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
 class ArchiveLimits:
-    """How large a deploy may be."""
+    """The maximum size of a deploy."""
 
     packed_bytes: int
     unpacked_bytes: int
@@ -37,10 +37,10 @@ class ArchiveLimits:
 
 
 def unpack(archive: Path, folder: Path, limits: ArchiveLimits, given_up: threading.Event) -> int:
-    """Write the members of a tar.gz below `folder`, which is new; how many bytes its files have.
+    """Write the members of a tar.gz to the new `folder`. Returns the total size of its files.
 
-    All files are readable by everyone, so the folder above decides who may enter. Raises BadArchive, ArchiveTooLarge,
-    DiskFull; part of it is written then.
+    All files are readable by everyone, so the parent folder decides who has access. On BadArchive, ArchiveTooLarge or
+    DiskFull, a part has been written.
     """
     try:
         with gzip.open(archive) as stream:
@@ -49,12 +49,12 @@ def unpack(archive: Path, folder: Path, limits: ArchiveLimits, given_up: threadi
             with tarfile.open(fileobj=reader, mode="r:", tarinfo=_Entry) as packed:
                 while member := packed.next():
                     tree.add(packed, member)
-                    packed.members.clear()  # it would remember every member
+                    packed.members.clear()  # otherwise it would keep every member
             _expect_the_end(reader)
             tree.check_links()
             return tree.size_bytes
     except EOFError:
-        raise BadArchive("It is cut short: the end of the gzip stream is missing.") from None
+        raise BadArchive("It is truncated: the end of the gzip stream is missing.") from None
     except (gzip.BadGzipFile, zlib.error) as error:
         raise BadArchive(f"The gzip stream is damaged: {error}.") from None
     except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
@@ -68,20 +68,20 @@ def unpack(archive: Path, folder: Path, limits: ArchiveLimits, given_up: threadi
 def disk_is_full(folder: Path) -> DiskFull:
     return DiskFull(
         "The deploy does not fit on this host.",
-        why=f"The disk that holds {folder} is full. Nothing of the deploy was kept.",
+        why=f"The disk of {folder} is full. Nothing of the deploy was kept.",
         fix="Free some space, then deploy again.",
     )
 
 
 class _Reader:
-    """Reads the unpacked stream forwards only; raises when it is too long or takes too long."""
+    """Reads the unpacked stream sequentially. Raises when it is too long or takes too long."""
 
     def __init__(self, stream: gzip.GzipFile, limits: ArchiveLimits, given_up: threading.Event) -> None:
         self._stream, self._limits, self._given_up = stream, limits, given_up
         self._deadline = time.monotonic() + limits.unpack_s
         self._at = 0
         self.last = b""
-        """What the last read returned: the block that made tarfile stop."""
+        """The result of the last read: the block at which tarfile stopped."""
 
     def tell(self) -> int:
         return self._at
@@ -96,23 +96,23 @@ class _Reader:
 
     def read(self, size: int = -1) -> bytes:
         if not 0 <= size <= LARGEST_READ:
-            raise BadArchive("A header in it is longer than 1 MB.")
+            raise BadArchive("It has a header larger than 1 MB.")
         if self._given_up.is_set():
-            raise BadArchive("The deploy was given up.")
+            raise BadArchive("The deploy was cancelled.")
         if time.monotonic() > self._deadline:
-            raise ArchiveTooLarge(f"It took longer than {self._limits.unpack_s:.0f} s to unpack.")
+            raise ArchiveTooLarge(f"Unpacking it took longer than {self._limits.unpack_s:.0f} s.")
         self.last = self._stream.read(size)
         self._at += len(self.last)
         if self._at > self._limits.unpacked_bytes:
             raise ArchiveTooLarge(
-                f"It has more than {self._limits.unpacked_bytes} bytes when unpacked.",
+                f"Unpacked, it is larger than {self._limits.unpacked_bytes} bytes.",
                 fix="Leave files out with a .slugignore, or raise CHANGEOVER_DEPLOY_UNPACKED_BYTES on the server.",
             )
         return self.last
 
 
 class _Entry(tarfile.TarInfo):  # type: ignore[misc]
-    """A member. Sparse ones are refused before their map is read: it can claim petabytes."""
+    """A member. Sparse ones are refused before their map is read, because it can claim petabytes."""
 
     def _proc_sparse(self, _packed: tarfile.TarFile) -> tarfile.TarInfo:
         raise _sparse()
@@ -132,7 +132,7 @@ def _sparse() -> BadArchive:
 
 
 class _Tree:
-    """What is below the folder so far. Nothing is ever written through a link, or twice."""
+    """The contents of the folder so far. Nothing is written through a link, or twice."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -157,12 +157,12 @@ class _Tree:
             raise BadArchive(f"{_shown(name)} is neither a file, a folder nor a link.")
 
     def check_links(self) -> None:
-        """Raises BadArchive for a symbolic link that leads out of the folder, alone or through others."""
+        """Raises BadArchive for a symbolic link that leads out of the folder, directly or through others."""
         top = os.path.realpath(self._folder)
         for name, kind in self._kinds.items():
             if kind != "link":
                 continue
-            target = os.readlink(self._folder / name)  # noqa: PTH115 - as it is written
+            target = os.readlink(self._folder / name)  # noqa: PTH115 - unresolved
             real = os.path.realpath(self._folder / name)
             if target.startswith("/") or os.path.commonpath([real, top]) != top:
                 raise BadArchive(f"The link {_shown(name)} leads out of the archive.")
@@ -180,7 +180,7 @@ class _Tree:
 
     def _note(self, name: str, kind: str) -> None:
         if name in self._kinds:
-            raise BadArchive(f"{_shown(name)} is in it twice, or is used as a folder although it is none.")
+            raise BadArchive(f"{_shown(name)} occurs twice, or is used as a folder but isn't one.")
         if len(self._kinds) > MOST_FILES:
             raise ArchiveTooLarge(f"It has more than {MOST_FILES} files and folders.")
         self._kinds[name] = kind
@@ -201,7 +201,7 @@ class _Tree:
             while block := content.read(BLOCK_BYTES):
                 file.write(block)
             if file.tell() != member.size:
-                raise BadArchive(f"{_shown(name)} is cut short.")
+                raise BadArchive(f"{_shown(name)} is truncated.")
             os.fchmod(handle, 0o755 if member.mode & 0o100 else 0o644)
         self.size_bytes += member.size
 
@@ -213,7 +213,7 @@ class _Tree:
 
 
 def _checked_name(name: str) -> str:
-    """Relative and normalized; empty for the folder itself. Raises BadArchive."""
+    """Relative and normalized. Empty for the folder itself. Raises BadArchive."""
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if name.startswith("/") or ".." in parts:
         raise BadArchive(f"The path {_shown(name)} leads out of the archive.")
@@ -230,10 +230,10 @@ def _shown(name: str) -> str:
 
 
 def _expect_the_end(reader: _Reader) -> None:
-    """Reads on, so that gzip compares its checksum. Only zeros may follow the members."""
+    """Reads to the end, so that gzip checks its checksum. Only zeros may follow the members."""
     if not reader.last:
-        raise BadArchive("It is cut short: the end marker of the tar archive is missing.")
+        raise BadArchive("It is truncated: the end marker of the tar archive is missing.")
     while not reader.last.strip(b"\0"):
         if not reader.read(BLOCK_BYTES):
             return
-    raise BadArchive("A header in it is damaged, or something follows its end.")
+    raise BadArchive("It has a damaged header, or data after its end.")

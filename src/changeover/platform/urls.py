@@ -1,4 +1,4 @@
-"""Database URLs: written one way (postgres://, a name or address, always a port), read leniently."""
+"""Database URLs: written uniformly (postgres://, a name or address, always a port), parsed leniently."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from changeover.errors import InvalidParams
 class DatabaseUrl:
     """`user` and `password` are None in a URL for display.
 
-    `parameters` say how else it is reached (TLS and so on); only somebody else's database has any.
+    `parameters` are further connection parameters (TLS and so on). Only adopted databases have any.
     """
 
     host: str
@@ -37,14 +37,14 @@ class DatabaseUrl:
 
     @classmethod
     def parse(cls, text: str) -> DatabaseUrl:
-        """Raises InvalidParams; the message never repeats the URL, which may hold a password."""
+        """Raises InvalidParams. Its message never contains the URL, which may include a password."""
         try:
             parts = urlsplit(text)
             port = parts.port or 5432
         except ValueError as error:
-            raise InvalidParams("That is no usable database URL.", why=str(error)) from None
+            raise InvalidParams("Invalid database URL.", why=str(error)) from None
         if parts.scheme not in ("postgres", "postgresql") or not parts.hostname:
-            raise InvalidParams("That is no usable database URL.", fix="Write it as postgres://user@host:5432/name.")
+            raise InvalidParams("Invalid database URL.", fix="Write it as postgres://user@host:5432/name.")
         return cls(
             host=parts.hostname,
             port=port,

@@ -1,4 +1,4 @@
-"""The tables of steps: what a run of each kind does. Docs, `runs:info` and dashboard are drawn from them."""
+"""The steps of each kind of run. Docs, `runs:info` and dashboard are generated from them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from changeover.runs.run import Workflow
 
 
 def workflows(parts: Parts) -> dict[str, Workflow]:
-    """By kind, with everything that they act through."""
+    """All workflows, by kind."""
     tables = (
         Provisioning(parts).workflow(),
         Following(parts).workflow(),

@@ -1,4 +1,4 @@
-"""Makes an app's dynos what they should be: after a scale, a restart, or a release (whose phase runs first)."""
+"""Brings an app's dynos to their wanted state after a scale, a restart, or a release (whose release phase runs first)."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ Row = TypeVar("Row", FormationRow, DynoRow)
 
 @dataclass(frozen=True)
 class Decided:
-    """The dynos that should run, and web dynos' names and ports, so far and from now on."""
+    """The dynos that should run, and the names and ports of web dynos before and after."""
 
     dynos: Sequence[Dyno]
     before: Mapping[str, int]
     after: Mapping[str, int]
     release: Release
     former: int | None = None
-    """The version of the web dynos that serve so far."""
+    """The version of the web dynos that have been serving."""
     keeps_former: bool = False
 
 
 class Converging:
-    """The steps of `dynos` and of `release`. A release that fails leaves the former one running."""
+    """The steps of `dynos` and `release`. If a release fails, the previous one keeps running."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -58,7 +58,7 @@ class Converging:
         return Workflow("dynos", (apply,)), Workflow("release", (phase, apply))
 
     async def phase(self, run: Run) -> Outcome:
-        """Runs the `release` process of the Procfile once; its exit code decides."""
+        """Runs the Procfile's `release` process once. Its exit code decides."""
         release = await query.one(run.db, Release, "releases.by_id", id=run.input["release_id"])
         if release is None or release.status != "pending" or release.slug_id is None:
             return Advance("none")
@@ -68,13 +68,13 @@ class Converging:
         output.parent.mkdir(parents=True, exist_ok=True)
         once = await self._parts.dynos.run_once(dyno, output=output)
         if once.state == "running":
-            return Wait(0.3, "the release phase runs")
+            return Wait(0.3, "the release phase is running")
         if once.exit_code != 0:
-            how = f"exit code {once.exit_code}" if once.state == "finished" else "nobody saw how"
+            how = f"exit code {once.exit_code}" if once.state == "finished" else "an unknown result"
             version = f"v{release.version}"
             raise ReleaseFailed(
                 f"The release phase of {release.app_name} {version} failed.",
-                why=f"Its release command ended with {how}; the former release runs on.",
+                why=f"Its release command ended with {how}. The previous release keeps running.",
                 fix=f"`changeover releases:output {version} -a {release.app_name}` shows its output. Fix it, then release again.",
             )
         async with run.transaction() as db:
@@ -98,7 +98,7 @@ class Converging:
         self._parts.logs.append(str(release.app_id), "heroku", "release", f"Release v{release.version} failed")
 
     async def _abandon(self, run: Run, release: Release) -> None:
-        """A full host or disk, a cancelled run, a deadline: as after a boot that failed, the former release is current again."""
+        """For a full host or disk, a cancelled run, or a deadline: as after a failed boot, the previous release is current."""
         error = run.row.error or {}
         what, why = (
             f"Release v{release.version} of {release.app_name} failed: {error.get('what')}",
@@ -110,14 +110,14 @@ class Converging:
         if app is not None and goes_back:
             turn = asyncio.Lock()
             for group in GROUPS:
-                while await self._change(run, app, group, turn) is None:  # noqa: ASYNC110 - another run has them
+                while await self._change(run, app, group, turn) is None:  # noqa: ASYNC110 - another run is changing them
                     await asyncio.sleep(LOOK_AGAIN_S)
         self._parts.logs.append(str(release.app_id), "heroku", "release", " ".join(f"{what} {why}".split()))
 
     async def apply(self, run: Run) -> Outcome:
-        """Web dynos and the others side by side: a worker that is to start does not wait for web dynos that boot slowly.
+        """Changes web dynos and the others concurrently, so that a new worker does not wait for slowly booting web dynos.
 
-        When web dynos don't come up, a second look brings the others back to what serves. Raises BootFailed.
+        If web dynos don't come up, a second pass reverts the others to the release that serves. Raises BootFailed.
         """
         app = await query.one(run.db, App, "apps.find", key=run.input["app_id"])
         if app is None:
@@ -129,15 +129,15 @@ class Converging:
                 raise failure
         applied = [one for one in ended if isinstance(one, Applied)]
         if len(applied) < len(GROUPS):
-            return Wait(LOOK_AGAIN_S, "another run changes its dynos")
+            return Wait(LOOK_AGAIN_S, "another run is changing its dynos")
         if any(one.is_undone for one in applied):
-            while await self._change(run, app, "others", turn) is None:  # noqa: ASYNC110 - another process has them
+            while await self._change(run, app, "others", turn) is None:  # noqa: ASYNC110 - another process is changing them
                 await asyncio.sleep(LOOK_AGAIN_S)
         await _raise_if_failed(run, app, applied)
         return Advance(_told(applied))
 
     async def _change(self, run: Run, app: App, group: Group, turn: asyncio.Lock) -> Applied | None:
-        """None while another run changes these."""
+        """None while another run is changing these."""
         whose = {"app_id": str(app.id), "group": group}
         async with turn:
             [is_ours] = await query.values(run.db, "formation.try_lock", **whose)
@@ -172,7 +172,7 @@ class Converging:
         return applied
 
     async def _conclude(self, run: Run, app: App, decided: Decided, applied: Applied) -> None:
-        """The former dynos are forgotten, or wanted again; a release that does not boot has failed."""
+        """Forgets the previous dynos, or makes them wanted again. A release that does not boot has failed."""
         has_failed = bool(applied.not_ready) and (
             decided.release.version != decided.former if applied.is_undone else _is_first(run, decided)
         )
@@ -193,7 +193,7 @@ class Converging:
             self._parts.logs.append(str(app.id), "heroku", "release", failure.what + " " + failure.why)
 
     async def _decide(self, run: Run, app: App, group: Group) -> Decided | None:
-        """What the group should be by now, and remember it; None before the first deploy, and when the app is gone."""
+        """Decide and store the group's wanted dynos. None before the first deploy, and when the app is gone."""
         async with run.transaction() as db:
             now, code = await query.one(db, App, "apps.find", key=str(app.id)), await current_code(db, app.id)
             if now is None or code is None:
@@ -230,24 +230,24 @@ class Converging:
 
 
 def _is_first(run: Run, decided: Decided) -> bool:
-    """Whether the run brings a first release: no other served before it.
+    """Whether the run brings a first release, before which no other served.
 
-    An attempt that was interrupted has left dynos of the release itself.
+    An interrupted attempt may have left dynos of the same release.
     """
     is_of_run = run.input.get("release_id") == str(decided.release.id)
     return is_of_run and decided.former in (None, decided.release.version)
 
 
 async def _raise_if_failed(run: Run, app: App, applied: Sequence[Applied]) -> None:
-    """What the run was for did not come up, now or in an attempt that was interrupted."""
+    """Raises if the run's dynos did not come up, now or in an interrupted attempt."""
     said = await query.values(run.db, "boots.failure", release_id=run.input.get("release_id"))
     undone = [name for one in applied if one.is_undone for name in one.not_ready]
     if said or undone:
-        what = said[0] if said else f"{', '.join(undone)} of {app.name} did not start. The former dynos keep serving."
+        what = said[0] if said else f"{', '.join(undone)} of {app.name} did not start. The previous dynos keep serving."
         raise BootFailed(
             what.splitlines()[0],
             why="\n".join(what.splitlines()[1:]),
-            fix="" if said else f"See what it said with `changeover logs -a {app.name} -p web`.",
+            fix="" if said else f"See its output with `changeover logs -a {app.name} -p web`.",
         )
 
 

@@ -1,4 +1,4 @@
-"""Destroys a database that was taken off its apps already: frees its followers, then removes process and data."""
+"""Destroys a database that was already detached: unfollows its followers, then removes process and data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from changeover.store.rows import Database
 
 
 class Destroying:
-    """The steps of `destroy`. Nothing is undone: what the user confirmed is finished, after any crash."""
+    """The steps of `destroy`. Nothing is undone: what the user confirmed is completed even after crashes."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -22,7 +22,7 @@ class Destroying:
         return Workflow(
             "destroy",
             (
-                Step("free", self.free_followers, "Make its followers stand alone", deadline_s=300),
+                Step("free", self.free_followers, "Make its followers standalone databases", deadline_s=300),
                 Step("remove", self.remove, "Remove process and data", deadline_s=300),
             ),
         )

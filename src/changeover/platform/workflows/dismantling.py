@@ -1,6 +1,6 @@
-"""Taking a database away, whatever state it is in: the undo of making one, and the work of destroying one.
+"""Removes a database in any state: the undo of creating one, and the work of destroying one.
 
-Repeatable from any point: each part looks for what is still there.
+Repeatable from any point: each part checks what still exists.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ async def dismantle(run: Run, parts: Parts) -> None:
     await _drop_slot(run, parts, server)
     async with holding_server(run.db, server.name) as is_ours:
         if not is_ours:
-            raise ServerBusy(f"The server {server.name} is being started.", why="It can't be removed just now.")
+            raise ServerBusy(f"The server {server.name} is being started.", why="It can't be removed now.")
         await _drop_from_shared(run, parts, server)
         await _forget(run, parts)
         await _remove_if_retired(run, parts, server.name)
@@ -46,7 +46,7 @@ async def _drop_from_shared(run: Run, parts: Parts, server: ServerRow) -> None:
 
 
 async def _forget(run: Run, parts: Parts) -> None:
-    """Attachments (each with its release), add-on, and the mark on a server that nobody uses any more."""
+    """Remove attachments (each with its release) and the add-on, and mark a server that is no longer used."""
     async with run.transaction() as db:
         started = await _take_off(db, run, parts)
         await query.execute(db, "addons.remove", id=run.input["addon_id"])

@@ -1,4 +1,4 @@
-"""Makes a follower: a base backup of its leader, started as a standby that streams."""
+"""Creates a follower: a base backup of its leader, started as a streaming standby."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DAYS_S = 86400.0
 
 
 class Following:
-    """The steps of `follow`. Its undo removes the follower and its slot: the leader is as before."""
+    """The steps of `follow`. Its undo removes the follower and its slot, so the leader is as before."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -61,11 +61,11 @@ class Following:
         if behind.is_lost:
             raise WalGone(
                 f"The follower {run.row.subject} can't catch up.",
-                why="Its leader wrote more than it keeps (max_slot_wal_keep_size) before the copy was done.",
+                why="Its leader wrote more WAL than it keeps (max_slot_wal_keep_size) before the copy was complete.",
                 fix="Create it again when the leader is less busy.",
             )
         if not behind.is_streaming:
-            return Wait(0.1, "the follower connects to its leader", percent=99)
+            return Wait(0.1, "the follower is connecting to its leader", percent=99)
         return Advance()
 
     async def announce(self, run: Run) -> Outcome:

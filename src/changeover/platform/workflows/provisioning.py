@@ -1,4 +1,4 @@
-"""Makes a database that stands alone: its server (or a place on a shared one), the database, its role."""
+"""Creates a standalone database: its server (or a place on a shared one), the database, and its role."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from changeover.store.rows import Addon, Attachment, CredentialRow, Database, Ru
 
 
 class Provisioning:
-    """The steps of `provision`. Its undo removes everything: a database that could not be made never was."""
+    """The steps of `provision`. Its undo removes everything."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -22,8 +22,8 @@ class Provisioning:
         return Workflow(
             "provision",
             (
-                Step("server", self.make_server, "Make and start the server", undo=self.remove, deadline_s=180),
-                Step("database", self.make_database, "Make the database and its role", deadline_s=60),
+                Step("server", self.make_server, "Create and start the server", undo=self.remove, deadline_s=180),
+                Step("database", self.make_database, "Create the database and its role", deadline_s=60),
                 Step("ready", self.announce, "Hand it to its app", deadline_s=60),
             ),
         )
@@ -34,10 +34,10 @@ class Provisioning:
     async def make_server(self, run: Run) -> Outcome:
         row = await query.only(run.db, ServerRow, "databases.server", name=run.input["server"])
         if row.is_wanted:
-            return Advance("a shared server, running already")
+            return Advance("a shared server that is already running")
         async with holding_server(run.db, row.name) as is_ours:
             if not is_ours:
-                return Wait(0.2, "another database is prepared on the same server")
+                return Wait(0.2, "another database is being created on the same server")
             await self._parts.engine.create(as_server(row), Size(**row.size))
             async with run.transaction() as db:
                 await query.execute(db, "databases.want_server", name=row.name, is_wanted=True)
@@ -59,7 +59,7 @@ class Provisioning:
 
 
 async def announce(run: Run, parts: Parts) -> None:
-    """The add-on is provisioned: its config vars appear on every app that has it, each with a release."""
+    """The add-on is provisioned: its config vars appear in every app that has it attached, each with a release."""
     started: list[RunRow | None] = []
     async with run.transaction() as db:
         addon = await query.only(db, Addon, "addons.find", key=run.input["addon_id"])

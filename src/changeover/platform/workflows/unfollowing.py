@@ -1,4 +1,4 @@
-"""Makes a follower stand alone. There is no way back: a promoted server has a timeline of its own."""
+"""Makes a follower a standalone database. This can't be undone, because a promoted server has its own timeline."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Unfollowing:
             "unfollow",
             (
                 Step("promote", self.promote, "Make the follower writable", deadline_s=120),
-                Step("alone", self.stand_alone, "Remember its parent, and that it follows nobody", deadline_s=60),
+                Step("alone", self.stand_alone, "Record its parent, and that it has no leader", deadline_s=60),
                 Step("slot", self.drop_slot, "Drop its slot on the former leader", deadline_s=120),
             ),
         )
@@ -42,7 +42,7 @@ class Unfollowing:
 
 
 async def free_server(run: Run, parts: Parts, name: str) -> None:
-    """Promote, as this run and epoch; nothing to do when it is writable already."""
+    """Promote it, as this run and epoch. Does nothing if it is already writable."""
     server = as_server(await query.only(run.db, ServerRow, "databases.server", name=name))
     await parts.engine.promote(server, acting_as=run.acting_as)
 
