@@ -153,7 +153,7 @@ async def restore(request: Request, key: str, body: Body) -> Json:
 
 @router.post(DATABASES + "/transfers", status_code=201)
 async def copy(request: Request, key: str, body: Body) -> Json:
-    wish = people.CopyWish(
+    wish = people.CopyRequest(
         **{name: required(body, name) for name in ("from_name", "to_name")},
         **{name: address(body, name) for name in ("from_url", "to_url")},
     )

@@ -1,4 +1,4 @@
-"""Backups, restores and copies: what people ask for, the runs that do it, and the bucket that keeps backups.
+"""Backups, restores and copies: user requests, the runs that execute them, and the bucket that stores backups.
 
-`people.py` is what one can ask for, `workflow.py` what a run does; `bucket.py` is the only one that knows obstore.
+`people.py` has the requests and `workflow.py` the steps of runs. Only `bucket.py` uses obstore.
 """

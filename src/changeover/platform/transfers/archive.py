@@ -1,7 +1,7 @@
-"""What is in an archive of pg_dump's custom format, what of it is restored, and what an error in it means. Pure.
+"""The contents of a pg_dump archive in custom format, which of them are restored, and the meaning of errors. Pure.
 
-Names come from the archive's table of contents, never from `pg_restore --list`, which writes them without quotes. The messages
-are those of `pg_restore --verbose` in the C locale; what a server said in them may be in any language, and decides nothing.
+Names come from the archive's table of contents, never from `pg_restore --list`, which prints them unquoted. Messages are those
+of `pg_restore --verbose` in the C locale. A server's own messages in them may be in any language, and are not interpreted.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from changeover.postgres.toc import Head, TocEntry
 
 DISPENSABLE = frozenset({"plpgsql", "pg_stat_statements", "pg_buffercache", "pg_repack", "azure", "pgaadauth", "rds_tools",
                          "google_vacuum_mgmt", "google_columnar_engine", "google_db_advisor", "aiven_extras"})  # fmt: skip
-"""Extensions that watch or serve a provider: no table needs them."""
+"""Extensions for monitoring or for a provider. No table needs them."""
 HARMLESS = frozenset({"EXTENSION", "COMMENT", "ACL", "DEFAULT ACL", "EVENT TRIGGER", "PUBLICATION", "PUBLICATION TABLE",
                       "PUBLICATION TABLES IN SCHEMA", "SUBSCRIPTION", "SUBSCRIPTION TABLE", "SECURITY LABEL",
                       "PROCEDURAL LANGUAGE", "FOREIGN DATA WRAPPER", "SERVER", "USER MAPPING", "SCHEMA"})  # fmt: skip
-"""What a restored database works without. All else that fails makes the restore a failure."""
+"""A database works without these. Any other failure makes the restore fail."""
 USUAL_RATIO = 3.0
 COMMAND: Final = re.compile(r"(?:detail: )?Command was: SET \w+ = ")
-"""With the program's name before it since PostgreSQL 15."""
+"""Since PostgreSQL 15, the program's name comes first."""
 _EXTENSION = re.compile(
     r"CREATE EXTENSION IF NOT EXISTS .+ WITH SCHEMA (?P<schema>\"(?:[^\"]|\"\")+\"|[^\";\s]+);\s*", re.DOTALL
 )
 DEFINED: Final = {"EXTENSION", "DATABASE PROPERTIES"}
 NEVER_RESTORED: Final = {"EVENT TRIGGER", "SUBSCRIPTION", "SUBSCRIPTION TABLE"}
 EVERYWHERE: Final = {"public", *RESERVED_SCHEMAS}
-"""Schemas that a restore finds there, or leaves alone."""
+"""Schemas that already exist or that a restore leaves alone."""
 
 
 @dataclass(frozen=True)
 class Present:
-    """What a database has before anything is restored into it."""
+    """What a database contains before a restore."""
 
     extensions: frozenset[str] = frozenset()
     schemas: frozenset[str] = frozenset()
@@ -44,7 +44,7 @@ class Present:
 
 @dataclass(frozen=True)
 class Contents:
-    """The archive's table of contents. Of the definitions only those of `DEFINED` are kept."""
+    """The archive's table of contents. Keeps definitions only for entries in `DEFINED`."""
 
     entries: tuple[TocEntry, ...]
 
@@ -54,7 +54,7 @@ class Contents:
 
     @property
     def extensions(self) -> dict[str, str]:
-        """The schema of each."""
+        """The schema of each extension."""
         return {one.name: _schema_of(one) for one in self.entries if one.kind == "EXTENSION"}
 
     @property
@@ -66,11 +66,11 @@ class Contents:
         return sum(entry.kind == "TABLE DATA" for entry in self.entries)
 
     def lacking(self, available: Collection[str]) -> list[str]:
-        """Extensions without which tables can't be made, and which the server does not have."""
+        """Extensions that tables need and the server lacks."""
         return [name for name in self.extensions if name not in available and name not in DISPENSABLE]
 
     def wanted(self, present: Present) -> list[TocEntry]:
-        """What is to be restored into a database that has that much."""
+        """The entries to restore into a database that already contains `present`."""
         return [entry for entry in self.entries if _is_wanted(entry, present)]
 
     @property
@@ -84,7 +84,7 @@ def _needs_definition(entry: TocEntry) -> bool:
 
 
 def _schema_of(extension: TocEntry) -> str:
-    """`public` where the archive does not say: an extension can choose its schema itself."""
+    """`public` if the archive does not say: an extension can choose its own schema."""
     found = _EXTENSION.fullmatch(extension.definition.decode(errors="surrogateescape").strip())
     if found is None:
         return "public"
@@ -101,15 +101,15 @@ def _is_wanted(entry: TocEntry, present: Present) -> bool:
         return _is_made(entry.name, present)
     if entry.kind == "COMMENT":
         if extension := re.fullmatch(r'EXTENSION (?:"(.+)"|(.+))', entry.name):
-            return _is_made(extension[1] or extension[2], present)  # otherwise it is not the owner's to comment on
+            return _is_made(extension[1] or extension[2], present)  # otherwise the owner may not comment on it
         return entry.name not in _RESERVED_COMMENTS
     return True
 
 
 def changes_trigger_of_key(entry: TocEntry) -> bool:
-    """Whether it disables a trigger by which PostgreSQL itself enforces a foreign key, on a partition.
+    """Whether it disables an internal trigger of a foreign key on a partition.
 
-    pg_dump names it as it is called on the source, with a number that no other database has, so that it can only fail.
+    pg_dump uses the trigger's name on the source, which contains an oid, so this always fails on another database.
     """
     is_so_named = entry.kind == "TRIGGER" and re.search(r" RI_ConstraintTrigger_[ac]_\d+$", entry.name)
     return bool(is_so_named) and entry.definition.lstrip().startswith(b"ALTER TABLE")
@@ -124,7 +124,7 @@ _RESERVED_COMMENTS = {f"SCHEMA {name}" for name in RESERVED_SCHEMAS}
 
 @dataclass
 class Restored:
-    """What pg_restore says while it works, line by line: what it does, and what went wrong with which entry."""
+    """Parses pg_restore's output line by line: its progress, and the errors by entry."""
 
     kinds: Mapping[int, str] = field(default_factory=dict)
     """By the entry's number."""
@@ -133,9 +133,9 @@ class Restored:
     warnings: list[str] = field(default_factory=list)
     tables_done: int = 0
     ignored: int | None = None
-    """How many errors it counted itself, once it has come to its end with some."""
+    """The number of errors that pg_restore reports at its end, if any."""
     members: frozenset[Member] = frozenset()
-    """Of the extensions that are there afterwards."""
+    """The members of the extensions that exist afterwards."""
     _settings: int = 0
     _kind: str = ""
     _last: list[str] | None = None
@@ -145,7 +145,7 @@ class Restored:
         if COMMAND.match(text):
             self._forget_setting()
         if text == line:
-            return  # the rest of a message before
+            return  # the continuation of a message
         if of := re.match(r"from TOC entry (\d+); ", text):
             self._kind = self.kinds.get(int(of[1]), "")
         elif text.startswith("error: "):
@@ -158,7 +158,7 @@ class Restored:
 
     @property
     def is_explained(self) -> bool:
-        """It came to its end, and each error that it counted was heard here."""
+        """It ran to the end, and each error that it counted was parsed here."""
         return self.ignored == len(self.failures) + len(self.warnings) + self._settings
 
     def _note(self, said: str) -> None:
@@ -166,7 +166,7 @@ class Restored:
         self._last.append(f"{self._kind or 'archive'}: {said}")
 
     def _forget_setting(self) -> None:
-        """One that an older server doesn't know. Settings come before the first entry."""
+        """A setting that an older server doesn't know. Settings come before the first entry."""
         if self._last and not self._kind:
             self._last.pop()
             self._settings += 1
@@ -175,7 +175,7 @@ class Restored:
 
 @dataclass
 class Dumped:
-    """What pg_dump says and has written: which table it is at, and so how far it is. `table_bytes` by `schema.table`."""
+    """Parses pg_dump's output for the current table, and thereby the progress. `table_bytes` by `schema.table`."""
 
     table_bytes: dict[str, int] = field(default_factory=dict)
     says: str = ""
@@ -196,7 +196,7 @@ class Dumped:
 
     @property
     def bytes_done(self) -> int:
-        """Of the tables; within one it is estimated from how well those before it were compressed."""
+        """Bytes of tables. Within a table it is an estimate based on the compression of earlier ones."""
         if self._at is None:
             return 0
         ratio = self._whole_bytes / self._written_before if self._whole_bytes and self._written_before else USUAL_RATIO

@@ -1,6 +1,6 @@
-"""Where backups are kept: an S3-compatible bucket or a folder, read and written as streams. Only this file knows obstore.
+"""The storage for backups: an S3-compatible bucket or a folder, with streams. Only this file uses obstore.
 
-Everything here blocks, and belongs into a thread. obstore itself reads the AWS_* variables; credentials never pass by us.
+Everything here blocks, so call it in a thread. obstore reads the AWS_* variables itself. Credentials never pass through us.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ PART_BYTES, MOST_PARTS = 8 * 2**20, 9_000
 READ_BYTES = 2**20
 AT_ONCE = 2
 SPARE_BYTES = 64 * 2**20
-"""A folder that shares its disk with servers is not filled to the last byte: they go down then."""
+"""A folder on a disk shared with servers is not filled completely, because they would stop."""
 CONNECT_S, SILENCE_S, RETRY_S = 5, 60, 90
 
 
 class Bucket:
-    """`s3://BUCKET/PREFIX`, or `file:///FOLDER`. `endpoint` is that of S3, where it isn't Amazon's own."""
+    """`s3://BUCKET/PREFIX`, or `file:///FOLDER`. `endpoint` is the S3 endpoint if it isn't Amazon's."""
 
     def __init__(self, url: str, *, endpoint: str | None = None) -> None:
-        """Raises BadSetting for what is neither. Touches nothing."""
+        """Raises BadSetting for an invalid URL. Accesses nothing."""
         parts = urlsplit(url)
         self.url, self._endpoint = url.rstrip("/"), endpoint
         self.folder = Path(unquote(parts.path)) if parts.scheme == "file" else None
@@ -43,7 +43,7 @@ class Bucket:
         if not is_folder and not (parts.scheme == "s3" and parts.netloc):
             raise BadSetting("CHANGEOVER_BUCKET", url, wants="s3://BUCKET/PREFIX or file:///FOLDER")
         if parts.scheme == "s3" and (endpoint or "").startswith("http://") and not _is_on_this_host(endpoint):
-            raise BadSetting("AWS_ENDPOINT_URL", endpoint or "", wants="https, since it is not on this host")
+            raise BadSetting("AWS_ENDPOINT_URL", endpoint or "", wants="https, because it is not on this host")
 
     def _store(self) -> S3Store | LocalStore:
         if self.folder is not None:
@@ -62,9 +62,9 @@ class Bucket:
         )
 
     def put(self, key: str, chunks: Iterator[bytes], *, about_bytes: int = 0) -> None:
-        """All of `chunks` as one object, or nothing: what the iterator raises aborts the upload and is raised here.
+        """Store all `chunks` as one object, or nothing: an exception of the iterator aborts the upload and is raised.
 
-        `about_bytes`: how large it may become. Raises BucketRefused, BucketMissing, BucketUnreachable, DiskFull.
+        `about_bytes`: its maximum size. Raises BucketRefused, BucketMissing, BucketUnreachable, DiskFull.
         """
         part_bytes = max(PART_BYTES, -(-about_bytes // MOST_PARTS))
         with self._in_words("written"):
@@ -75,11 +75,11 @@ class Bucket:
         for chunk in chunks:
             free = shutil.disk_usage(self.folder or "/").free
             if free < SPARE_BYTES:
-                raise self._no_room(f"{free} bytes are free there, and {SPARE_BYTES} must stay so.")
+                raise self._no_room(f"{free} bytes are free there. At least {SPARE_BYTES} must stay free.")
             yield chunk
 
     def read(self, key: str) -> tuple[int, Iterator[bytes]]:
-        """Its size, and its bytes. Raises BackupGone, and what `put` does; the iterator too."""
+        """Its size and its bytes. Raises BackupGone, and what `put` raises. So does the iterator."""
         with self._in_words("read"):
             found = obstore.get(self._store(), key)
             return found.meta["size"], self._chunks(found.stream(min_chunk_size=READ_BYTES))
@@ -94,7 +94,7 @@ class Bucket:
             return obstore.head(self._store(), key)["size"]
 
     def remove(self, key: str) -> None:
-        """Nothing to do when it is gone."""
+        """Does nothing if it is gone."""
         with self._in_words("removed"):
             try:
                 obstore.delete(self._store(), key)
@@ -103,7 +103,7 @@ class Bucket:
                     raise
 
     def signed_url(self, key: str, *, lasts_s: int) -> str | None:
-        """An address that anybody can download from; None where only we can serve it. Raises BackupGone."""
+        """A presigned URL for downloads without credentials. None if only we can serve it. Raises BackupGone."""
         self.size(key)
         store = self._store()
         if isinstance(store, LocalStore):
@@ -112,7 +112,7 @@ class Bucket:
             return obstore.sign(store, "GET", key, timedelta(seconds=lasts_s))
 
     def sweep(self, is_being_written: Callable[[str], bool]) -> list[str]:
-        """Remove the halves of uploads that died with their process; their names. On S3 the bucket's own rules do it.
+        """Remove incomplete uploads of killed processes and return their names. On S3, the bucket's own rules do that.
 
         Raises BucketRefused.
         """
@@ -132,7 +132,7 @@ class Bucket:
             yield
         except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as refused:
             raise BucketRefused(
-                what, why=said(refused), fix="Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and what they may do."
+                what, why=said(refused), fix="Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and their permissions."
             ) from None
         except FileNotFoundError as missing:
             if "NoSuchBucket" in str(missing) or (self.folder is not None and not self.folder.is_dir()):
@@ -140,7 +140,7 @@ class Bucket:
                     what, why="It does not exist.", fix="Create it, or correct CHANGEOVER_BUCKET and restart."
                 ) from None
             raise BackupGone(
-                f"The backup is no longer in {self.url}.", why="Somebody or a rule of the bucket has removed it.",
+                f"The backup is no longer in {self.url}.", why="It was removed, for example by a rule of the bucket.",
                 fix="Choose another one: `changeover pg:backups`.",
             ) from None  # fmt: skip
         except (exceptions.BaseError, OSError) as failed:
@@ -151,20 +151,20 @@ class Bucket:
         if "No space left" in text or getattr(failed, "errno", None) == errno.ENOSPC:
             return self._no_room(text)
         if "Permission denied" in text:
-            return BucketRefused(what, why=text, fix="Let the control plane's user write there.")
+            return BucketRefused(what, why=text, fix="Give the control plane's user write access.")
         return BucketUnreachable(
-            what, why=text, fix="Check AWS_ENDPOINT_URL and the network; it is tried again by itself."
+            what, why=text, fix="Check AWS_ENDPOINT_URL and the network. It is tried again automatically."
         )
 
     def _no_room(self, why: str) -> DiskFull:
         return DiskFull(
             f"The backup does not fit into {self.url}.", why=why,
-            fix="Make room, delete old backups (`changeover pg:backups:delete`), or choose another CHANGEOVER_BUCKET.",
+            fix="Free some space, delete old backups (`changeover pg:backups:delete`), or choose another CHANGEOVER_BUCKET.",
         )  # fmt: skip
 
 
 def said(failure: Exception) -> str:
-    """The reason in an error of obstore's, in one line: without its debugging output, addresses and markup."""
+    """The reason in an obstore error, in one line, without its debugging output, URLs and markup."""
     text = str(failure).partition("Debug source")[0]
     named = re.search(r"<Message>(.*?)</Message>", text, re.DOTALL)
     status = re.search(r"status code: (\d{3} [A-Za-z ]+)", text)
@@ -174,5 +174,5 @@ def said(failure: Exception) -> str:
 
 
 def _is_on_this_host(endpoint: str | None) -> bool:
-    """Without TLS on loopback only: a dump is all that a database knows."""
+    """Plain http is allowed on loopback only, because a dump contains the whole database."""
     return is_loopback(urlsplit(endpoint or "").hostname or "")

@@ -1,6 +1,6 @@
-"""One pg_dump or pg_restore at work: started with its streams open, listened to, ended, and found again after a crash.
+"""One pg_dump or pg_restore process: started with open streams, monitored, ended, and found again after a crash.
 
-Nothing secret is among its arguments; the transfer's id is, as the application name, by which a successor knows it.
+Its arguments contain no secrets. They contain the transfer's id as the application name, which identifies it for a successor.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ Result = TypeVar("Result")
 
 
 def application_name(transfer: UUID) -> str:
-    """How its sessions and its children call themselves."""
+    """The application name of its sessions and children."""
     return f"changeover:{transfer}"
 
 
 def database_argument(location: Location, transfer: UUID) -> str:
-    """Everything else is in the environment: arguments are for everybody to read."""
+    """Everything else is in the environment, because all users can read arguments."""
     return "--dbname=" + make_conninfo(
         "", dbname=location.database, application_name=application_name(transfer), **KEEPALIVES
     )
 
 
 class Child:
-    """A program between pipes. `on_line` gets each line that it says, in a thread of its own."""
+    """A program with pipes. `on_line` is called in another thread with each line of its standard error."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Child:
         stdin: int | IO[bytes] = subprocess.DEVNULL,
         stdout: int | IO[bytes] = subprocess.DEVNULL,
     ) -> None:
-        """`location` is where it connects to. Resolves that name, so it belongs into a thread. Raises AddressNotAllowed."""
+        """`location` is the database. Resolves its host name, so call this in a thread. Raises AddressNotAllowed."""
         program = Path(arguments[0])
         self.name = program.name
         self._said: deque[str] = deque(maxlen=KEPT_LINES)
@@ -80,7 +80,7 @@ class Child:
         return self._process.stdout
 
     def finish(self) -> int:
-        """Wait for its end; its exit code. Everything that it said is known then."""
+        """Wait for its end and return its exit code. All its output is known then."""
         code = self._process.wait()
         self._listener.join()
         return code
@@ -93,11 +93,11 @@ class Child:
         return True
 
     def end(self) -> None:
-        """Tell it to stop; whoever reads or writes its streams gets their end."""
+        """Tell it to stop. Readers and writers of its streams get an end of file."""
         self._process.terminate()
 
     def close(self) -> None:
-        """For sure and at once: nothing of it is left."""
+        """Kill it and clean up."""
         self._process.kill()
         self.finish()
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
@@ -106,10 +106,10 @@ class Child:
                     stream.close()
 
     def complaint(self, count: int = 3) -> str:
-        """Why it failed, in its own last words."""
+        """Why it failed, from its own output."""
         errors = [line for line in self._said if re.search(r"error:|FATAL:|ERROR:", line)]
         lines = [line.removeprefix(f"{self.name}: ") for line in (errors or list(self._said))[:count]]
-        return " / ".join(lines) or "It said nothing."
+        return " / ".join(lines) or "It printed nothing."
 
     def _listen(self) -> None:
         assert self._process.stderr is not None  # noqa: S101 - always a pipe
@@ -121,7 +121,7 @@ class Child:
 
 @contextmanager
 def _told(location: Location | None, user: str | None) -> Iterator[tuple[Mapping[str, str], Sequence[int]]]:
-    """What the program's environment says of its database. It inherits the certificates, so ours can be closed."""
+    """The program's environment for its database. It inherits the certificates, so ours can be closed."""
     if location is None:
         yield {}, ()
         return
@@ -134,9 +134,9 @@ def _told(location: Location | None, user: str | None) -> Iterator[tuple[Mapping
 
 
 async def in_a_thread(work: Callable[[], Result], *, give_up: Callable[[], None]) -> Result:
-    """Its result. Cancelled: `give_up` has to make it end, and this waits until it has.
+    """Runs `work` in a thread and returns its result. On cancellation, `give_up` must make it end, and this waits for it.
 
-    A thread of its own, because long work would take the few that everybody shares.
+    Uses its own thread, because long work would occupy asyncio's few shared ones.
     """
     with_one = ThreadPoolExecutor(1, thread_name_prefix="transfer")
     doing = asyncio.get_running_loop().run_in_executor(with_one, work)
@@ -152,7 +152,7 @@ async def in_a_thread(work: Callable[[], Result], *, give_up: Callable[[], None]
 
 
 def children_of(transfer: UUID) -> list[Process]:
-    """Those that run, ours or a dead predecessor's."""
+    """Running children, ours or those of a dead predecessor."""
     mark = application_name(transfer)
     return [
         process
@@ -162,5 +162,5 @@ def children_of(transfer: UUID) -> list[Process]:
 
 
 async def end_children(transfer: UUID) -> None:
-    """Nobody works on the transfer any more when this returns."""
+    """No process works on the transfer any more when this returns."""
     await end_all(lambda: children_of(transfer), gently=signal.SIGTERM)

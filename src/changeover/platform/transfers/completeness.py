@@ -1,4 +1,4 @@
-"""Whether all that an archive lists exists after a restore. What pg_restore said about it decides nothing here."""
+"""Checks whether everything that an archive lists exists after a restore, independently of pg_restore's output."""
 
 from __future__ import annotations
 
@@ -73,10 +73,10 @@ async def missing(connection: Connection, wanted: Iterable[TocEntry]) -> list[st
 def require_nothing_missing(lost: list[str], what: str) -> None:
     """Raises RestoreFailed."""
     if lost:
-        more = f"; and {len(lost) - NAMED} more" if len(lost) > NAMED else ""
+        more = f", and {len(lost) - NAMED} more" if len(lost) > NAMED else ""
         raise RestoreFailed(
-            what, why=f"The archive lists what does not exist there now: {'; '.join(lost[:NAMED])}{more}.",
-            fix="See what pg_restore said (`changeover pg:backups:info`), correct that, and restore again: it begins anew.",
+            what, why=f"These objects of the archive do not exist after the restore: {'; '.join(lost[:NAMED])}{more}.",
+            fix="See pg_restore's output (`changeover pg:backups:info`), fix the problem, and restore again. It starts over.",
         )  # fmt: skip
 
 

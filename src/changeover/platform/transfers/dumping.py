@@ -1,4 +1,4 @@
-"""Reading a database as one stream of pg_dump's custom format: into the bucket, or on into a restore."""
+"""Dumps a database as a stream in pg_dump's custom format, into the bucket or directly into a restore."""
 
 from __future__ import annotations
 
@@ -36,36 +36,36 @@ SELECT nspname || '.' || main.relname, (main.relpages + coalesce(toast.relpages,
        LEFT JOIN pg_class AS toast ON toast.oid = main.reltoastrelid
  WHERE main.relkind = 'r' AND nspname !~ '^pg_' AND nspname <> 'information_schema'
 """
-"""As last counted: to look at the files would wait for whoever has a table locked."""
+"""From statistics: reading file sizes would wait for locked tables."""
 HIDING = """
 SELECT format('%%I.%%I', nspname, relname) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
  WHERE relkind IN ('r', 'p') AND nspname <> ALL (%s) AND row_security_active(c.oid) ORDER BY 1
 """
-"""Tables of which the role sees only what their policies let it: pg_dump refuses those, once it comes to their rows."""
+"""Tables with policies that hide rows from the role. pg_dump refuses them when it reaches their rows."""
 
 
 @dataclass(frozen=True)
 class SourceFacts:
-    """What is known before a dump begins. `table_bytes` by `schema.table`, unquoted, as pg_dump names them."""
+    """Facts collected before a dump. `table_bytes` by `schema.table`, unquoted, as pg_dump prints them."""
 
     version_num: int
     bytes: int
     table_bytes: dict[str, int]
     members: frozenset[Member] = frozenset()
-    """Of extensions."""
+    """Members of extensions."""
     impossible_views: tuple[Name, ...] = ()
-    """Those that read themselves, and what reads them: no restore could make them."""
+    """Views that read themselves, and views that read them. A restore can't create them."""
     loads_through_root: bool = False
-    """Rows of some partitions belong to others where they are restored; pg_dump itself knows that of enums only."""
+    """Rows of some partitions belong to others after a restore. pg_dump itself only handles that for enums."""
 
 
 async def look_at_source(location: Location) -> SourceFacts:
-    """Raises ServerUnreachable, LoginRefused, NotTrusted, PooledAddress; BackupFailed for tables that hide rows from the role."""
+    """Raises ServerUnreachable, LoginRefused, NotTrusted, PooledAddress, and BackupFailed if row security hides rows."""
     async with reach(location, statement_timeout_s=120) as connection:
         if hiding := await (await connection.execute(HIDING, [list(RESERVED_SCHEMAS)])).fetchall():
             named = ", ".join(name for (name,) in hiding[:5]) + (", …" if len(hiding) > 5 else "")
             raise BackupFailed(
-                f"{location} can't be dumped whole.", why=f"Row level security hides rows from its role: {named}.",
+                f"{location} can't be dumped completely.", why=f"Row level security hides rows from its role: {named}.",
                 fix="Use a role with BYPASSRLS. For tables of the role's own: ALTER TABLE … NO FORCE ROW LEVEL SECURITY.",
             )  # fmt: skip
         row = await (await connection.execute("SELECT pg_database_size(current_database())")).fetchone()
@@ -80,13 +80,13 @@ async def look_at_source(location: Location) -> SourceFacts:
 
 
 async def _is_utf8(connection: Connection) -> bool:
-    """As every database of ours is."""
+    """Like every database of ours."""
     row = await (await connection.execute("SELECT current_setting('server_encoding') = 'UTF8'")).fetchone()
     return bool(row and row[0])
 
 
 def dump_arguments(program: Path, location: Location, transfer: UUID, facts: SourceFacts) -> Sequence[str | Path]:
-    """Runs nothing. What is ours in the database is left out; a lock that somebody keeps ends it instead of hanging."""
+    """Pure. Leaves out our own schemas. A lock that is held too long ends the dump instead of blocking it."""
     return [
         program,
         "--format=custom",
@@ -102,7 +102,7 @@ def dump_arguments(program: Path, location: Location, transfer: UUID, facts: Sou
 
 
 class Dump:
-    """A dump under way: `chunks` is its stream, `heard` says how far it is."""
+    """A running dump: `chunks` is its stream, `heard` its progress."""
 
     def __init__(self, program: Path, location: Location, transfer: UUID, facts: SourceFacts) -> None:
         self.heard = Dumped(facts.table_bytes)
@@ -115,7 +115,7 @@ class Dump:
         )
 
     def chunks(self) -> Iterator[bytes]:
-        """Ends only when all was well: raises BackupFailed, ConnectionLost, LoginRefused otherwise."""
+        """Ends normally only on success. Otherwise raises BackupFailed, ConnectionLost, LoginRefused."""
         while chunk := self._child.stdout.read(READ_BYTES):
             self.heard.written += len(chunk)
             yield chunk
@@ -139,15 +139,15 @@ class Dump:
 
 def _remedy(why: str) -> str:
     if "lock" in why:
-        return "Somebody keeps a table locked (`changeover pg:locks`): let that end, then try again."
+        return "Another session has locked a table (`changeover pg:locks`). Wait until it ends, then try again."
     if "permission denied" in why:
-        return "The database's own user must be able to read everything in it: grant that, or drop what it can't read."
-    return "Mend what pg_dump names, then try again."
+        return "The database's user must be able to read everything in it. Grant it access, or drop what it can't read."
+    return "Fix the problem that pg_dump reports, then try again."
 
 
 @contextmanager
 def dumping(program: Path, location: Location, transfer: UUID, facts: SourceFacts) -> Iterator[Dump]:
-    """The program is gone at the end, however that comes."""
+    """The program has ended when the block is left, for any reason."""
     dump = Dump(program, location, transfer, facts)
     try:
         yield dump
@@ -156,7 +156,7 @@ def dumping(program: Path, location: Location, transfer: UUID, facts: SourceFact
 
 
 async def dump_into(bucket: Bucket, key: str, dump: Dump, facts: SourceFacts) -> None:
-    """The whole dump as one object, or nothing. The program's exit code is known before the upload is completed."""
+    """Store the whole dump as one object, or nothing. The program's exit code is known before the upload is completed."""
     await in_a_thread(
         lambda: bucket.put(key, dump.chunks(), about_bytes=facts.bytes), give_up=dump.give_up
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What happens to backups by themselves: begun when they are due, verified once a week, removed when they are old."""
+"""Automatic work on backups: start them when due, verify one a week, remove old ones."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ log = logging.getLogger(__name__)
 
 LOOK_AGAIN_S = 30.0
 OLD_DAYS = 90
-"""How long the list shows restores and copies, and backups that failed."""
+"""How long the list shows restores, copies and failed backups."""
 
 
 async def begin_due_backups(parts: Parts, pool: AsyncConnectionPool[Any]) -> float:
-    """One look: what is due by schedule, then what waits for its turn. The seconds until the next look.
+    """One round: first the backups that are due, then those that wait for their turn. Returns seconds until the next round.
 
-    The next time is moved on in the same transaction that adds the backup: each due time gives one, also over a crash.
-    What came due while nobody looked is backed up once.
+    The next time is updated in the same transaction that adds the backup, so each due time gives exactly one, even after a
+    crash. Times that were missed count as one.
     """
     async with pool.connection() as db:
         due = await query.rows(db, TransferScheduleRow, "transfers.due_schedules")
@@ -49,7 +49,7 @@ async def begin_due_backups(parts: Parts, pool: AsyncConnectionPool[Any]) -> flo
 
 
 async def bring_backups_forward(pool: AsyncConnectionPool[Any]) -> None:
-    """As `bring_jobs_forward` does: no day goes without a backup because the clock was once ahead."""
+    """Like `bring_jobs_forward`: no day is without a backup because the clock was once ahead."""
     async with pool.connection() as db:
         for schedule in await query.rows(db, TransferScheduleRow, "transfers.all_schedules"):
             soonest = next_backup(schedule.hour, schedule.timezone, datetime.now(UTC) + CLOCKS_DIFFER)
@@ -73,12 +73,12 @@ async def _begin(db: Db, schedule: TransferScheduleRow) -> None:
     failed = await records.add(
         db, app, "backup", schedule_id=schedule.id, from_name=schedule.attachment, to_name="BACKUP"
     )  # fmt: skip
-    await records.say(db, failed.id, f"{app.name} has no {schedule.attachment}_URL any more.", "error")
+    await records.say(db, failed.id, f"{app.name} no longer has {schedule.attachment}_URL.", "error")
     await records.finish(db, failed.id, is_succeeded=False)
 
 
 async def after_backup(db: Db, parts: Parts, row: TransferRow) -> list[RunRow | None]:
-    """Remove what is too old now, and once a week try what was just written. The run that does that, to be ticked."""
+    """Remove old backups, and verify the new one once a week. Returns the run for that, to be scheduled."""
     await _remove_surplus(db, parts, row)
     if row.schedule_id is None:
         return []
@@ -103,7 +103,7 @@ async def _remove_surplus(db: Db, parts: Parts, row: TransferRow) -> None:
 
 
 async def tidy_transfers(parts: Parts, pool: AsyncConnectionPool[Any]) -> None:
-    """Now and then: what belongs to apps that are gone, what failed or was restored long ago, halves of uploads."""
+    """Periodic cleanup: transfers of removed apps, old failures and restores, incomplete uploads."""
     async with pool.connection() as db:
         for old in (
             *await query.rows(db, TransferRow, "transfers.of_no_app"),
@@ -119,13 +119,13 @@ async def tidy_transfers(parts: Parts, pool: AsyncConnectionPool[Any]) -> None:
 
 
 async def end_transfers(db: Db) -> None:
-    """At a clean stop: no program of ours works on one any more. Their runs begin them anew."""
+    """At a clean stop, so that no program of ours works on one any more. Their runs start them over."""
     for transfer in await query.values(db, "transfers.under_way"):
         await end_children(transfer)
 
 
 async def _remove(db: Db, parts: Parts, row: TransferRow) -> None:
-    """What the bucket doesn't let go of stays in the list, and is tried again."""
+    """If the bucket can't remove it, it stays in the list and is tried again."""
     try:
         if row.object_key is not None:
             await asyncio.to_thread(parts.bucket.remove, row.object_key)

@@ -1,4 +1,4 @@
-"""What an archive lists and a restore leaves out, in words. Names only: values of settings can be secrets. Pure."""
+"""What a restore leaves out of an archive, in words. Names only, because values of settings can be secrets. Pure."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ MOST_NAMES: Final = 5
 
 
 def members_left_out(source: Collection[Member], target: Collection[Member]) -> list[str]:
-    """What no archive lists, so it takes both databases to see it."""
+    """Not listed in archives, so both databases are compared."""
     return _counted("member of an extension, added by hand", [member for _, member in added_by_hand(source, target)])
 
 
 def views_left_out(views: Collection[tuple[str, str]]) -> list[str]:
-    """What is not in a dump of ours, because it could not be restored."""
+    """What our dumps leave out because it could not be restored."""
     names = [".".join(name) for name in views]
     return [f"{one}: reading itself, or a view that does" for one in _counted("view", names)]
 
 
 def left_out(contents: Contents, present: Present) -> list[str]:
-    """What the database lacks afterwards that the archive lists, apart from owners and rights of what is in it."""
+    """What the archive lists and the database lacks afterwards, except for owners and rights of its objects."""
     lines = [*_of_the_database(contents.entries)]
     for kind, words in NEEDING_A_SUPERUSER.items():
         lines += _counted(words, [one.name for one in contents.entries if one.kind == kind])
@@ -46,9 +46,9 @@ def left_out(contents: Contents, present: Present) -> list[str]:
 
 
 def out_of_reach(contents: Contents, *, refused: Collection[str], is_superuser: bool) -> str:
-    """What fails because the target's role can't make it or what it needs, in words; empty when all can be restored.
+    """What can't be restored because the target's role can't create it or what it needs. Empty if everything can.
 
-    `refused` are extensions that the role may not make.
+    `refused` are extensions that the role may not create.
     """
     kinds = set[str]() if is_superuser else SUPERUSERS_ALONE
     needing = defaultdict[int, list[TocEntry]](list)
@@ -69,7 +69,7 @@ def out_of_reach(contents: Contents, *, refused: Collection[str], is_superuser: 
     lost = [one for one in found.values() if one.kind not in HARMLESS]
     if not lost:
         return ""
-    return f"{_entries(causes)}. That concerns {_entries(lost)}"
+    return f"{_entries(causes)}, which affects {_entries(lost)}"
 
 
 def _entries(entries: Iterable[TocEntry]) -> str:
@@ -77,7 +77,7 @@ def _entries(entries: Iterable[TocEntry]) -> str:
 
 
 def rights_left_out(contents: Contents) -> str:
-    """In words; empty when the archive grants nothing and limits nothing. Of what belongs to us nothing is said."""
+    """In words. Empty if the archive has no grants and limits. Leaves out our own objects."""
     granted = {
         (one.schema, one.name)
         for one in contents.entries
@@ -102,7 +102,7 @@ def _limits_connections(entry: TocEntry) -> bool:
 
 
 def _of_the_database(entries: Iterable[TocEntry]) -> Iterable[str]:
-    """Settings of the database, those of roles in it, and its comment."""
+    """Settings of the database and of roles in it, and its comment."""
     settings, roles = dict[str, None](), dict[str, None]()
     for entry in entries:
         if entry.kind == "COMMENT" and entry.name.startswith("DATABASE "):

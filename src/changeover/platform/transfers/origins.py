@@ -1,6 +1,6 @@
-"""What a restore reads: a backup of ours, a file, any address on the web, another bucket, or a database itself.
+"""The sources of a restore: one of our backups, a file, a URL, another bucket, or a database.
 
-Each gives its bytes as a stream from the beginning, once it is opened; nothing is kept on disk.
+Each provides its bytes as a stream from the beginning once it is opened. Nothing is stored on disk.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ SILENCE_S = 60.0
 
 @dataclass
 class Opened:
-    """A stream. `bytes_total` is 0 where nobody knows it before; setting `is_given_up` ends it."""
+    """A stream. `bytes_total` is 0 if unknown. Setting `is_given_up` ends it."""
 
     chunks: Iterator[bytes]
     bytes_total: int = 0
     database_bytes: int | None = None
-    """Of the database that is being dumped."""
+    """The size of the database that is being dumped."""
     members: frozenset[Member] = frozenset()
-    """Of that database's extensions."""
+    """Members of that database's extensions."""
     impossible_views: tuple[tuple[str, str], ...] = ()
-    """Those of that database that are not in the dump."""
+    """Views of that database that the dump leaves out."""
     is_given_up: bool = field(default=False)
 
     def give_up(self) -> None:
@@ -49,7 +49,7 @@ class Opened:
 
 
 class Origin(Protocol):
-    """Opening it blocks: for a thread."""
+    """Opening it blocks, so do that in a thread."""
 
     def open(self) -> AbstractContextManager[Opened]: ...
 
@@ -79,7 +79,7 @@ class OnHost:
             file = self.path.open("rb")
         except OSError as error:
             raise BackupGone(
-                f"{self.path} can't be read.", why=f"{error.strerror}.", fix="Name a file of the control plane's host."
+                f"{self.path} can't be read.", why=f"{error.strerror}.", fix="Give a file on the control plane's host."
             ) from None
         with file:
             yield _stoppable(_read(file), self.path.stat().st_size)
@@ -87,7 +87,7 @@ class OnHost:
 
 @dataclass(frozen=True)
 class OnWeb:
-    """`url` may be signed: then it is a secret, and no message repeats it."""
+    """`url` may be presigned. Then it is a secret, and messages don't contain it."""
 
     url: str = field(repr=False)
     reach: Reach = Reach.PRIVATE
@@ -102,7 +102,7 @@ class OnWeb:
             yield _stoppable(self._chunks(response, total), total)
 
     def _chunks(self, response: _Readable, total: int) -> Iterator[bytes]:
-        """The library takes a connection that is cut for the end."""
+        """Detects a connection that was cut off, which the library treats as the end."""
         with self._in_words():
             done = 0
             for chunk in _read(response):
@@ -121,12 +121,10 @@ class OnWeb:
             refused.close()
             why = f"The answer was {refused.code} {refused.reason}."
             if refused.code in (404, 410):
-                raise BackupGone(what, why=why, fix="Check the address.") from None
+                raise BackupGone(what, why=why, fix="Check the URL.") from None
             if refused.code < 500:
-                raise BucketRefused(
-                    what, why=why, fix="A signed address lasts for a while only: make a new one."
-                ) from None
-            raise BucketUnreachable(what, why=why, fix="It is tried again by itself.") from None
+                raise BucketRefused(what, why=why, fix="A presigned URL expires. Create a new one.") from None
+            raise BucketUnreachable(what, why=why, fix="It is tried again automatically.") from None
         except (OSError, ValueError, http.client.HTTPException) as failed:
             reason = failed.reason if isinstance(failed, urllib.error.URLError) else failed
             raise BucketUnreachable(what, why=f"{reason or type(failed).__name__}.", fix="It is tried again.") from None
@@ -134,7 +132,7 @@ class OnWeb:
 
 @dataclass(frozen=True)
 class FromDatabase:
-    """A dump that goes straight on into the restore: a copy."""
+    """A dump that is streamed directly into the restore: a copy."""
 
     program: Path
     location: Location
@@ -151,18 +149,18 @@ class FromDatabase:
 
 
 def origin_of(url: str, *, endpoint: str | None, reach: Reach) -> Origin:
-    """From the address that a user gave. Raises InvalidParams for what can't be restored from, or not by that user.
+    """From a user's URL. Raises InvalidParams if it can't be restored from, or not by this user.
 
-    Files of the host, and buckets by our own keys, hold all accounts' backups: only the operator may name them.
+    Files of the host, and buckets read with our own keys, contain all accounts' backups. Only the operator may use them.
     """
     try:
         parts = urlsplit(url)
     except ValueError:
-        raise InvalidParams("That is not the address of a backup.", fix="Write it as https://HOST/PATH.") from None
+        raise InvalidParams("Invalid backup URL.", fix="Write it as https://HOST/PATH.") from None
     if parts.scheme in ("file", "s3") and reach is not Reach.ANYWHERE:
         raise InvalidParams(
-            f"A backup at {parts.scheme}:// can be restored by the operator only.",
-            why="It is read with the control plane's own rights.", fix="Give a signed https:// address.",
+            f"A backup at {parts.scheme}:// can only be restored by the operator.",
+            why="It is read with the control plane's own permissions.", fix="Use a presigned https:// URL.",
         )  # fmt: skip
     if parts.scheme == "file" and parts.path:
         return OnHost(Path(unquote(parts.path)))
@@ -172,8 +170,8 @@ def origin_of(url: str, *, endpoint: str | None, reach: Reach) -> Origin:
         return OnWeb(checked_url(url), reach)
     except BadAddress as refused:
         raise InvalidParams(
-            "That is not the address of a backup.", why=f"{refused.what} {refused.why}".strip(),
-            fix="Write https://…, s3://BUCKET/KEY or file:///PATH, or name one of `changeover pg:backups`.",
+            "Invalid backup URL.", why=f"{refused.what} {refused.why}".strip(),
+            fix="Write https://…, s3://BUCKET/KEY or file:///PATH, or choose one from `changeover pg:backups`.",
         ) from None  # fmt: skip
 
 
@@ -191,7 +189,7 @@ def _stoppable(chunks: Iterator[bytes], size: int) -> Opened:
 
 
 def _read(file: _Readable) -> Iterator[bytes]:
-    """What is there, as it comes: a slow line is seen to move."""
+    """Returns data as it arrives, so that a slow connection shows progress."""
     while chunk := file.read1(READ_BYTES):
         yield chunk
 

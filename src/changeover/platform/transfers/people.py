@@ -1,4 +1,4 @@
-"""What people can do with transfers: back up, restore, copy, look, cancel, delete, download, and back up daily."""
+"""User requests about transfers: back up, restore, copy, list, cancel, delete, download, and schedule backups."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ from changeover.store.rows import Addon, App, Database, RunRow
 from changeover.store.transfer_rows import TransferLogRow, TransferRow, TransferScheduleRow
 
 OURS = "changeover:"
-"""Begins what is kept of a restore's origin where that is a backup of ours: its id follows."""
+"""The prefix of a restore's stored origin if it is one of our backups. Its id follows."""
 MARK = "#operator"
 PATH = "/changeover/v1/backups/"
 LOOKUP_S = 5.0
-"""For a name that a restore reads from. One that takes longer is looked up when the restore begins."""
+"""The time limit for resolving a restore's host. If it takes longer, it is resolved when the restore begins."""
 
 
 @dataclass(frozen=True)
-class CopyWish:
+class CopyRequest:
     """What `pg:copy` sends. The URLs hold passwords."""
 
     from_name: str
@@ -54,7 +54,7 @@ class CopyWish:
 
 
 async def capture(scope: Scope, key: str) -> TransferRow:
-    """Back a database up, now or as soon as fewer others are. Raises NotFound, Forbidden, NotAvailable."""
+    """Back a database up, now or when fewer backups are running. Raises NotFound, Forbidden, NotAvailable."""
     addon, _ = await find_database(scope, key)
     await location_of(scope.db, scope.parts, addon.id)
     row = await records.add_backup(scope.db, addon)
@@ -63,7 +63,7 @@ async def capture(scope: Scope, key: str) -> TransferRow:
 
 
 async def restore(scope: Scope, key: str, url: str, extensions: Sequence[str]) -> TransferRow:
-    """Replace what is in a database. Raises NotFound, Forbidden, NotAvailable, InvalidParams, RunConflict."""
+    """Replace a database's contents. Raises NotFound, Forbidden, NotAvailable, InvalidParams, RunConflict."""
     addon, database = await find_database(scope, key)
     await location_of(scope.db, scope.parts, addon.id)
     _require_leader(addon, database)
@@ -80,7 +80,7 @@ async def restore(scope: Scope, key: str, url: str, extensions: Sequence[str]) -
 
 
 async def _checked_origin(scope: Scope, url: str) -> str:
-    """The address as it is kept: the operator's ends with MARK, which no web server ever gets to see.
+    """The URL as it is stored. The operator's ends with MARK, which is never sent to a web server.
 
     Raises InvalidParams, AddressNotAllowed. A name that is unknown now may be known when the restore begins.
     """
@@ -94,13 +94,13 @@ async def _checked_origin(scope: Scope, url: str) -> str:
     return f"{plain}{MARK}" if reach is Reach.ANYWHERE else plain
 
 
-async def copy(scope: Scope, key: str, wish: CopyWish) -> TransferRow:
-    """Replace what is in one database by what is in another. Raises what `restore` does, and BadAddress."""
+async def copy(scope: Scope, key: str, wish: CopyRequest) -> TransferRow:
+    """Replace a database's contents with another's. Raises what `restore` raises, and BadAddress."""
     addon, _ = await find_database(scope, key)
     source, _ = await _ours_or_theirs(scope, wish.from_url)
     target, target_addon = await _ours_or_theirs(scope, wish.to_url)
     if (source.host, source.port, source.database) == (target.host, target.port, target.database):
-        raise InvalidParams(f"{wish.from_name} can't be copied to itself.", fix="Name two databases.")
+        raise InvalidParams(f"{wish.from_name} can't be copied to itself.", fix="Choose two different databases.")
     app = await find_app(scope, str(addon.app_id))
     row = await records.add(
         scope.db, app, "copy", addon_id=target_addon.id if target_addon else None,
@@ -113,9 +113,9 @@ async def copy(scope: Scope, key: str, wish: CopyWish) -> TransferRow:
 
 
 async def _ours_or_theirs(scope: Scope, url: str) -> tuple[Location, Addon | None]:
-    """Of ours, the way in that we know, if the caller may see it; of others, the address as it was given.
+    """For one of our databases, the location that we know, if the caller may see it. Otherwise the given address.
 
-    Raises BadAddress; Forbidden for files of this host.
+    Raises BadAddress, and Forbidden for files of this host.
     """
     host, port, database_name = Location.place(url)
     database = await query.one(
@@ -131,19 +131,19 @@ def _require_leader(addon: Addon, database: Database) -> None:
     if database.leader_id is not None:
         raise InvalidParams(
             f"{addon.name} can't be restored into.", why="It is a follower, and so read-only.",
-            fix=f"Restore into its leader, or let it stand alone: `changeover pg:unfollow {addon.name}`.",
+            fix=f"Restore into its leader, or make it a standalone database: `changeover pg:unfollow {addon.name}`.",
         )  # fmt: skip
 
 
 def _checked_extensions(names: Sequence[str]) -> list[str]:
     wished = [name.strip() for name in names if name.strip()]
     if any(not part or not part.isprintable() for name in wished for part in name.split(".", 1)):
-        raise InvalidParams("The extensions can't be read.", fix="Write them as hstore,myschema.pgcrypto.")
+        raise InvalidParams("Invalid list of extensions.", fix="Write it as hstore,myschema.pgcrypto.")
     return wished
 
 
 async def _backup_of(scope: Scope, url: str) -> TransferRow | None:
-    """The backup of ours that a `to_url` or a public URL of ours means. Raises NotFound, NotAvailable."""
+    """The backup of ours that a `to_url` or one of our public URLs refers to. Raises NotFound, NotAvailable."""
     try:
         _, found, key = urlsplit(url).path.partition(PATH)
     except ValueError:
@@ -161,13 +161,13 @@ async def _backup_of(scope: Scope, url: str) -> TransferRow | None:
 
 
 def require_complete(row: TransferRow) -> TransferRow:
-    """Raises NotAvailable for what can't be restored or downloaded."""
+    """Raises NotAvailable if it can't be restored or downloaded."""
     if row.kind != "backup" or not row.is_succeeded:
-        raise NotAvailable(f"{row.name} is no complete backup.", fix="`changeover pg:backups` shows which are.")
+        raise NotAvailable(f"{row.name} is not a complete backup.", fix="`changeover pg:backups` shows which ones are.")
     return row
 
 
-# -- looking
+# -- reading
 
 
 async def list_transfers(scope: Scope, app_key: str) -> Sequence[TransferRow]:
@@ -193,13 +193,13 @@ async def log_of(scope: Scope, row: TransferRow) -> Sequence[TransferLogRow]:
 
 
 async def most_kept(scope: Scope, row: TransferRow) -> int:
-    """How many of its kind are kept: what the API calls num_keep."""
+    """How many of its kind are kept. The API calls it num_keep."""
     keeping = keeping_of(await tier_of(scope.db, scope.parts, row.addon_id))
     return keeping.days if row.schedule_id else keeping.manual
 
 
 async def tier_of(db: Db, parts: Parts, addon_id: UUID | None) -> str:
-    """Of the database's plan; empty when it is gone."""
+    """The tier of the database's plan. Empty when it is gone."""
     addon = await query.one(db, Addon, "addons.find", key=str(addon_id)) if addon_id else None
     return parts.catalogue.plan_of(addon.service, addon.plan).tier.name if addon else ""
 
@@ -208,10 +208,10 @@ async def tier_of(db: Db, parts: Parts, addon_id: UUID | None) -> str:
 
 
 async def cancel(scope: Scope, row: TransferRow) -> TransferRow:
-    """Ask it to stop; nothing of it is left then. Raises NotAvailable when it has ended."""
+    """Stop it. Nothing of it is left then. Raises NotAvailable when it has ended."""
     cancelled = await query.one(scope.db, TransferRow, "transfers.cancel", id=row.id)
     if cancelled is None:
-        raise NotAvailable(f"{row.name} has ended already.", fix="There is nothing to cancel.")
+        raise NotAvailable(f"{row.name} has already ended.", fix="There is nothing to cancel.")
     run = await query.one(scope.db, RunRow, "runs.find", id=row.run_id) if row.run_id else None
     if run is None:
         await records.say(scope.db, row.id, "Cancelled before it began.")
@@ -222,10 +222,10 @@ async def cancel(scope: Scope, row: TransferRow) -> TransferRow:
 
 
 async def delete(scope: Scope, row: TransferRow) -> None:
-    """Out of the bucket, then out of our state. Raises NotAvailable while it goes on, and what the bucket says."""
+    """Remove it from the bucket, then from our state. Raises NotAvailable while it is running, and the bucket's errors."""
     if row.finished_at is None:
         raise NotAvailable(
-            f"{row.name} is still under way.", fix=f"Cancel it first: `changeover pg:backups:cancel {row.name}`."
+            f"{row.name} is still in progress.", fix=f"Cancel it first: `changeover pg:backups:cancel {row.name}`."
         )
     if row.object_key:
         async with scope.asking():
@@ -235,7 +235,7 @@ async def delete(scope: Scope, row: TransferRow) -> None:
 
 @dataclass(frozen=True)
 class PublicAddress:
-    """`url` is the bucket's own; None: we serve it ourselves, to who holds `key`."""
+    """`url` is the bucket's own. None if we serve it ourselves, to clients that have `key`."""
 
     url: str | None
     key: str
@@ -246,29 +246,29 @@ PUBLIC_S = 3600
 
 
 async def public_address(scope: Scope, row: TransferRow) -> PublicAddress:
-    """Good for an hour, for anybody who has it. Raises NotAvailable, BackupGone, and what the bucket says."""
+    """A public URL that is valid for an hour. Raises NotAvailable, BackupGone, and the bucket's errors."""
     key = require_complete(row).object_key or ""
-    async with scope.asking():  # an S3's credentials may come from a server of their own
+    async with scope.asking():  # S3 credentials may be fetched from another server
         url = await asyncio.to_thread(scope.parts.bucket.signed_url, key, lasts_s=PUBLIC_S)
     expires_at = datetime.fromtimestamp(datetime.now(UTC).timestamp() + PUBLIC_S, UTC)
     return PublicAddress(url, scope.parts.cipher.encrypt(f"backup {row.id}").decode(), expires_at)
 
 
 def signed_transfer(parts: Parts, key: str) -> str | None:
-    """The id that a key of ours was made for; None for any other, and for one that is too old."""
+    """The id in one of our keys. None for any other key or an expired one."""
     opened = parts.cipher.decrypt_fresh(key.encode(), most_s=PUBLIC_S)
     return opened.removeprefix("backup ") if opened and opened.startswith("backup ") else None
 
 
 async def signed_backup(db: Db, parts: Parts, key: str) -> TransferRow | None:
-    """The backup that anybody who holds `key` may download."""
+    """The backup that a client with `key` may download."""
     transfer = signed_transfer(parts, key)
     row = await query.one(db, TransferRow, "transfers.find", id=UUID(transfer)) if transfer else None
     return row if row is not None and row.is_succeeded and row.app_id is not None else None
 
 
 async def backup_by_id(scope: Scope, transfer: str) -> TransferRow:
-    """For who may see its app. Raises NotFound, NotAvailable."""
+    """For callers who may see its app. Raises NotFound, NotAvailable."""
     row = await _backup_of(scope, f"{PATH}{transfer}")
     if row is None:
         raise NotFound("Couldn't find that backup.", resource="transfer")
@@ -276,10 +276,10 @@ async def backup_by_id(scope: Scope, transfer: str) -> TransferRow:
 
 
 def file_of(parts: Parts, row: TransferRow) -> Path:
-    """In the folder. Raises BackupGone."""
+    """Its file, if the bucket is a folder. Raises BackupGone."""
     file = (parts.bucket.folder or Path("/nonexistent")) / (row.object_key or "")
     if not file.is_file():
-        raise BackupGone("The backup is no longer there.", why="Somebody has removed it, or the bucket is another now.")
+        raise BackupGone("The backup no longer exists.", why="It was removed, or the bucket has changed.")
     return file
 
 
@@ -291,7 +291,7 @@ async def verify(scope: Scope, row: TransferRow) -> RunRow:
 
 
 async def origin_of_restore(db: Db, parts: Parts, row: TransferRow) -> Origin:
-    """Where a restore that was let through reads from."""
+    """The source of a restore that was accepted."""
     url = parts.cipher.decrypt(row.from_url or b"")
     if not url.startswith(OURS):
         is_operators = url.endswith(MARK) or url.startswith(("file:", "s3:"))  # older versions kept these without it
@@ -299,7 +299,7 @@ async def origin_of_restore(db: Db, parts: Parts, row: TransferRow) -> Origin:
         return origin_of(url.removesuffix(MARK), endpoint=parts.bucket_endpoint, reach=reach)
     source = await query.one(db, TransferRow, "transfers.find", id=UUID(url.removeprefix(OURS)))
     if source is None or source.object_key is None:
-        raise NotFound("The backup is gone.", why="It was deleted meanwhile.", resource="transfer")
+        raise NotFound("The backup is gone.", why="It was deleted in the meantime.", resource="transfer")
     return InBucket(parts.bucket, source.object_key)
 
 
@@ -307,7 +307,7 @@ async def origin_of_restore(db: Db, parts: Parts, row: TransferRow) -> Origin:
 
 
 async def schedule(scope: Scope, key: str, *, name: str | None, hour: str, timezone: str) -> TransferScheduleRow:
-    """Back up daily what `name` (DATABASE_URL) means in the database's app when the time comes. Raises InvalidParams."""
+    """Back up daily the database that `name` (DATABASE_URL) then refers to in the app. Raises InvalidParams."""
     addon, _ = await find_database(scope, key)
     await location_of(scope.db, scope.parts, addon.id)
     attachment = await _attachment_of(scope, addon, name)
@@ -319,7 +319,7 @@ async def schedule(scope: Scope, key: str, *, name: str | None, hour: str, timez
 
 
 async def _attachment_of(scope: Scope, addon: Addon, name: str | None) -> str:
-    """The requested name where the database has it in its own app, else one that it has there. Raises InvalidParams."""
+    """The requested name if the database has it in its own app, else another name there. Raises InvalidParams."""
     attached = [one.name for one in await attachments_of(scope.db, addon.app_id) if one.addon_id == addon.id]
     if not attached:
         raise InvalidParams(
@@ -337,14 +337,14 @@ async def _attachment_of(scope: Scope, addon: Addon, name: str | None) -> str:
 
 
 async def schedules(scope: Scope, key: str) -> tuple[App, Sequence[TransferScheduleRow]]:
-    """Of all databases of the app that owns this one."""
+    """The schedules of all databases of the app that owns this one."""
     addon, _ = await find_database(scope, key)
     app = await find_app(scope, str(addon.app_id))
     return app, await query.rows(scope.db, TransferScheduleRow, "transfers.schedules", app_id=app.id)
 
 
 async def unschedule(scope: Scope, key: str, schedule_key: str) -> TransferScheduleRow:
-    """Its backups stay as long as they would have. Raises NotFound."""
+    """Its backups are kept as long as before. Raises NotFound."""
     addon, _ = await find_database(scope, key)
     found = await query.one(
         scope.db, TransferScheduleRow, "transfers.schedule_in_app", app_id=addon.app_id, key=schedule_key

@@ -1,4 +1,4 @@
-"""Transfers as rows: added with the next number of their app, begun, told of, finished. For requests and runs alike."""
+"""Transfers as rows: adding them with their app's next number, starting, logging, finishing. For requests and runs."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from changeover.store.rows import Addon, App, Attachment, RunRow
 from changeover.store.transfer_rows import TransferRow
 
 MOST_BACKUPS_AT_ONCE = 3
-"""More would slow each other down, and take the places of runs for which people wait."""
+"""More would slow each other down and occupy slots of runs that users wait for."""
 FIRST_STEPS = {"backup": "dump", "restore": "look", "copy": "look"}
 
 
 async def add(db: Db, app: App, kind: str, **fields: Any) -> TransferRow:
-    """A new one, not begun. URLs come encrypted."""
+    """A new transfer that has not been started. URLs must be encrypted."""
     [number] = await query.values(db, "transfers.next_number", app_id=app.id)
     nothing = dict.fromkeys(("addon_id", "schedule_id", "from_url", "to_url", "object_key"))
     values = {**nothing, "extensions": [], **fields}
@@ -35,7 +35,7 @@ async def add(db: Db, app: App, kind: str, **fields: Any) -> TransferRow:
 
 
 async def start(db: Db, parts: Parts, app: App, transfer: TransferRow, subject: str | None = None) -> RunRow:
-    """Its run. `subject`: the add-on that nobody else may work on meanwhile. Raises RunConflict."""
+    """Starts its run. `subject`: the add-on that no other run may work on. Raises RunConflict."""
     run = await start_run(
         db, kind=transfer.kind, first_step=FIRST_STEPS[transfer.kind],
         subject=subject or f"{transfer.name} of {app.name}", app=app, account_id=app.owner_id,
@@ -46,7 +46,7 @@ async def start(db: Db, parts: Parts, app: App, transfer: TransferRow, subject: 
 
 
 async def start_waiting(db: Db, parts: Parts) -> list[RunRow]:
-    """Begin those backups whose turn it is, in the caller's transaction."""
+    """Start the backups whose turn it is, in the caller's transaction."""
     await query.values(db, "transfers.lock_starting")
     [under_way] = await query.values(db, "transfers.backups_under_way")
     waiting = await query.rows(
@@ -56,15 +56,15 @@ async def start_waiting(db: Db, parts: Parts) -> list[RunRow]:
     for one in waiting:
         app = await query.one(db, App, "apps.find", key=str(one.app_id))
         if app is None:
-            await finish(db, one.id, is_succeeded=False)  # its app was destroyed meanwhile
+            await finish(db, one.id, is_succeeded=False)  # its app was destroyed in the meantime
             continue
-        with suppress(RunConflict):  # another app had this name, and its backup of this number goes on: next time
+        with suppress(RunConflict):  # an earlier app with this name has a running backup with this number: try later
             started.append(await start(db, parts, app, one))
     return started
 
 
 async def add_backup(db: Db, addon: Addon, schedule_id: UUID | None = None) -> TransferRow:
-    """To be begun by `start_waiting`."""
+    """Added here, started by `start_waiting`."""
     app = await query.only(db, App, "apps.find", key=str(addon.app_id))
     name = await name_in_app(db, addon)
     return await add(
@@ -73,7 +73,7 @@ async def add_backup(db: Db, addon: Addon, schedule_id: UUID | None = None) -> T
 
 
 async def name_in_app(db: Db, addon: Addon) -> str:
-    """What its own app calls the database: DATABASE, else its first other name; the add-on's where it has none."""
+    """The database's name in its own app: DATABASE, else another attachment's, else the add-on's."""
     attached = await query.rows(db, Attachment, "attachments.of_addon", addon_id=addon.id)
     names = [one.name for one in attached if one.app_id == addon.app_id and one.namespace is None]
     first = sorted(names, key=lambda name: name != "DATABASE")
@@ -81,7 +81,7 @@ async def name_in_app(db: Db, addon: Addon) -> str:
 
 
 async def say(db: Db, transfer_id: UUID, message: str, level: str = "info") -> None:
-    """A line of its log, which never holds a secret."""
+    """Add a line to its log. It must not contain secrets."""
     await query.execute(db, "transfers.say", id=transfer_id, message=message, level=level)
 
 
@@ -94,7 +94,7 @@ async def show(db: Db, transfer_id: UUID, processed_bytes: int, progress: Progre
 async def finish(
     db: Db, transfer_id: UUID, *, is_succeeded: bool, warnings: int = 0, processed_bytes: int | None = None
 ) -> None:
-    """Once; what has ended stays as it is."""
+    """Only once: an ended transfer doesn't change."""
     await query.one(
         db, TransferRow, "transfers.finish",
         id=transfer_id, is_succeeded=is_succeeded, warnings=warnings, processed_bytes=processed_bytes,

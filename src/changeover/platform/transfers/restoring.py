@@ -1,7 +1,6 @@
-"""Putting an archive into a database: looked at first, then the database is emptied, then pg_restore reads the stream.
+"""Restores an archive into a database: inspects the archive, empties the database, then streams it to pg_restore.
 
-The stream is read once. Its head is read for the table of contents, and is then given to the restore proper, followed by the
-rest.
+The stream is read once. Its beginning is parsed for the table of contents, then passed to pg_restore together with the rest.
 """
 
 from __future__ import annotations
@@ -48,37 +47,37 @@ IS_SUPERUSER = "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"
 
 @dataclass(frozen=True)
 class TargetFacts:
-    """What a restore has to know of where it goes."""
+    """What a restore needs to know about its target."""
 
     version_num: int
     available: frozenset[str]
 
 
 async def look_at_target(location: Location, extensions: Sequence[str]) -> TargetFacts:
-    """Also tries to make the wished-for extensions, and takes that back. Raises what `reach` does, InvalidParams."""
+    """Also tries to create the requested extensions and rolls back. Raises what `reach` raises, and InvalidParams."""
     async with reach(location, is_read_only=False) as connection:
         available = await _names(connection, AVAILABLE)
         row = await (await connection.execute("SELECT pg_is_in_recovery()")).fetchone()
         if row and row[0]:
             raise InvalidParams(
                 f"{location} can't be restored into.", why="It is a follower, and so read-only.",
-                fix="Name a database that stands alone.",
+                fix="Choose a database that is not a follower.",
             )  # fmt: skip
         try:
             async with connection.transaction(force_rollback=True):
                 await _make_extensions(connection, extensions)
         except psycopg.Error as refused:
             raise InvalidParams(
-                f"The extensions {', '.join(extensions)} can't be made there.",
+                f"The extensions {', '.join(extensions)} can't be created there.",
                 why=str(refused).splitlines()[0], fix="Leave out what the server does not have.",
             ) from None  # fmt: skip
         return TargetFacts(connection.info.server_version, available)
 
 
 async def require_in_reach(location: Location, contents: Contents, *, made_for_it: Collection[str]) -> None:
-    """Raises BadBackup for what the target's role can't make. `made_for_it` are extensions that we make.
+    """Raises BadBackup if the target's role can't create something. We create the extensions in `made_for_it`.
 
-    Each other extension is tried, and taken back.
+    Tries each other extension, and rolls back.
     """
     refused = []
     async with reach(location, is_read_only=False) as connection:
@@ -91,11 +90,12 @@ async def require_in_reach(location: Location, contents: Contents, *, made_for_i
             except psycopg.errors.InsufficientPrivilege:
                 refused.append(name)
             except psycopg.Error:
-                continue  # what is in its way now is gone once the database is empty
+                continue  # conflicts with existing objects disappear when the database is emptied
     if lost := out_of_reach(contents, refused=refused, is_superuser=row == (True,)):
         raise BadBackup(
-            f"{location} can't take all of that: its role may not make {lost}.", why="Nothing was changed.",
-            fix="Let a superuser make these there, or leave them out. `changeover migrate` as a superuser brings them.",
+            f"The backup can't be restored completely into {location}: its role can't create {lost}.",
+            why="Nothing was changed.",
+            fix="Let a superuser create these, or leave them out. `changeover migrate` as a superuser copies them.",
         )  # fmt: skip
 
 
@@ -116,7 +116,7 @@ async def _make_extensions(connection: Connection, extensions: Iterable[str]) ->
 
 @dataclass
 class Archive:
-    """An opened stream whose table of contents is known; `chunks` begins at its first byte."""
+    """An open stream with a parsed table of contents. `chunks` starts at the first byte."""
 
     contents: Contents
     program: Path
@@ -124,21 +124,21 @@ class Archive:
 
 
 class _Kept:
-    """A stream to read the head of: what was read stays in `head`. Raises BadBackup when that gets too large."""
+    """Remembers in `head` what was read from a stream. Raises BadBackup when that gets too large."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self.head: list[bytes] = []
         self._chunks, self._chunk, self._size = chunks, io.BytesIO(), 0
 
     def read(self, count: int, /) -> bytes:
-        """Fewer bytes only at the end."""
+        """Returns fewer bytes only at the end."""
         taken = self._chunk.read(count)
         while len(taken) < count and (chunk := next(self._chunks, b"")):
             self.head.append(chunk)
             self._size += len(chunk)
             if self._size > MOST_HEAD_BYTES:
                 raise BadBackup(
-                    "That can't be restored.", why=f"Its table of contents exceeds {MOST_HEAD_BYTES} bytes."
+                    "The backup can't be restored.", why=f"Its table of contents exceeds {MOST_HEAD_BYTES} bytes."
                 )
             self._chunk = io.BytesIO(chunk)
             taken += self._chunk.read(count - len(taken))
@@ -148,14 +148,14 @@ class _Kept:
 def read_archive(
     opened: Opened, target: TargetFacts, location: Location, installations: Sequence[Installation]
 ) -> Archive:
-    """Blocks. Raises BadBackup, also for what the target lacks, and what reading the stream raises."""
+    """Blocks. Raises BadBackup, also if the target lacks something, and the errors of the stream."""
     kept = _Kept(opened.chunks)
     try:
         head = read_head(kept)
     except NotRead as said:
         raise BadBackup(
-            "That can't be restored: it is no archive that pg_restore reads.", why=str(said),
-            fix="Make it by `pg_dump --format=custom`; a file of SQL goes through `changeover pg:psql --file`.",
+            "The backup can't be restored: it is not an archive that pg_restore can read.", why=str(said),
+            fix="Create it with `pg_dump --format=custom`. Run a file of SQL with `changeover pg:psql --file`.",
         ) from None  # fmt: skip
     contents = Contents.of(head)
     if lacking := contents.lacking(target.available):
@@ -169,19 +169,19 @@ def read_archive(
 
 
 def _reader_of(head: Head, target: TargetFacts, location: Location, installations: Sequence[Installation]) -> Path:
-    """The pg_restore of the target's major, or of one that is new enough for the archive."""
+    """The pg_restore of the target's major version, or a newer one if the archive needs it."""
     needed = max(target.version_num, head.needs_major * 10000)
     try:
         return client_for(needed, "pg_restore", installations, needs_tls=needs_tls(location))
     except NoInstallation as lacking:
         raise BadBackup(
-            f"No pg_restore here reads that archive: it was made by PostgreSQL {head.needs_major} or newer.",
+            f"No pg_restore on this host can read the archive: it was created by PostgreSQL {head.needs_major} or newer.",
             why=lacking.what, fix="Install that PostgreSQL's client programs on the control plane's host.",
         ) from None  # fmt: skip
 
 
 def _require_readable(program: Path, head: Head, read: Sequence[bytes]) -> None:
-    """A pg_restore built without the archive's compression would notice it only at the rows. Raises BadBackup."""
+    """Without the archive's compression, pg_restore would only fail at the first rows. Raises BadBackup."""
     if head.compression <= GZIP:
         return
     child = Child([program, "--list"], stdin=subprocess.PIPE)
@@ -196,8 +196,8 @@ def _require_readable(program: Path, head: Head, read: Sequence[bytes]) -> None:
         child.close()
     if code != 0 or "does not support compression" in said:
         raise BadBackup(
-            "The backup is compressed in a way that pg_restore here can't read.", why=said,
-            fix="Make it with `pg_dump --compress=gzip`, or install a PostgreSQL built with that compression.",
+            "The backup has a compression that pg_restore on this host does not support.", why=said,
+            fix="Create it with `pg_dump --compress=gzip`, or install a PostgreSQL built with that compression.",
         )  # fmt: skip
 
 
@@ -205,7 +205,7 @@ def _require_readable(program: Path, head: Head, read: Sequence[bytes]) -> None:
 async def archive_of(
     origin: Origin, target: TargetFacts, location: Location, installations: Sequence[Installation]
 ) -> AsyncIterator[tuple[Archive, Opened]]:
-    """The origin opened, its table of contents read; closed again at the end. Raises what `read_archive` does."""
+    """Open the origin and read its table of contents. Closes it at the end. Raises what `read_archive` raises."""
     opening = origin.open()
     opened = await in_a_thread(opening.__enter__, give_up=lambda: None)
     try:
@@ -224,20 +224,20 @@ async def make_room(location: Location) -> None:
 
 
 async def furnish(location: Location, extensions: Sequence[str]) -> Present:
-    """Makes the wished-for extensions, as the owner; what is there then."""
+    """Create the requested extensions as the owner. Returns what exists then."""
     async with reach(location, is_read_only=False, statement_timeout_s=0) as connection:
         await _make_extensions(connection, extensions)
         return Present(await _names(connection, EXTENSIONS), await _names(connection, SCHEMAS))
 
 
 def schemas_of(contents: Contents, *, wished: Iterable[str]) -> dict[str, str]:
-    """Where each extension belongs: where it is wished for, else where it was."""
+    """The schema of each extension: as requested, else as in the archive."""
     named = (one.rpartition(".") for one in wished)
     return contents.extensions | {name: schema or "public" for schema, _, name in named}
 
 
 def restore_arguments(program: Path, location: Location, transfer: UUID, wanted: Path) -> Sequence[str | Path]:
-    """Runs nothing. Everything will belong to the role of `location`."""
+    """Pure. Everything will belong to the role of `location`."""
     return [
         program, "--format=custom", "--verbose", "--no-password", "--no-owner", "--no-acl", f"--use-list={wanted}",
         database_argument(location, transfer),
@@ -245,7 +245,7 @@ def restore_arguments(program: Path, location: Location, transfer: UUID, wanted:
 
 
 class Restore:
-    """A restore under way into an empty database. `wanted` is the file with the list, which it removes in the end."""
+    """A running restore into an empty database. `wanted` is a file for the list of entries, removed at the end."""
 
     def __init__(self, archive: Archive, location: Location, transfer: UUID, *, present: Present, wanted: Path) -> None:
         self.heard, self.bytes_done = Restored(archive.contents.kinds), 0
@@ -258,7 +258,7 @@ class Restore:
         )  # fmt: skip
 
     async def run(self, opened: Opened) -> Restored:
-        """To its end. Raises RestoreFailed, DiskFull, ConnectionLost, and what reading the stream raises."""
+        """Runs it to the end. Raises RestoreFailed, DiskFull, ConnectionLost, and the errors of the stream."""
 
         def give_up() -> None:
             opened.give_up()
@@ -276,7 +276,7 @@ class Restore:
         return self.heard
 
     async def _analyze(self, connection: Connection) -> None:
-        """What it meets, such as a foreign server that is silent, costs statistics and no data."""
+        """An error, for example of an unreachable foreign server, loses statistics but no data."""
         try:
             await connection.execute("ANALYZE")
         except psycopg.Error as refused:
@@ -295,7 +295,7 @@ class Restore:
 
     @contextmanager
     def _told_of_its_end(self) -> Iterator[None]:
-        """What ends the stream, and will again, is the restore's failure."""
+        """A permanent error of the stream makes the restore fail."""
         try:
             yield
         except ChangeoverError as error:
@@ -305,32 +305,32 @@ class Restore:
 
     @property
     def _what(self) -> str:
-        return f"The restore into {self._location} failed: the database holds a part of the backup now."
+        return f"The restore into {self._location} failed: the database now contains a part of the backup."
 
     def _failure(self) -> ChangeoverError:
         failures = self.heard.failures
         why = "; ".join(failures[:3]) if failures else self._child.complaint()
         what = self._what
         if len(failures) > 3:
-            why += f"; and {len(failures) - 3} more"
+            why += f", and {len(failures) - 3} more"
         if "No space left on device" in why:
-            return DiskFull(what, why=why, fix="Make room on the server's disk, then restore again.")
+            return DiskFull(what, why=why, fix="Free some space on the server's disk, then restore again.")
         if LOST.search(why):
             return ConnectionLost(what, why=why, fix="It is tried again from the beginning.")
         return RestoreFailed(
             what,
             why=why,
-            fix=f"Correct what pg_restore names, and restore again: it begins anew.{another_way(failures)}",
+            fix=f"Fix the problem that pg_restore reports, then restore again. It starts over.{another_way(failures)}",
         )
 
 
 def another_way(failures: Iterable[str]) -> str:
-    """For rows that a constraint refuses: what it reads comes later in the archive, or they break it on the source too. Pure."""
+    """For rows that violate a constraint: it reads a later part of the archive, or they violate it on the source too. Pure."""
     if not any(one.startswith(("TABLE DATA: ", "FK CONSTRAINT: ")) for one in failures):
         return ""
     return (
-        " If a constraint refuses rows because it reads other tables, use `changeover migrate`: it adds it last."
-        " If rows of the source break it, `changeover check SOURCE` has the query that lists them, and the statement that"
+        " If a constraint rejects rows because it reads other tables, use `changeover migrate`, which adds it last."
+        " If rows of the source violate it, `changeover check SOURCE` shows a query that lists them, and the statement that"
         " makes it NOT VALID."
     )
 

@@ -1,4 +1,4 @@
-"""Which backups are kept, by the plan of their database. Pure, but for the data file beside this one."""
+"""Which backups are kept, by the plan of their database. Pure, except for reading the data file beside this one."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from importlib import resources
 from changeover.store.transfer_rows import TransferRow
 
 DEFAULT_TIER = "standard"
-"""Of a database that is gone: its backups stay as long as most would."""
+"""Used when the database is gone, so that its backups stay as long as most."""
 
 
 @dataclass(frozen=True)
 class Keeping:
-    """`manual`: the newest so many; of scheduled ones, the newest of each of so many days, weeks and months."""
+    """`manual`: how many manual backups. For scheduled ones: how many days, weeks and months, with the newest of each."""
 
     manual: int
     days: int
@@ -32,7 +32,7 @@ def keeping_of(tier: str) -> Keeping:
 
 
 def surplus(backups: Sequence[TransferRow], keeping: Keeping, *, is_scheduled: bool) -> list[TransferRow]:
-    """What goes, of the backups of one database or schedule, given newest first. The newest always stays."""
+    """The backups to remove, from those of one database or schedule, given newest first. The newest is never removed."""
     if not is_scheduled:
         return list(backups[keeping.manual :])
     kept = {

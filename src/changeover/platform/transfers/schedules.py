@@ -1,4 +1,4 @@
-"""When a daily backup is due: an hour of somebody's own day, also on the two days a year on which clocks are changed. Pure."""
+"""When a daily backup is due: at an hour in a time zone, including days on which clocks change. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def checked_zone(name: str) -> str:
         ZoneInfo(name)
     except (ValueError, OSError, KeyError):  # not found is a KeyError, a folder of the database an OSError
         raise InvalidParams(
-            f"The time zone {name!r} isn't known.", fix="Write it as Europe/Berlin, America/New_York or UTC."
+            f"Unknown time zone: {name!r}.", fix="Write it as Europe/Berlin, America/New_York or UTC."
         ) from None
     return name
 
@@ -23,14 +23,14 @@ def checked_zone(name: str) -> str:
 def checked_hour(text: str) -> int:
     """Raises InvalidParams."""
     if not re.fullmatch("[0-9]{1,2}", text) or int(text) > 23:
-        raise InvalidParams(f"{text!r} is no hour.", fix="Daily backups begin at a full hour, from 0 to 23.")
+        raise InvalidParams(f"Invalid hour: {text!r}.", fix="Daily backups begin at a full hour, from 0 to 23.")
     return int(text)
 
 
 def next_backup(hour: int, zone: str, after: datetime) -> datetime:
-    """The first time after that moment at which it is that hour there, in UTC; once each day.
+    """The first time after `after` at which it is that hour in the zone, in UTC. Once each day.
 
-    An hour that is skipped in spring comes an hour later; of one that comes twice in autumn, the first is meant.
+    An hour that is skipped in spring comes an hour later. Of an hour that occurs twice in autumn, the first counts.
     """
     there = ZoneInfo(zone)
     day = after.astimezone(there).date()

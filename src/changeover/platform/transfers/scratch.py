@@ -1,4 +1,4 @@
-"""Proves that a backup can be restored: into a server made for that, which is gone afterwards."""
+"""Proves that a backup can be restored, into a temporary server."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ SELECT count(*) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespa
 
 
 async def begin_verification(db: Db, parts: Parts, row: TransferRow) -> RunRow:
-    """The run, and the place of its server, in the caller's transaction. Raises RunConflict while one is under way."""
+    """Start the run and reserve its server, in the caller's transaction. Raises RunConflict if one is in progress."""
     server = await _plan_server(db, parts, row)
     app = await query.only(db, App, "apps.find", key=str(row.app_id))
     return await start_run(
@@ -52,7 +52,7 @@ async def begin_verification(db: Db, parts: Parts, row: TransferRow) -> RunRow:
 
 
 async def _plan_server(db: Db, parts: Parts, row: TransferRow) -> Server:
-    """Of the same PostgreSQL as the database's own, and beside it, where there is one."""
+    """With the PostgreSQL version of the database's server, and beside it, if there is one."""
     await query.execute(db, "databases.lock_servers")
     database = await query.one(db, Database, "databases.find", addon_id=row.addon_id)
     beside, address = None, COMMON_ADDRESS
@@ -64,9 +64,9 @@ async def _plan_server(db: Db, parts: Parts, row: TransferRow) -> Server:
     known = await servers_of_host(db, parts.host)
     if len(known) >= parts.max_servers:
         raise HostFull(
-            "This host is full: there is no room for a scratch server.",
-            why=f"It runs {len(known)} servers, of {parts.max_servers} allowed (CHANGEOVER_MAX_DATABASES).",
-            fix="Destroy a database that nobody needs, or raise the setting and restart the control plane.",
+            "This host is full: a scratch server can't be added.",
+            why=f"It runs {len(known)} servers. The limit is {parts.max_servers} (CHANGEOVER_MAX_DATABASES).",
+            fix="Destroy a database that is no longer needed, or raise the setting and restart the control plane.",
         )
     taken = frozenset(one.port for one in known)
     server = parts.engine.plan_server(new_server_name(), address=address, taken_ports=taken, leader=beside)
@@ -85,7 +85,7 @@ async def scratch_server(db: Db, name: str) -> Server | None:
 
 
 async def make_scratch(parts: Parts, server: Server) -> Location:
-    """Running, with an empty database in it; how its owner gets in. Safe to repeat."""
+    """Create it with an empty database. Returns the owner's location. Repeatable."""
     password = new_password()
     await parts.engine.create(server, SIZE)
     await parts.engine.create_database(server, DATABASE, Credential(ROLE, password))
@@ -99,7 +99,7 @@ async def make_scratch(parts: Parts, server: Server) -> Location:
 
 
 async def remove_scratch(db: Db, parts: Parts, name: str) -> None:
-    """Process, data and row; nothing to do when they are gone."""
+    """Remove process, data and row. Does nothing if they are gone."""
     server = await scratch_server(db, name)
     if server is None:
         return
@@ -110,14 +110,14 @@ async def remove_scratch(db: Db, parts: Parts, name: str) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """What a restored database holds."""
+    """The contents of a restored database."""
 
     tables: int
     rows: int
 
 
 async def count(location: Location) -> Found:
-    """Every table, and every row of each."""
+    """Count all tables, and all their rows."""
     async with reach(location, statement_timeout_s=0) as connection:
         names = await (await connection.execute(TABLES)).fetchall()
         row = await (await connection.execute(COUNT_TABLES)).fetchone()
@@ -129,17 +129,17 @@ async def count(location: Location) -> Found:
 
 
 def require_all(found: Found, tables: int) -> Found:
-    """Raises RestoreFailed when the archive names more tables than came out of it."""
+    """Raises RestoreFailed if the archive lists more tables than were restored."""
     if found.tables < tables:
         raise RestoreFailed(
-            "The backup is not whole.", why=f"It names {tables} tables, and {found.tables} came out of it.",
+            "The backup is incomplete.", why=f"It lists {tables} tables, but {found.tables} were restored.",
             fix="Take another one now: `changeover pg:backups:capture`.",
         )  # fmt: skip
     return found
 
 
 async def note_result(db: Db, transfer: UUID, found: Found | ChangeoverError) -> None:
-    """In the backup's row and its log, which is what `pg:backups:info` shows."""
+    """Record it in the backup's row and log, for `pg:backups:info`."""
     at = datetime.now(UTC)
     if isinstance(found, RunCancelled):
         return

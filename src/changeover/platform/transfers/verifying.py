@@ -1,4 +1,4 @@
-"""The table of steps that restores a backup into a scratch server, counts what came out, and takes the server away."""
+"""The steps of a verification: restores a backup into a scratch server, counts its rows, and removes the server."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from changeover.store.transfer_rows import TransferRow
 
 
 class Verifying:
-    """The steps of `verify-backup`. Whatever comes out, the server is gone in the end."""
+    """The steps of `verify-backup`. Whatever the result, the server is removed at the end."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -46,9 +46,9 @@ class Verifying:
         return Workflow(
             KIND,
             (
-                Step("try", self.try_it, "Restore the backup into a scratch server, and count", undo=self.take_away,
+                Step("try", self.try_it, "Restore the backup into a scratch server and count its rows", undo=self.take_away,
                      deadline_s=LONGEST_S, most_retries=RETRIES),
-                Step("remove", self.remove, "Take the scratch server away"),
+                Step("remove", self.remove, "Remove the scratch server"),
             ),
         )  # fmt: skip
 

@@ -1,6 +1,6 @@
-"""The tables of steps of backups, restores and copies.
+"""The steps of backups, restores and copies.
 
-Each step begins by ending what a dead predecessor left, and begins anew: a dump or a restore can't be gone on with.
+Each step first ends what a dead predecessor left, then starts over, because a dump or restore can't be resumed.
 """
 
 from __future__ import annotations
@@ -52,17 +52,17 @@ RETRIES = 3
 EMPTYING = "Emptying"
 Result = TypeVar("Result")
 Look = Callable[[], tuple[int, Progress]]
-"""How far work is: bytes of the archive so far, and what is shown."""
+"""The progress of the work: bytes of the archive so far, and what is shown."""
 
 
 class Transferring:
-    """Their steps. The undo of the first says how it ended and removes what is left; a restore has no way back."""
+    """The steps. The undo of the first one reports the end and removes leftovers. A restore can't be undone."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
     def workflows(self) -> tuple[Workflow, ...]:
-        look = Step("look", self.look, "Look at the backup and the database; change nothing", undo=self.close,
+        look = Step("look", self.look, "Inspect the backup and the database; change nothing", undo=self.close,
                     deadline_s=LONGEST_S, most_retries=RETRIES)  # fmt: skip
         restore = Step("restore", self.restore, "Empty the database and restore it", undo=self.say_what_is_left,
                        deadline_s=LONGEST_S, most_retries=RETRIES)  # fmt: skip
@@ -76,7 +76,7 @@ class Transferring:
         )
 
     async def close(self, run: Run) -> None:
-        """Of what failed or was cancelled nothing stays but its log."""
+        """Of a failed or cancelled transfer, only its log is kept."""
         row = await transfer_of(run)
         await end_children(row.id)
         self._list_of(row).unlink(missing_ok=True)
@@ -91,7 +91,7 @@ class Transferring:
             await records.finish(db, row.id, is_succeeded=False)
 
     async def _remove_object(self, row: TransferRow) -> str:
-        """What could not be removed now is by the hourly tidying; empty when nothing is left."""
+        """What can't be removed now is removed by the hourly cleanup. Empty when nothing is left."""
         if row.object_key is None:
             return ""
         try:
@@ -105,11 +105,11 @@ class Transferring:
     async def dump(self, run: Run) -> Outcome:
         row = await transfer_of(run)
         if row.is_succeeded:
-            return Advance("it was complete already")
+            return Advance("it was already complete")
         async with self._telling(run, row):
             await end_children(row.id)
             if row.addon_id is None or row.object_key is None:
-                raise BackupFailed("There is nothing to back up.", why="The backup names no database.")
+                raise BackupFailed("There is nothing to back up.", why="The backup's database no longer exists.")
             location = await location_of(run.db, self._parts, row.addon_id)
             facts = await look_at_source(location)
             program = client_for(
@@ -130,7 +130,9 @@ class Transferring:
                 await records.say(db, row.id, f"Complete: {dump.heard.written:,} bytes in {self._parts.bucket.url}")
                 lost = views_left_out(facts.impossible_views)
                 for one in lost:
-                    await records.say(db, row.id, f"Not backed up: {one}. No SQL makes such a view.", "warning")
+                    await records.say(
+                        db, row.id, f"Not backed up: {one}. Such a view can't be created with SQL.", "warning"
+                    )
                 await records.finish(
                     db, row.id, is_succeeded=True, warnings=len(lost), processed_bytes=dump.heard.written
                 )
@@ -142,10 +144,10 @@ class Transferring:
         await self._parts.tick(started)
         return Advance()
 
-    # -- out of it, or straight across
+    # -- restoring and copying
 
     async def look(self, run: Run) -> Outcome:
-        """Whatever would make the restore impossible is found here, while the database still has what it had."""
+        """Finds everything that would make the restore impossible while the database is still unchanged."""
         row = await transfer_of(run)
         async with self._telling(run, row):
             await end_children(row.id)
@@ -161,13 +163,13 @@ class Transferring:
 
     async def restore(self, run: Run) -> Outcome:
         row = await transfer_of(run)
-        if row.is_succeeded:  # people may have written to it since: never twice
-            return Advance("it was complete already")
+        if row.is_succeeded:  # never run it twice: clients may have written to it since
+            return Advance("it was already complete")
         async with self._telling(run, row):
             await end_children(row.id)
             location = await self._target(run, row)
             async with self._opened(run, row, location) as (archive, opened):
-                await self._say(run, row, f"{EMPTYING} {row.to_name}: from here on what it had is gone")
+                await self._say(run, row, f"{EMPTYING} {row.to_name}: its former contents are now gone")
                 await make_room(location)
                 await self._make_extensions(run, row, archive)
                 present = await furnish(location, row.extensions)
@@ -185,7 +187,7 @@ class Transferring:
             warnings = [*restored.warnings, *_not_restored(lost)]
             async with run.transaction() as db:
                 if rights := rights_left_out(archive.contents):
-                    await records.say(db, row.id, f"All belongs to {location.user}. Not restored: {rights}")
+                    await records.say(db, row.id, f"Everything belongs to {location.user}. Not restored: {rights}")
                 for warning in warnings:
                     await records.say(db, row.id, warning, "warning")
                 await records.say(db, row.id, f"Complete: {archive.contents.tables} tables restored")
@@ -195,14 +197,16 @@ class Transferring:
         return Advance(f"{archive.contents.tables} tables")
 
     async def say_what_is_left(self, run: Run) -> None:
-        """Nothing brings back what the database had; at least nobody takes what it has now for the whole."""
+        """The former contents can't be restored. But make sure that the present ones are not taken for complete."""
         row = await transfer_of(run)
         log = await query.rows(run.db, TransferLogRow, "transfers.log", id=row.id)
         if row.finished_at is None and any(line.message.startswith(EMPTYING) for line in log):
-            await self._say(run, row, f"It ended half-way: {row.to_name} has a part of it, or nothing", "error")
+            await self._say(
+                run, row, f"It ended before it was complete: {row.to_name} contains a part of it, or nothing", "error"
+            )
 
     async def _make_extensions(self, run: Run, row: TransferRow, archive: Archive) -> None:
-        """Those that its owner may not make, where the database is on a server of ours."""
+        """Creates extensions that the owner may not, if the database is on one of our servers."""
         database = await self._own_target(run, row)
         if database is None:
             return
@@ -211,10 +215,10 @@ class Transferring:
         owner = (await location_of(run.db, self._parts, database.addon_id)).user
         made = await self._parts.engine.make_extensions(server, database.database_name, owner, wanted)
         if made:
-            await self._say(run, row, f"Made {', '.join(made)}, which an owner may not make")
+            await self._say(run, row, f"Created {', '.join(made)}, which an owner may not create")
 
     async def _own_target(self, run: Run, row: TransferRow) -> Database | None:
-        """The database, where it is on a server of ours. A copy names also such a one by its address."""
+        """The database, if it is on one of our servers. A copy may also refer to such a database by its address."""
         if row.addon_id is None:
             return None
         database = await query.one(run.db, Database, "databases.find", addon_id=row.addon_id)
@@ -229,12 +233,12 @@ class Transferring:
         if row.to_url is not None:
             return kept_location(self._parts, row.to_url)
         if row.addon_id is None:
-            raise BackupFailed("There is nothing to restore into.", why="The restore names no database.")
+            raise BackupFailed("There is nothing to restore into.", why="The restore's database no longer exists.")
         return await location_of(run.db, self._parts, row.addon_id)
 
     @asynccontextmanager
     async def _opened(self, run: Run, row: TransferRow, location: Location) -> AsyncIterator[tuple[Archive, Opened]]:
-        """The archive with its table of contents read. What its target lacks is refused here."""
+        """The archive with its table of contents. Refuses it here if its target lacks something."""
         is_ours = await self._own_target(run, row) is not None
         tried = [one for one in row.extensions if not (is_ours and one.rpartition(".")[2] in FOR_OWNERS)]
         target = await look_at_target(location, tried)
@@ -265,7 +269,7 @@ class Transferring:
 
     @asynccontextmanager
     async def _telling(self, run: Run, row: TransferRow) -> AsyncIterator[None]:
-        """What goes wrong is in the transfer's own log too: that is what people look at."""
+        """Also writes errors to the transfer's own log, because users look there."""
         try:
             yield
         except RunCancelled:
@@ -281,7 +285,7 @@ class Transferring:
 async def watched(
     run: Run, name: str, work: Coroutine[Any, Any, Result], show: Callable[[], Awaitable[None]]
 ) -> Result:
-    """The work's result, shown twice a second meanwhile; ended, with everything of it, once somebody cancels the run."""
+    """The work's result, with its progress shown twice a second. Ends it completely when the run is cancelled."""
     doing = asyncio.ensure_future(work)
     try:
         while not (await asyncio.wait({doing}, timeout=LOOK_S))[0]:
@@ -295,7 +299,7 @@ async def watched(
 
 
 def _not_restored(lost: Sequence[str]) -> list[str]:
-    reason = "A restore brings what is in a database, not what is set for it or needs a superuser."
+    reason = "A restore copies the contents of a database, but not its settings or what needs a superuser."
     return [f"Not restored: {'; '.join(lost)}. {reason}"] if lost else []
 
 
@@ -304,7 +308,7 @@ async def transfer_of(run: Run) -> TransferRow:
 
 
 def _paced(look: Look) -> Look:
-    """The same, with the rate since now and the time that is left at it; whole only when it has ended."""
+    """Adds the rate and the time left. Complete only when it has ended."""
     began = time.monotonic()
 
     def with_rate() -> tuple[int, Progress]:
@@ -325,7 +329,7 @@ async def _show(run: Run, row: TransferRow, written: int, seen: Progress) -> Non
 
 
 async def show_run(run: Run, says: str, percent: int | None) -> None:
-    """What `runs` and `runs:info` say of it just now."""
+    """The state that `runs` and `runs:info` show."""
     async with run.transaction() as db:
         run.row = await query.only(
             db, RunRow, "runs.wait", id=run.id, epoch=run.row.epoch, because=says, percent=percent
