@@ -144,7 +144,10 @@ def test_a_view_that_reads_itself_is_left_out_of_a_backup_and_named(api: httpx2.
     complete(api, shop.app, begin(api, shop.database, "restores", backup_url=backup["to_url"]))
 
     assert backup["warnings"] == 1
-    said = "Not backed up: 2 views (public.loop, public.over it): reading itself, or a view that does. No SQL makes such a view."
+    said = (
+        "Not backed up: 2 views (public.loop, public.over it): reading itself, or a view that does."
+        " Such a view can't be created with SQL."
+    )
     assert said in [line["message"] for line in backup["logs"]]
     with connect(shop.url) as database:
         assert database.execute("SELECT to_regclass('loop'), count(*) > 0 FROM orders").fetchone() == (None, True)
@@ -293,7 +296,7 @@ def test_what_can_not_be_restored_changes_nothing(api: httpx2.Client, shop: Shop
     ]
 
     assert [one["succeeded"] for one in failed] == [False] * 4
-    assert "no archive that pg_restore reads" in failed[0]["logs"][-1]["message"]
+    assert "not an archive that pg_restore can read" in failed[0]["logs"][-1]["message"]
     assert "404" in failed[3]["logs"][-1]["message"]
     assert content(shop.url) == before
     wrong = api.post(

@@ -56,7 +56,7 @@ def test_a_database_whose_data_are_gone_with_the_former_home_can_be_replaced(
     try:
         other.must("restore", str(tmp_path / "saved"), "--data-dir", str(other.home))
         other.start()
-        assert "not whole" in other.must("pg:info", "--app", app).stdout
+        assert "incomplete" in other.must("pg:info", "--app", app).stdout
 
         other.must("addons:create", "heroku-postgresql:standard-0", "--name", f"{app}-new", "--app", app, "--wait")
         other.must("pg:promote", f"{app}-new", "--app", app)

@@ -145,7 +145,7 @@ def test_a_control_plane_does_not_start_on_a_port_that_is_taken(own_plane: Contr
         typed = own_plane.typed("server", "--listen", f"127.0.0.1:{port}")
 
     assert typed.exit_code == 1
-    assert f"can't listen at 127.0.0.1:{port}" in typed.stderr
+    assert f"can't listen on 127.0.0.1:{port}" in typed.stderr
     own_plane.start()
 
 
