@@ -85,7 +85,7 @@ def test_requests_that_fail_otherwise_fail_the_demo(folder: Path) -> None:
     said = demo.communicate(timeout=DEMO_S)[0]
 
     assert demo.returncode == 1, said
-    assert "requests failed outside maintenance, the first so: 503 Service Unavailable" in said
+    assert "requests failed outside maintenance mode. The first failure: 503 Service Unavailable" in said
     assert figure(said, "lost") == "0"
     assert re.search(r"meanwhile \d+ requests/s · \d+ commits/s", said)
     assert leftovers(folder) == []
@@ -121,11 +121,11 @@ def test_the_demo_notices_a_single_lost_order(folder: Path, form: list[str]) -> 
     ("form", "moment"),
     [
         pytest.param([], "Deploying", marks=LONG),
-        ([], "the orders are held"),
-        pytest.param([], "orders flow", marks=LONG),
+        ([], "orders are on hold"),
+        pytest.param([], "orders go", marks=LONG),
         pytest.param(["--database-only"], "ready at", marks=LONG),
         (["--database-only"], "orders-new is being created"),
-        pytest.param(["--database-only"], "the orders are held", marks=LONG),
+        pytest.param(["--database-only"], "orders are on hold", marks=LONG),
     ],
 )
 def test_interrupting_the_demo_leaves_nothing(folder: Path, form: list[str], moment: str) -> None:

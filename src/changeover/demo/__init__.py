@@ -1,4 +1,4 @@
-"""`changeover demo`: a live database moves into a private space, in a home of its own, and every order is looked up.
+"""`changeover demo`: moves a live database into a private space, in a temporary home, and checks every order afterwards.
 
-It uses changeover as a person does, by its commands; nothing of ours but errors and settings is imported here.
+It uses changeover as a user does, through its commands. It imports nothing of ours but errors and settings.
 """

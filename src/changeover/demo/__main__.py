@@ -24,17 +24,17 @@ def arguments() -> argparse.Namespace:
         "--break",
         dest="sabotage",
         choices=["lose-one", "fail-requests"],
-        help="lose one acknowledged order, or let requests fail, on purpose: the demo must notice, and exits 1",
+        help="deliberately lose one acknowledged order, or let requests fail: the demo must notice, and exits with 1",
     )
     parser.add_argument(
         "--database-only",
         action="store_true",
-        help="the short form: one process writes into the database, without an app in front of it",
+        help="the short form: one process writes to the database, without an app in front of it",
     )
     parser.add_argument(
-        "--keep", action="store_true", help="leave everything running at the end, and say how to use it"
+        "--keep", action="store_true", help="leave everything running at the end, and print how to use it"
     )
-    parser.add_argument("--json", action="store_true", help="print nothing but the verdict, as JSON")
+    parser.add_argument("--json", action="store_true", help="print only the result, as JSON")
     chosen = parser.parse_args()
     if chosen.database_only and chosen.sabotage == "fail-requests":
         parser.error("--break fail-requests needs an app: leave out --database-only")
@@ -42,7 +42,7 @@ def arguments() -> argparse.Namespace:
 
 
 async def play(chosen: argparse.Namespace, screen: Screen) -> int:
-    """Tell the story; whatever happens, take down what it built. Returns the exit code."""
+    """Run the demo, and always clean up. Returns the exit code."""
     end_tidily_on_signals(asyncio.current_task(), screen)
     try:
         async with Stage(screen) as stage:
@@ -60,15 +60,13 @@ async def play(chosen: argparse.Namespace, screen: Screen) -> int:
 
 
 def end_tidily_on_signals(task: asyncio.Task[int] | None, screen: Screen) -> None:
-    """The first signal ends the story; later ones must not stop the tidying up."""
+    """The first signal ends the demo. Later ones must not interrupt the cleanup."""
     signals = 0
 
     def on_signal() -> None:
         nonlocal signals
         signals += 1
-        screen.note(
-            "Interrupted: taking everything down." if signals == 1 else "Still taking everything down; a moment."
-        )
+        screen.note("Interrupted: cleaning up." if signals == 1 else "Still cleaning up.")
         if signals == 1 and task:
             task.cancel()
 

@@ -1,4 +1,4 @@
-"""The shop's customers: they order over HTTP, each over one connection that stays, and remember every answer."""
+"""The shop's customers: they send orders over HTTP, each over one persistent connection, and record every answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 CUSTOMERS = 8
 PER_SECOND = 25
-"""Of each customer."""
+"""Per customer."""
 PATIENCE_S = 30
 MAINTENANCE = b"Offline for Maintenance"
 
@@ -31,7 +31,7 @@ class Request:
 
 
 class Customer:
-    """Has numbers of its own for its orders, and asks again over the same connection."""
+    """Numbers its orders uniquely, and reuses its connection."""
 
     def __init__(self, number: int, url: str) -> None:
         self.requests: list[Request] = []
@@ -67,7 +67,7 @@ class Customer:
 
 
 class Customers:
-    """All of them, at the app's address."""
+    """All customers, at the app's address."""
 
     def __init__(self, url: str) -> None:
         self._all = [Customer(number, url) for number in range(1, CUSTOMERS + 1)]
@@ -82,14 +82,14 @@ class Customers:
             thread.start()
 
     def end(self) -> None:
-        """Returns when every request under way is answered."""
+        """Returns when every request in progress was answered."""
         self._told_to_end.set()
         for thread in self._threads:
             thread.join()
 
     @property
     def requests(self) -> list[Request]:
-        """So far, in the order of the answers."""
+        """The requests so far, in the order of the answers."""
         requests = [request for customer in self._all for request in list(customer.requests)]
         return sorted(requests, key=lambda request: request.answered_at)
 

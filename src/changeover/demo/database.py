@@ -1,4 +1,4 @@
-"""Looks into the shop's database, past the shop: which orders are there."""
+"""Reads the shop's database directly: which orders it contains."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ async def make_table(url: str) -> None:
 
 
 async def orders_in(url: str) -> set[int]:
-    """Every order that the database at `url` knows."""
+    """Every order in the database at `url`."""
     async with await psycopg.AsyncConnection.connect(url) as database:
         rows = await (await database.execute("SELECT id FROM orders")).fetchall()
     return {row[0] for row in rows}

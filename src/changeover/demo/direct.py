@@ -1,4 +1,4 @@
-"""The demo's short form: the shop's worker alone, as a process of the demo's own, writes into the database."""
+"""The demo's short form: the shop's worker alone, as a child process of the demo, writes to the database."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WORKER = [sys.executable, "-P", "-m", "changeover.demo.shop.worker"]
 
 
 class Direct:
-    """A Trade without an app. `url` asks for the address of the database that is the app's now."""
+    """A Trade without an app. `url` returns the address of the app's current database."""
 
     requests = 0
 
@@ -42,15 +42,15 @@ class Direct:
         url = await self._url()
         await make_table(url)
         await self._start(url)
-        self._screen.note("4 connections order; each acknowledged order is noted and synced to disk")
+        self._screen.note("4 connections send orders; each acknowledged order is recorded and synced to disk")
 
     async def hold(self) -> None:
         await self.end()
-        self._screen.note(f"the orders are held, after {self.commits:,} of them")
+        self._screen.note(f"orders are on hold after {self.commits:,} of them")
 
     async def resume(self) -> None:
         await self._start(await self._url())
-        self._screen.note("orders flow into the new leader")
+        self._screen.note("orders go to the new leader")
 
     async def end(self) -> None:
         code, said = await self._stop()
@@ -81,7 +81,7 @@ class Direct:
         await wait_for(lambda: self.commits > before or process.returncode is not None, "the first order")
 
     async def _stop(self) -> tuple[int, str]:
-        """Exit code and last words of the worker; an order under way is finished."""
+        """The exit code and output of the worker. An order in progress is completed."""
         process, self._process = self._process, None
         if process is None:
             return 0, ""

@@ -1,4 +1,4 @@
-"""What the shop's worker has noted: which orders were acknowledged, and when."""
+"""The records of the shop's worker: which orders were acknowledged, and when."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LINE_BYTES = len(NOTE.format(order=0, at_ns=0))
 
 
 class Notes:
-    """The files of all workers that there ever were, in one folder. Times are seconds of the machine's monotonic clock."""
+    """The files of all workers so far, in one folder. Times are seconds of the machine's monotonic clock."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -20,6 +20,6 @@ class Notes:
         return sum(path.stat().st_size // LINE_BYTES for path in self.folder.iterdir())
 
     def acknowledged(self) -> dict[int, float]:
-        """Each order and when it was acknowledged. A line that is just being written is left for later."""
+        """Each order, and when it was acknowledged. Skips a line that is still being written."""
         lines = [line.split() for path in self.folder.iterdir() for line in path.read_text().split("\n")[:-1]]
         return {int(order): int(at_ns) / 1e9 for order, at_ns in lines}

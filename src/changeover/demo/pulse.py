@@ -1,4 +1,4 @@
-"""How busy the shop is: on a terminal a line that lives, elsewhere a sentence at the end of a chapter."""
+"""The shop's current load: a live line on a terminal, otherwise a sentence at the end of a chapter."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LAG_EVERY_S = 2.0
 
 @dataclass(frozen=True)
 class Reading:
-    """How much there was of everything at a moment."""
+    """Counters at one moment."""
 
     at: float
     requests: int
@@ -27,7 +27,7 @@ class Reading:
 
 
 class Pulse:
-    """Feels it while `beating`. `ask_lag` returns the commits that the follower is behind; None while there is none."""
+    """Updates the line while `beating`. `ask_lag` returns how many commits the follower is behind, or None."""
 
     def __init__(self, trade: Trade, screen: Screen, ask_lag: Callable[[], Awaitable[int | None]]) -> None:
         self._trade = trade
@@ -36,7 +36,7 @@ class Pulse:
         self._lag: int | None = None
         self._chapter = self._read()
         self.follows = False
-        """Whether there is a follower to ask about."""
+        """Whether there is a follower."""
 
     @asynccontextmanager
     async def beating(self) -> AsyncIterator[None]:
@@ -52,7 +52,7 @@ class Pulse:
             self._screen.live("")
 
     def sum_up(self) -> None:
-        """A chapter ends."""
+        """Called at the end of a chapter."""
         former, self._chapter = self._chapter, self._read()
         if former.commits and not self._screen.is_live:
             self._screen.note(f"meanwhile {rates(former, self._chapter)}")
@@ -69,7 +69,7 @@ class Pulse:
     async def _watch_lag(self) -> None:
         while True:
             if self.follows:
-                with contextlib.suppress(DemoFailed):  # it is only to be looked at; what matters is asked elsewhere
+                with contextlib.suppress(DemoFailed):  # only for display; the demo's decisions use other queries
                     self._lag = await self._ask_lag()
             await asyncio.sleep(LAG_EVERY_S)
 
@@ -78,7 +78,7 @@ class Pulse:
 
 
 def rates(former: Reading, now: Reading) -> str:
-    """In words; requests only where there were any."""
+    """In words. Includes requests only if there were any."""
     seconds = max(now.at - former.at, 1e-3)
     requests = f"{(now.requests - former.requests) / seconds:.0f} requests/s · " if now.requests else ""
     return f"{requests}{(now.commits - former.commits) / seconds:.0f} commits/s"

@@ -1,4 +1,4 @@
-"""What the demo prints: chapters, commands with what they said, and the verdict. Decides nothing."""
+"""The demo's output: chapters, commands with their output, and the result. Decides nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from changeover.errors import ChangeoverError
 
 
 class Screen:
-    """A calm terminal: colours and one line that moves only where there is one. With `as_json` the verdict alone."""
+    """Uses colors and a live line only on a terminal. With `as_json` prints only the result."""
 
     def __init__(self, *, as_json: bool = False) -> None:
         self._as_json = as_json
@@ -35,11 +35,11 @@ class Screen:
         self._console.print(Text("   $ ", "dim").append(line, "cyan not dim"))
 
     def said(self, line: str) -> None:
-        """One line that a command printed."""
+        """One line of a command's output."""
         self._line(f"     {line}", "dim")
 
     def note(self, text: str) -> None:
-        """Something that the demo itself does or sees."""
+        """Something that the demo itself does or observes."""
         self._line(f"   · {text}")
 
     def failure(self, error: ChangeoverError) -> None:
@@ -53,11 +53,11 @@ class Screen:
 
     @property
     def is_live(self) -> bool:
-        """Whether there is a terminal on which a line can move."""
+        """Whether there is a terminal for a live line."""
         return self._console.is_terminal and not self._as_json
 
     def live(self, text: str) -> None:
-        """The line below everything; empty: none."""
+        """Set the live line at the bottom. Empty removes it."""
         if not self.is_live:
             return
         if self._live is None and text:
@@ -77,7 +77,7 @@ class Screen:
             line = Text(f"   {name:<16}", "dim").append(f"{value:>10}", "bold not dim")
             self._console.print(line.append(f"   {meaning}"))
         self._line("")
-        took = f"{time.monotonic() - self._began:.0f} s in all"
+        took = f"{time.monotonic() - self._began:.0f} s in total"
         if verdict.is_good:
             self._line(f"   ✔ Nothing was lost.  {took}", "bold green")
         if verdict.lost:
@@ -90,18 +90,18 @@ class Screen:
 
 
 def figures(verdict: Verdict) -> list[tuple[str, str, str]]:
-    """Name, value and meaning of each."""
+    """Name, value and meaning of each figure."""
     rows = [
         ("pause", f"{verdict.pause_s:.2f} s", "the longest time between two acknowledged orders"),
-        ("acknowledged", f"{verdict.acknowledged:,}", "orders that PostgreSQL has confirmed"),
-        ("found", f"{verdict.found:,}", "of them, in the new leader"),
-        ("lost", f"{verdict.lost:,}", "acknowledged, and not there"),
+        ("acknowledged", f"{verdict.acknowledged:,}", "orders that PostgreSQL acknowledged"),
+        ("found", f"{verdict.found:,}", "of these, found in the new leader"),
+        ("lost", f"{verdict.lost:,}", "acknowledged, but not found"),
     ]
     if verdict.serving is None:
         return rows
     return [
-        ("requests", f"{verdict.serving.requests:,}", "by customers, through the router"),
-        ("failed", f"{verdict.serving.failed_requests:,}", "of them, other than by maintenance mode"),
+        ("requests", f"{verdict.serving.requests:,}", "from customers, through the router"),
+        ("failed", f"{verdict.serving.failed_requests:,}", "of these, outside maintenance mode"),
         (
             "unavailable",
             f"{verdict.serving.unavailable_s:.2f} s",
@@ -112,7 +112,7 @@ def figures(verdict: Verdict) -> list[tuple[str, str, str]]:
 
 
 def listed(verdict: Verdict) -> str:
-    """The first few lost orders, in words."""
+    """The first few lost orders."""
     more = ", …" if verdict.lost > len(verdict.first_lost) else ""
     return ", ".join(map(str, verdict.first_lost)) + more
 
@@ -123,4 +123,4 @@ def gone(verdict: Verdict) -> str:
 
 def failed(serving: Serving) -> str:
     count = "1 request" if serving.failed_requests == 1 else f"{serving.failed_requests:,} requests"
-    return f"{count} failed outside maintenance, the first so: {serving.first_failure}"
+    return f"{count} failed outside maintenance mode. The first failure: {serving.first_failure}"

@@ -1,6 +1,6 @@
-"""The shop as a folder that can be deployed, with its driver in `vendor`, and the interpreter that runs it.
+"""The shop as a folder to deploy, with its driver in `vendor`, and the interpreter that runs it.
 
-As root, dynos run as a system user who need not be able to read this environment.
+As root, dynos run as a system user that may not be able to read this environment.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ DYNO_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
 def make_slug(folder: Path) -> None:
-    """Procfile and code of the shop, and its driver as it is installed here."""
+    """Procfile and code of the shop, and the installed driver."""
     ignored = shutil.ignore_patterns("__pycache__", "Procfile")
     shutil.copytree(SHOP, folder / "shop", ignore=ignored)
     shutil.copy2(SHOP / "Procfile", folder)
@@ -43,7 +43,7 @@ def make_notes_folder(folder: Path, *, for_dynos: bool) -> None:
 
 
 async def python_for_dynos() -> str:
-    """An interpreter of our own version, as the driver is compiled for it. Raises DemoFailed where dynos can run none."""
+    """An interpreter of our version, because the driver is compiled for it. Raises DemoFailed if dynos can't run one."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     of_system = shutil.which(f"python{version}", path=DYNO_PATH)
     for program in (getattr(sys, "_base_executable", sys.executable), of_system):
@@ -51,13 +51,13 @@ async def python_for_dynos() -> str:
             return str(program)
     raise DemoFailed(
         f"The shop's dynos can't run Python {version}.",
-        said=f"They run as {APP_USER}, who can't start {sys.executable}, and there is no python{version} in {DYNO_PATH}.\n"
+        said=f"They run as {APP_USER}, which can't run {sys.executable}, and there is no python{version} in {DYNO_PATH}.\n"
         "Install it there, or run `changeover demo --database-only`, which needs no dynos.",
     )
 
 
 async def _runs(program: str, version: str) -> bool:
-    """Whether dynos can start it, and it is of that version."""
+    """Whether dynos can run it and it has that version."""
     who: dict[str, object] = {"user": APP_USER, "group": APP_USER, "extra_groups": []} if os.geteuid() == 0 else {}
     ask = "import ssl, sys; print('%d.%d' % sys.version_info[:2])"
     try:

@@ -1,6 +1,6 @@
-"""Where the demo plays: a temporary home, a control plane over it, commands run as a person would.
+"""The demo's environment: a temporary home with a control plane, and commands run as a user would.
 
-Takes all of it down again.
+Removes everything again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SYSTEM_USERS = ("changeover-pg", "changeover-state", "changeover-client", "chang
 
 
 class Stage:
-    """Async context: makes the home on entry; on exit stops and removes everything, unless told to `keep` it."""
+    """Async context: creates the home on entry. On exit it stops and removes everything, unless `keep` was called."""
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
@@ -43,7 +43,7 @@ class Stage:
     async def __aenter__(self) -> Stage:
         self.home = Path(tempfile.mkdtemp(prefix="changeover-demo-"))
         if os.geteuid() == 0:
-            self.home.chmod(0o711)  # PostgreSQL runs as a user of its own and must find its data below
+            self.home.chmod(0o711)  # PostgreSQL runs as another user and must reach its data
         return self
 
     async def __aexit__(
@@ -56,14 +56,14 @@ class Stage:
         self._name_what_stays()
 
     def keep(self) -> None:
-        """Leave everything running, and say how to use it and how to end it."""
+        """Leave everything running, and print how to use and end it."""
         self._is_kept = True
-        self._screen.note(f"Everything goes on running: export CHANGEOVER_HOME={self.home}")
+        self._screen.note(f"Everything keeps running: export CHANGEOVER_HOME={self.home}")
         self._screen.note(f"To end it: changeover stop --data-dir {self.home} && rm -r {self.home}")
 
     @property
     def environment(self) -> dict[str, str]:
-        """This process's surroundings, pointed to the demo's own home; empty means unset."""
+        """This process's environment, pointed to the demo's home. Empty means unset."""
         ours = dict.fromkeys(
             ["URL", "API_KEY", "APP", "TEAM", "DATABASE_URL", "HOST", "OPERATOR_EMAIL", "MAX_DATABASES"], ""
         )
@@ -76,7 +76,7 @@ class Stage:
         }
 
     async def start_server(self) -> None:
-        """Start the control plane and wait until it says that it is ready."""
+        """Start the control plane and wait until it is ready."""
         self._server = await self._spawn("server", "--listen", "127.0.0.1:0")
         said: list[str] = []
         ready = asyncio.Event()
@@ -91,7 +91,7 @@ class Stage:
         self._screen.said(said[-1].rstrip())
 
     async def run(self, *arguments: str, show: Callable[[str], str | None] = str, echo: bool = True) -> str:
-        """Echo a command, run it, print each line that `show` returns. Returns all it said. Raises DemoFailed."""
+        """Echo a command, run it, print each line that `show` returns. Returns all its output. Raises DemoFailed."""
         process = await self._spawn(*arguments, echo=echo)
         said = ""
         try:
@@ -107,13 +107,13 @@ class Stage:
             await _end(process)
             raise
         if process.returncode:
-            raise DemoFailed(f"`changeover {shlex.join(arguments)}` ended with {process.returncode}.", said=said)
+            raise DemoFailed(f"`changeover {shlex.join(arguments)}` exited with {process.returncode}.", said=said)
         return said
 
     async def _spawn(self, *arguments: str, echo: bool = True) -> asyncio.subprocess.Process:
         if echo:
             self._screen.command(f"changeover {shlex.join(arguments)}")
-        # a session of its own: Ctrl-C is for the demo, which then ends each child in order
+        # its own session: Ctrl-C is for the demo, which then ends each child in order
         return await asyncio.create_subprocess_exec(
             *changeover_command(),
             *arguments,
@@ -125,7 +125,7 @@ class Stage:
         )
 
     async def _stop_server(self) -> None:
-        """Raises DemoFailed when something may still run; then the home stays, for `changeover stop`."""
+        """Raises DemoFailed if something may still be running. Then the home is kept for `changeover stop`."""
         if self._server is None or self._reading is None:
             return
         was_running = self._server.returncode is None
@@ -138,11 +138,11 @@ class Stage:
             raise self._still_running(f"The control plane did not stop within {STOP_S} s.") from None
         await self._reading
         if was_running and code:
-            raise self._still_running(f"The control plane stopped with {code}.")
+            raise self._still_running(f"The control plane exited with {code}.")
 
     def _still_running(self, what: str) -> DemoFailed:
         stop = f"changeover stop --data-dir {self.home} && rm -r {self.home}"
-        return DemoFailed(what, said=f"What it ran may still run, from {self.home}.", fix=f"End it: `{stop}`.")
+        return DemoFailed(what, said=f"Its processes may still be running, in {self.home}.", fix=f"End it: `{stop}`.")
 
     def _name_what_stays(self) -> None:
         if os.geteuid() != 0:
@@ -150,23 +150,23 @@ class Stage:
         made = [name for name in SYSTEM_USERS if _exists(name)]
         if made:
             self._screen.note(
-                f"What stays on this machine: the system user{'s' * (len(made) > 1)} {' and '.join(made)}."
+                f"Remaining on this machine: the system user{'s' * (len(made) > 1)} {' and '.join(made)}."
             )
 
 
 def changeover_command() -> list[str]:
-    """How to start our CLI: bin/changeover of the checkout that this is, else the installed module."""
+    """The command for our CLI: bin/changeover of this checkout, else the installed module."""
     script = CHECKOUT / "bin/changeover"
     return [str(script)] if script.exists() else [sys.executable, "-P", "-m", "changeover.cli"]
 
 
 def output_of(process: asyncio.subprocess.Process) -> asyncio.StreamReader:
-    """What a child prints; it was started with a pipe."""
+    """The output stream of a child that was started with a pipe."""
     return cast(asyncio.StreamReader, process.stdout)
 
 
 def without_password(line: str) -> str:
-    """A line that may hold a database URL, fit to be shown."""
+    """The line without the password of a database URL."""
     return re.sub(r"(postgres(?:ql)?://[^:/]+):[^@]+@", r"\1:…@", line)
 
 
@@ -175,7 +175,7 @@ def nothing(_: str) -> None:
 
 
 async def _read(stream: asyncio.StreamReader, said: list[str], ready: asyncio.Event) -> None:
-    """Keep lines in `said` until READY or the end; read on, as a full pipe would stop the server."""
+    """Keep lines in `said` until READY or the end. Continues reading, because a full pipe would block the server."""
     async for line in stream:
         if not ready.is_set():
             said.append(line.decode())

@@ -1,4 +1,4 @@
-"""The demo's whole form: the shop runs as web and worker dynos, and customers order through the router."""
+"""The demo's full form: the shop runs as web and worker dynos, and customers order through the router."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LEVELS = (f"web={WEB}", f"worker={WORKER}")
 
 
 class Storefront:
-    """A Trade with an app. In a private space web dynos stay while it is held: the maintenance page lives beside them."""
+    """A Trade with an app. In a private space, web dynos keep running during maintenance, which shows a page instead."""
 
     def __init__(self, app: str, notes: Notes, stage: Stage, screen: Screen) -> None:
         self._app = app
@@ -43,7 +43,7 @@ class Storefront:
         await self._deploy()
         self._customers = Customers(await self._address())
         self._customers.start()
-        self._screen.note(f"{CUSTOMERS} customers order over HTTP; the worker orders over 4 connections of its own")
+        self._screen.note(f"{CUSTOMERS} customers order over HTTP, and the worker over 4 connections")
         noted = self._notes.count
         await wait_for(lambda: self._served > 0 and self._notes.count > noted, "the first orders")
 
@@ -52,24 +52,24 @@ class Storefront:
         self._maintenance = (began_at, float("inf"))
         await self._type("maintenance:on")
         await self._type("ps:scale", "worker=0")
-        self._screen.note(f"the orders are held, after {self.commits:,} of them")
+        self._screen.note(f"orders are on hold after {self.commits:,} of them")
 
     async def resume(self) -> None:
-        """The worker first: it needs no router."""
+        """The worker first, because it doesn't need the router."""
         await self._type("ps:scale", f"worker={WORKER}")
         await self._type("maintenance:off")
         if self._maintenance:
             self._maintenance = (self._maintenance[0], time.monotonic())
         served = self._served
         await wait_for(lambda: self._served > served, "a customer's first order after the changeover")
-        self._screen.note("orders flow into the new leader")
+        self._screen.note("orders go to the new leader")
 
     async def end(self) -> None:
         if self._customers:
             await asyncio.to_thread(self._customers.end)
 
     async def fail_requests(self) -> None:
-        """Sabotage: nobody answers for a while, and there is no maintenance mode."""
+        """Sabotage: no dyno answers for a while, and maintenance mode is off."""
         await self._type("ps:scale", "web=0")
         await self._type("ps:scale", f"web={WEB}")
         await self._type("ps:wait", "--wait-interval", "0.1")
@@ -95,7 +95,7 @@ class Storefront:
         return serving_of(self._customers.requests, self._maintenance) if self._customers else None
 
     async def _deploy(self) -> None:
-        """Code, table, and its formation."""
+        """Deploy the code, create the table, and scale."""
         python = await python_for_dynos()
         folder = self._stage.home / "shop"
         await asyncio.to_thread(make_slug, folder)
@@ -107,7 +107,7 @@ class Storefront:
         await self._type("ps:wait", "--wait-interval", "0.1")
 
     async def _address(self) -> str:
-        """Where the router answers for the app."""
+        """The app's address at the router."""
         info = json.loads(await self._stage.run("apps:info", self._app, "--json", show=nothing, echo=False))
         url: str = info["app"]["web_url"]
         self._screen.note(f"it answers at {url}")

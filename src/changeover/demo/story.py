@@ -1,4 +1,4 @@
-"""The demo's plot: an app has moved into a private space, its database has not. A follower there takes over."""
+"""The demo's plot: an app has moved into a private space, but its database has not. A follower there takes over."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ SHOP, FORMER_SHOP, SPACE, TEAM = "shop", "shop-common", "private", "demo"
 OLD, NEW = "orders-old", "orders-new"
 CAUGHT_UP_S = 60
 NEAR_COMMITS = 200
-"""A follower is near enough below that, says Heroku's guide; while orders flow a busy machine may never see 0."""
+"""Close enough, according to Heroku's guide. With orders coming in, a busy machine may never see 0."""
 BEHIND = re.compile(r"Behind By:\s+(\d+) commits?")
 TELLING = ("Plan:", "Status:", "Following:", "Behind By:", "Forked From:", "Add-on:")
-"""The rows of pg:info that the story is about."""
+"""The rows of pg:info that matter here."""
 
 
 class Story:
-    """Tells itself once, on a stage. `sabotage` is `lose-one`, `fail-requests` (with an app) or None."""
+    """Runs the demo once. `sabotage` is `lose-one`, `fail-requests` (with an app) or None."""
 
     def __init__(self, stage: Stage, screen: Screen, *, database_only: bool, sabotage: str | None) -> None:
         self._stage = stage
@@ -38,9 +38,9 @@ class Story:
         self._database_only = database_only
 
     async def tell(self) -> Verdict:
-        """From an empty home to the verdict. Raises DemoFailed when a command fails."""
+        """From an empty home to the result. Raises DemoFailed when a command fails."""
         self._screen.title("changeover demo · a live database moves into a private space")
-        self._screen.chapter("A home of its own")
+        self._screen.chapter("A separate home")
         await self._stage.start_server()
         await self._set_up()
         notes = Notes(self._stage.home / "acknowledged-orders")
@@ -62,7 +62,7 @@ class Story:
         return Storefront(SHOP, notes, self._stage, self._screen)
 
     async def _set_up(self) -> None:
-        self._screen.chapter("A shop in a private space; its database is still in the Common Runtime")
+        self._screen.chapter("A shop in a private space, with its database still in the Common Runtime")
         await self._run("apps:create", FORMER_SHOP)
         await self._run("addons:create", "heroku-postgresql:standard-0", "--name", OLD, "--app", FORMER_SHOP, "--wait")
         await self._run("spaces:create", SPACE, "--team", TEAM, show=_without_table)
@@ -81,7 +81,7 @@ class Story:
         self._pulse.follows = True
         await self._caught_up(NEAR_COMMITS)
         if self._sabotage == "fail-requests" and isinstance(self._orders, Storefront):
-            self._screen.note("--break fail-requests: the web dynos go, without maintenance mode")
+            self._screen.note("--break fail-requests: the web dynos stop, without maintenance mode")
             await self._orders.fail_requests()
 
     async def _change_over(self) -> None:
@@ -95,7 +95,7 @@ class Story:
         await self._orders.resume()
 
     async def _retire_old(self) -> None:
-        self._next_chapter("The old database goes")
+        self._next_chapter("The old database is removed")
         attached = await self._run("addons:info", OLD, show=_attachments)
         for name in re.findall(rf"{SHOP}::(\w+)", attached):
             await self._run("addons:detach", name, "--app", SHOP)
@@ -103,13 +103,13 @@ class Story:
         await self._run("pg:info", "--app", SHOP, show=_telling)
 
     async def _look_up(self) -> Verdict:
-        self._screen.chapter("Every acknowledged order is looked up in the new leader")
+        self._screen.chapter("Look up every acknowledged order in the new leader")
         acknowledged = self._orders.acknowledged()
         url = await self._url()
         if self._sabotage == "lose-one":
             victim = sorted(acknowledged)[len(acknowledged) // 2]
             await lose_one(url, victim)
-            self._screen.note(f"--break lose-one: order {victim} was deleted behind everybody's back")
+            self._screen.note(f"--break lose-one: order {victim} was secretly deleted")
         return judge(acknowledged, await orders_in(url), self._orders.serving())
 
     def _next_chapter(self, title: str) -> None:
@@ -120,12 +120,12 @@ class Story:
         return (await self._run("config:get", "DATABASE_URL", "--app", SHOP, show=without_password)).strip()
 
     async def _lag(self) -> int | None:
-        """How many commits the follower is behind, asked silently."""
+        """How many commits the follower is behind, without echoing the command."""
         behind = BEHIND.search(await self._run("pg:info", NEW, "--app", SHOP, show=nothing, echo=False))
         return int(behind[1]) if behind else None
 
     async def _caught_up(self, most: int) -> None:
-        """Ask for the follower's lag until it is that many commits at most."""
+        """Poll the follower's lag until it is at most `most` commits."""
         until = time.monotonic() + CAUGHT_UP_S
         seen: set[str] = set()
 

@@ -1,4 +1,4 @@
-"""How orders come to be: the contract of the demo's two forms, `storefront.py` and `direct.py`."""
+"""The interface of the demo's two forms, `storefront.py` and `direct.py`, which produce orders."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LOOK_AGAIN_S = 0.01
 
 
 class Trade(Protocol):
-    """Async context: what still orders at the end is ended. Each verb returns when it is true."""
+    """Async context: stops producing orders on exit. Each verb returns when its effect is complete."""
 
     async def __aenter__(self) -> Self: ...
 
@@ -25,30 +25,30 @@ class Trade(Protocol):
     ) -> None: ...
 
     async def begin(self) -> None:
-        """Orders flow into the database of the app."""
+        """Start sending orders to the app's database."""
 
     async def hold(self) -> None:
-        """None is under way any more, and none can come."""
+        """Stop: no order is in progress, and none can begin."""
 
     async def resume(self) -> None:
-        """They flow again, into what is the app's database now."""
+        """Start again, with the app's current database."""
 
     async def end(self) -> None:
-        """No further ones are counted."""
+        """Stop counting orders."""
 
     @property
     def requests(self) -> int:
-        """How many there were, of any outcome."""
+        """The number of requests, with any outcome."""
 
     @property
     def commits(self) -> int:
-        """How many orders were acknowledged."""
+        """The number of acknowledged orders."""
 
     def acknowledged(self) -> dict[int, float]:
         """Each acknowledged order, and when (seconds of the machine's monotonic clock)."""
 
     def serving(self) -> Serving | None:
-        """How the app's visitors fared, where there is an app."""
+        """How requests to the app went, if there is an app."""
 
 
 async def wait_for(condition: Callable[[], bool], what: str) -> None:
@@ -56,5 +56,5 @@ async def wait_for(condition: Callable[[], bool], what: str) -> None:
     until = time.monotonic() + FLOWS_S
     while not condition():
         if time.monotonic() > until:
-            raise DemoFailed(f"Waited {FLOWS_S} s in vain for {what}.", said="")
+            raise DemoFailed(f"Timed out after {FLOWS_S} s, waiting for {what}.", said="")
         await asyncio.sleep(LOOK_AGAIN_S)

@@ -1,4 +1,4 @@
-"""What the demo found out, from what was acknowledged, refused and found. Decides only."""
+"""The demo's result, from the orders that were acknowledged, refused and found. Pure."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ FIRST_FEW = 5
 
 @dataclass(frozen=True)
 class Serving:
-    """How the app's visitors fared."""
+    """How requests to the app went."""
 
     requests: int
     unavailable_s: float
-    """From the first request that met the maintenance page to the first success after the last one that did."""
+    """From the first request that got the maintenance page to the first success after the last one that did."""
     failed_requests: int
-    """All that failed otherwise, or met the maintenance page when it was not on."""
+    """All other failures, and maintenance pages while maintenance mode was off."""
     first_failure: str
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """`serving` is None where no app stood before the database."""
+    """`serving` is None without an app."""
 
     pause_s: float
     """The longest time between two acknowledged orders."""
     acknowledged: int
     found: int
     first_lost: tuple[int, ...]
-    """The first few orders that were acknowledged and are not there."""
+    """The first few orders that were acknowledged but not found."""
     serving: Serving | None = None
 
     @property
@@ -50,7 +50,7 @@ class Verdict:
 
 
 def judge(acknowledged: dict[int, float], found: set[int], serving: Serving | None) -> Verdict:
-    """`acknowledged`: orders and when; `found`: orders that are in the database."""
+    """`acknowledged`: orders and their times. `found`: orders in the database."""
     lost = sorted(acknowledged.keys() - found)
     return Verdict(
         pause_s=longest_gap_s(acknowledged),
@@ -67,9 +67,9 @@ def longest_gap_s(acknowledged: dict[int, float]) -> float:
 
 
 def serving_of(requests: Sequence[Request], maintenance: tuple[float, float] | None) -> Serving:
-    """`requests` in the order of their answers; `maintenance`: when it was switched on, and when it was off again."""
+    """`requests` in the order of their answers. `maintenance`: when it was switched on and off."""
     failed = [request for request in requests if _has_failed(request, maintenance)]
-    said = [request.said or "it met the maintenance page outside maintenance" for request in failed]
+    said = [request.said or "it got the maintenance page outside maintenance mode" for request in failed]
     return Serving(len(requests), _unavailable_s(requests), len(failed), next(iter(said), ""))
 
 

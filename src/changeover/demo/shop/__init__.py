@@ -1,1 +1,1 @@
-"""The demo's shop: a small app as its customers write them. Deployed as it is, so it imports nothing of ours."""
+"""The demo's shop: a small app as users write them. It is deployed unchanged, so it imports nothing of ours."""

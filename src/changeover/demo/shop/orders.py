@@ -1,4 +1,4 @@
-"""The shop's orders in its database. `python -m shop.orders` makes the table."""
+"""The shop's orders in its database. `python -m shop.orders` creates the table."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Database = psycopg.Connection[tuple[object, ...]]
 
 
 def connect() -> Database:
-    """Each statement commits by itself: when `take` returns, PostgreSQL has acknowledged the order."""
+    """Autocommit: when `take` returns, PostgreSQL has acknowledged the order."""
     return psycopg.connect(os.environ["DATABASE_URL"], autocommit=True)
 
 

@@ -1,6 +1,6 @@
 """Takes orders over HTTP: `POST /orders` is answered with 201 once PostgreSQL has committed the order.
 
-On SIGTERM it takes no further connections, answers what is under way, and ends.
+On SIGTERM it accepts no new connections, answers requests in progress, and ends.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from .orders import Database, connect, take
 
 CONNECTIONS = 4
 LINGER_S = 0.2
-"""A request that was sent when we were told to end has arrived by then."""
+"""A request that was sent before the signal has arrived by then."""
 
 
 class Shop(ThreadingHTTPServer):
-    """A thread for each client; they share a few connections to the database."""
+    """One thread per client. They share a few database connections."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -41,7 +41,7 @@ class Shop(ThreadingHTTPServer):
 
     @contextmanager
     def database(self) -> Iterator[Database]:
-        """One of the connections; a broken one is replaced."""
+        """One of the connections. A broken one is replaced."""
         database = self._free.get()
         try:
             if database.closed:
@@ -52,7 +52,7 @@ class Shop(ThreadingHTTPServer):
 
     @contextmanager
     def under_way(self) -> Iterator[None]:
-        """What is done within is finished before we end."""
+        """The server does not end before the block is left."""
         with self._changed:
             self._under_way += 1
         try:
@@ -63,19 +63,19 @@ class Shop(ThreadingHTTPServer):
                 self._changed.notify_all()
 
     def finish(self) -> None:
-        """Answer what is under way."""
+        """Answer the requests in progress."""
         time.sleep(LINGER_S)
         with self._changed:
             self._changed.wait_for(lambda: not self._under_way)
 
 
 class Answer(BaseHTTPRequestHandler):
-    """One client's requests, one after another over the same connection."""
+    """One client's requests, in sequence over one connection."""
 
     server: Shop
     protocol_version = "HTTP/1.1"
     wbufsize = -1
-    """An answer leaves as one packet."""
+    """Sends each answer as one packet."""
 
     def do_POST(self) -> None:
         with self.server.under_way():
@@ -105,12 +105,12 @@ class Answer(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def log_message(self, format: str, *args: object) -> None:
-        """The router logs each request already."""
+        """Does nothing: the router already logs each request."""
 
 
 def main() -> None:
     shop = Shop(int(os.environ["PORT"]))
-    # from another thread, as it waits for the loop that the signal has interrupted
+    # in another thread, because it waits for the loop that the signal interrupted
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=shop.shutdown).start())
     print("open", flush=True)
     shop.serve_forever(poll_interval=0.05)

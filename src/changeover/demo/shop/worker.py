@@ -1,7 +1,7 @@
-"""Orders by itself, over connections of its own, until SIGTERM; an order under way is finished.
+"""Sends orders over its own connections until SIGTERM. An order in progress is completed.
 
-Each acknowledged order is noted in the folder NOTES, with the moment (nanoseconds of the machine's monotonic clock), and
-the note is on the disk before the next order: what stands there must still be found later.
+Each acknowledged order is recorded in the folder NOTES, with the time (nanoseconds of the machine's monotonic clock). The
+record is on disk before the next order. Every recorded order must be found later.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from .orders import connect, take
 
 CONNECTIONS = 4
 PER_SECOND = 25
-"""Of each connection: enough to be busy, calm enough for a laptop."""
+"""Per connection: enough load, but not too much for a laptop."""
 NOTE = "{order:019d} {at_ns:019d}\n"
-"""All of one length: their number is seen from the file's size."""
+"""All lines have the same length, so the file's size gives their number."""
 
 
 def order_on(number: int, notes: Path, told_to_end: threading.Event) -> None:
     # unbuffered: a line is in the file before it is synced
     with connect() as database, (notes / f"{os.getpid()}-{number}").open("ab", buffering=0) as file:
         while not told_to_end.is_set():
-            order = time.time_ns() // 1000 * 10 + number  # unlike any other, over restarts too
+            order = time.time_ns() // 1000 * 10 + number  # unique, even across restarts
             take(database, order, f"worker {number}", 100 + order % 900)
             file.write(NOTE.format(order=order, at_ns=time.monotonic_ns()).encode())
             os.fsync(file.fileno())
@@ -33,7 +33,7 @@ def order_on(number: int, notes: Path, told_to_end: threading.Event) -> None:
 
 
 def end_at_once(failed: threading.ExceptHookArgs) -> None:
-    """What fails in a thread ends the process, which whoever keeps it then starts again."""
+    """A failure in a thread ends the process, so that it is restarted."""
     print(failed.exc_value, flush=True)
     os._exit(1)
 
