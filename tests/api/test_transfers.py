@@ -186,7 +186,7 @@ def test_a_copy_replaces_what_the_target_had(api: httpx2.Client, shop: Shop) -> 
 
     assert content(url) == content(shop.url)
     as_superuser(shop, "DROP EXTENSION moddatetime")
-    assert "Made moddatetime, which an owner may not make" in [line["message"] for line in copied["logs"]]
+    assert "Created moddatetime, which the owner may not create" in [line["message"] for line in copied["logs"]]
     assert (copied["name"], copied["from_url"], copied["to_url"]) == ("c001", None, None)
     to_itself = api.post(f"/client/v11/databases/{target}/transfers", json={**names, "from_url": url})
     assert (to_itself.status_code, to_itself.json()["id"]) == (422, "invalid_params")

@@ -158,7 +158,7 @@ def test_a_job_of_an_app_without_code_is_passed_over(
 
     make_due(control_plane, job)
 
-    when_said(api, app, f"heroku[scheduler]: Passed over `echo nothing there` (job {job}): {app} has no code to run.")
+    when_said(api, app, f"heroku[scheduler]: Skipped `echo nothing there` (job {job}): {app} has no code to run.")
     assert (job_of(api, app, job)["last_at"], is_ahead(job_of(api, app, job))) == (None, True)
 
 

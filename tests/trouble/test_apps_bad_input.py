@@ -128,7 +128,7 @@ def test_a_router_port_that_somebody_else_has_is_said_at_once(elsewhere: Control
         typed = elsewhere.typed("server", "--listen", "127.0.0.1:0", "--router-listen", where)
 
     assert typed.exit_code == 1
-    assert f"The router can't listen on {where}. Another program uses that port." in spaced(typed.stderr)
+    assert f"The router can't listen on {where}. Another program uses this port." in spaced(typed.stderr)
     assert "--router-listen 127.0.0.1:0 picks a free one" in spaced(typed.stderr)
     assert not (elsewhere.home / "state").exists()
 

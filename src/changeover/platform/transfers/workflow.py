@@ -215,7 +215,7 @@ class Transferring:
         owner = (await location_of(run.db, self._parts, database.addon_id)).user
         made = await self._parts.engine.make_extensions(server, database.database_name, owner, wanted)
         if made:
-            await self._say(run, row, f"Created {', '.join(made)}, which an owner may not create")
+            await self._say(run, row, f"Created {', '.join(made)}, which the owner may not create")
 
     async def _own_target(self, run: Run, row: TransferRow) -> Database | None:
         """The database, if it is on one of our servers. A copy may also refer to such a database by its address."""
