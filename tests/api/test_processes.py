@@ -229,6 +229,17 @@ def test_maintenance_mode_answers_503_with_a_page_and_leaves_workers_alone(api: 
     assert ask(api, shop).status_code == 200
 
 
+def test_the_page_follows_the_app_where_a_process_died_between_the_two(
+    api: httpx2.Client, shop: str, control_plane: ControlPlane
+) -> None:
+    with control_plane.state() as state:
+        state.execute("UPDATE apps SET is_in_maintenance = true WHERE name = %s", [shop])
+        wait_until(lambda: ask(api, shop).status_code == 503, what="the page")
+
+        state.execute("UPDATE apps SET is_in_maintenance = false WHERE name = %s", [shop])
+        wait_until(lambda: ask(api, shop).status_code == 200, what="the app")
+
+
 def test_after_maintenance_no_dyno_of_a_former_release_answers(api: httpx2.Client, shop: str) -> None:
     """Else it would take orders into the database that pg:promote has just left."""
     deploy(api, shop, "web: sleep 1 && python3 web.py\n")

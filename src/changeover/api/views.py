@@ -9,7 +9,7 @@ from fastapi import Request
 from changeover.api.addresses import absolute
 from changeover.api.moments import iso, maybe_iso
 from changeover.platform.catalogue import Catalogue, Plan, stable_id
-from changeover.platform.scope import Scope
+from changeover.platform.scope import Parts, Scope
 from changeover.platform.things import Account, Addon, App, Attachment, Collaborator, Release, Space, Team
 
 Json = dict[str, Any]
@@ -24,7 +24,7 @@ def user_view(id_: object, email: str) -> Json:
     return {"id": str(id_), "email": email}
 
 
-def app_view(scope: Scope, app: App) -> Json:
+def app_view(parts: Parts, app: App) -> Json:
     team = {"id": str(app.team_id), "name": app.team_name} if app.team_id else None
     owner_email = f"{app.team_name}@herokumanager.com" if app.team_name else app.owner_email
     return {
@@ -58,12 +58,12 @@ def app_view(scope: Scope, app: App) -> Json:
         "stack": named("stack", app.stack),
         "team": team,
         "updated_at": iso(app.updated_at),
-        "web_url": web_url(scope, app),
+        "web_url": web_url(parts, app),
     }
 
 
-def web_url(scope: Scope, app: App) -> str:
-    port = f":{scope.parts.router_port}" if scope.parts.router_port else ""
+def web_url(parts: Parts, app: App) -> str:
+    port = f":{parts.router_port}" if parts.router_port else ""
     return f"http://{app.name}.localhost{port}/"
 
 

@@ -1,23 +1,20 @@
-"""Updates the router: which apps there are, where their web dynos listen, and which are in maintenance with which page."""
+"""Updates the router: which apps there are, and where their web dynos listen. Maintenance mode: maintenance.py."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from psycopg_pool import AsyncConnectionPool
 
-from changeover.errors import ChangeoverError
-from changeover.platform.environment import own_config
-from changeover.platform.scope import Parts, Scope
-from changeover.runtime.router import Site, fetch_page
+from changeover.platform.maintenance import MaintenanceFlags
+from changeover.platform.scope import Parts
+from changeover.runtime.router import Site
 from changeover.runtime.runtime import Dyno
 from changeover.store import query
 from changeover.store.rows import App, DynoRow
 
 LOOK_AGAIN_S = 30.0
-MAINTENANCE_PAGE, ERROR_PAGE = "MAINTENANCE_PAGE_URL", "ERROR_PAGE_URL"
 
 
 class Routing:
@@ -26,14 +23,17 @@ class Routing:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._told: tuple[Site, ...] | None = None
+        self._maintenance = MaintenanceFlags(parts)
 
-    async def look(self, pool: AsyncConnectionPool[Any]) -> None:
-        """One round, called while the router is up. Raises RouterFailed."""
+    async def look(self, pool: AsyncConnectionPool[Any]) -> bool:
+        """One round, called while the router is up. False when it has to look again soon. Raises RouterFailed."""
         async with pool.connection() as db:
-            sites = tuple(site_of(app) for app in await query.rows(db, App, "formation.all_apps"))
+            apps = await query.rows(db, App, "formation.all_apps")
+        sites = tuple(site_of(app) for app in apps)
         if sites != self._told:
             await self._parts.router.apply(sites)
             self._told = sites
+        return await self._maintenance.look(pool, apps)
 
 
 def site_of(app: App) -> Site:
@@ -70,53 +70,6 @@ class Handover:
 
     def _route(self) -> None:
         self._parts.router.route(self._app, tuple(self._ports.values()))
-
-
-@dataclass(frozen=True)
-class Pages:
-    """An app's own pages; None: the default one."""
-
-    maintenance: bytes | None = None
-    error: bytes | None = None
-
-
-async def fetch_pages(scope: Scope, app: App) -> Pages:
-    """The pages at MAINTENANCE_PAGE_URL and ERROR_PAGE_URL, if they answer. Call this before changing anything."""
-    own = await own_config(scope.db, scope.parts.cipher, app.id)
-    if not own.get(MAINTENANCE_PAGE) and not own.get(ERROR_PAGE):
-        return Pages()
-    try:
-        async with scope.asking():
-            return Pages(await _page(scope, own, MAINTENANCE_PAGE), await _page(scope, own, ERROR_PAGE))
-    except ChangeoverError as error:
-        _warn(scope, error)
-        return Pages()
-
-
-def set_maintenance(scope: Scope, app: App, *, on: bool, pages: Pages = Pages()) -> None:
-    """Takes effect with the next request."""
-    scope.parts.router.maintenance(str(app.id), on, pages.maintenance if on else None)
-    if on:
-        scope.parts.router.error_page(str(app.id), pages.error)
-
-
-async def _page(scope: Scope, config: Mapping[str, str], name: str) -> bytes | None:
-    """A page that can't be fetched is a warning: maintenance mode must not fail for its looks.
-
-    Whoever may set the config var chose the address, so even the operator's request leads only where accounts may.
-    """
-    url = config.get(name)
-    if not url:
-        return None
-    try:
-        return await fetch_page(url, scope.parts.foreign_addresses)
-    except ChangeoverError as error:
-        _warn(scope, error)
-        return None
-
-
-def _warn(scope: Scope, error: ChangeoverError) -> None:
-    scope.warnings.append(f"{error.what} {error.why} The default page is shown instead.".replace("\n", " "))
 
 
 class WebDynoNames:

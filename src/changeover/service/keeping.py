@@ -90,7 +90,7 @@ class AppKeeper:
         try:
             is_settled = await self._keep_dynos()
             is_settled = await self._keep_router() and is_settled
-            await self._routing.look(self._pool)
+            is_settled = await self._routing.look(self._pool) and is_settled
         except ChangeoverError as error:
             log.warning("%s", error.message)
             return UNSETTLED_S

@@ -16,7 +16,7 @@ from changeover.changeovers.holds.hold import Held
 from changeover.platform.apps import change_app
 from changeover.platform.attachments import attachments_to
 from changeover.platform.formation import Change, formation_of, scale
-from changeover.platform.routing import fetch_pages, set_maintenance
+from changeover.platform.maintenance import fetch_pages, show
 from changeover.platform.scheduling import hold_jobs, resume_jobs
 from changeover.platform.scope import Parts, Scope
 from changeover.runs.run import Run
@@ -79,9 +79,9 @@ async def _begin(run: Run, parts: Parts, row: ChangeoverRow) -> ChangeoverRow:
                 await _scale(scope, app, dict.fromkeys(held[str(app.id)]["levels"], 0))
         await parts.tick(scope.started)
     scope = await scope_of(run.db, run, parts)
-    for app in apps:
-        if not parts.router.is_in_maintenance(str(app.id)):
-            set_maintenance(scope, app, on=True, pages=await fetch_pages(scope, app))
+    for app in await apps_of(run.db, row):
+        if app.is_in_maintenance and not parts.router.is_in_maintenance(str(app.id)):
+            show(parts, app, await fetch_pages(scope, app))
     return row
 
 
@@ -109,6 +109,7 @@ async def _bring_dynos_back(run: Run, parts: Parts, row: ChangeoverRow) -> None:
 
 async def _end_maintenance(run: Run, parts: Parts, row: ChangeoverRow) -> None:
     """Off again where it was off before, once the dynos are there."""
+    ended: list[App] = []
     async with run.transaction() as db:
         scope = await scope_of(db, run, parts, is_finishing=True)
         for app_id, held in (row.held or {}).items():
@@ -118,9 +119,10 @@ async def _end_maintenance(run: Run, parts: Parts, row: ChangeoverRow) -> None:
             if held["jobs"]:
                 await resume_jobs(scope, app, "maintenance")
             if not held["was_in_maintenance"]:
-                await change_app(scope, app, is_in_maintenance=False)
-                set_maintenance(scope, app, on=False)
+                ended.append(await change_app(scope, app, is_in_maintenance=False))
         await query.execute(db, "changeovers.let_go", run_id=run.id)
+    for app in ended:
+        show(parts, app)
 
 
 async def _are_settled(db: Db, row: ChangeoverRow) -> bool:
