@@ -26,6 +26,7 @@ from changeover.changeovers.checks import (  # noqa: F401 - each registers its c
     partitions,
     server,
     settings,
+    stored_names,
     superusers,
     values,
     versions,
