@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from changeover.errors import BadSetting, NoAnswer, NotRunning, Reported, Unauthorized
+from changeover.errors import BadSetting, ChangeoverError, NoAnswer, NotRunning, Reported, Unauthorized
 from changeover.loopback import is_loopback
 from changeover.settings import Settings
 
@@ -78,6 +78,7 @@ class Client:
         self._on_warning, self._warned = on_warning, set[str]()
         self._connection: http.client.HTTPConnection | None = None
         self._used_at = 0.0
+        self._mark = "0"
 
     def get(self, path: str, *, order: str | None = None) -> Any:
         """The resource at `path`, all pages of it; with `order` (a Range) only what that asks for."""
@@ -89,6 +90,19 @@ class Client:
             answer = self.request("GET", path, headers={"Range": next_range})
             items += answer.body
         return items
+
+    def pause(self, seconds: float) -> None:
+        """Until a run has ended, whichever; at the latest when the seconds are over."""
+        deadline = time.monotonic() + seconds
+        while (left_s := deadline - time.monotonic()) > 0:
+            try:
+                mark = str(self.get(f"/changeover/v1/runs/ends?after={self._mark}")["mark"])
+            except ChangeoverError:  # it is being restarted, or doesn't know this route
+                time.sleep(left_s)
+                return
+            if mark != self._mark:
+                self._mark = mark
+                return
 
     def post(self, path: str, body: Any = None) -> Any:
         return self.request("POST", path, body).body
@@ -305,12 +319,18 @@ def _refuse_open_wire(url: str) -> None:
         raise BadSetting("CHANGEOVER_URL", url, wants="https for any host but this one, because it carries your token")
 
 
-def poll(fetch: Callable[[], Any], *, every_s: float, patience_s: float = 30.0) -> Iterator[Any]:
+def poll(
+    fetch: Callable[[], Any],
+    *,
+    every_s: float,
+    patience_s: float = 30.0,
+    pause: Callable[[float], None] = time.sleep,
+) -> Iterator[Any]:
     """What `fetch` returns, again and again; once it worked, silence is borne for as long as a restart may take."""
     yield fetch()
     heard_at = time.monotonic()
     while True:
-        time.sleep(every_s)
+        pause(every_s)
         try:
             found = fetch()
         except (NotRunning, NoAnswer):

@@ -180,6 +180,7 @@ REQUESTS: dict[tuple[str, str], Asked] = {
     ("DELETE", _V11 + "/databases/{key}/transfer-schedules/{schedule}"): Asked(_DB + "/transfer-schedules/none"),
     ("GET", _OURS + "/audit"): Asked(_OURS + "/audit?app={app}"),
     ("GET", _OURS + "/runs"): Asked(_OURS + "/runs", on="nothing"),
+    ("GET", _OURS + "/runs/ends"): Asked(_OURS + "/runs/ends", on="nothing"),
     ("GET", _OURS + "/runs/{run_id}"): Asked(_OURS + "/runs/{run}", is_hidden=True),
     ("POST", _OURS + "/changeovers/actions/plan"): Asked(
         _OURS + "/changeovers/actions/plan", {"app": "{app}", "source": "DATABASE", "to": "none"}

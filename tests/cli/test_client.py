@@ -116,3 +116,21 @@ def test_polling_bears_a_short_silence_but_not_a_long_one() -> None:
 
 def test_a_name_from_a_person_is_one_part_of_a_path() -> None:
     assert segment("a/../b?c") == "a%2F..%2Fb%3Fc"
+
+
+ENDS = "GET /changeover/v1/runs/ends?after="
+
+
+def test_a_pause_ends_when_a_run_has_ended(client: Client, plane: Plane) -> None:
+    plane.answers[ENDS + "0"] = {"mark": "1"}  # the first mark is news: what is waited for may have happened before it
+    plane.answers[ENDS + "1"] = Turns([{"mark": "1"}, {"mark": "2"}])
+    client.pause(3600)
+    client.pause(3600)
+
+    assert [one.path[-1] for one in plane.asked] == ["0", "1", "1"]
+
+
+def test_a_pause_where_nobody_tells_of_ends_is_a_pause(client: Client, plane: Plane) -> None:
+    client.pause(0.01)
+
+    assert [one.path[-1] for one in plane.asked] == ["0"]

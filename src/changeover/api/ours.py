@@ -16,6 +16,7 @@ from changeover.platform.promoting import promote
 from changeover.platform.releases import list_releases
 from changeover.platform.things import RunRow, Workflow
 
+ENDS_S = 1.0
 router = APIRouter(prefix="/changeover/v1")
 
 
@@ -70,6 +71,15 @@ def run_detail(found: RunView, workflow: Workflow) -> Json:
 async def index(request: Request, app: str | None = None) -> list[Json]:
     async with opened(request) as scope:
         return [run_view(row, desk_of(request).workflows[row.kind]) for row in await list_runs(scope, app)]
+
+
+@router.get("/runs/ends")
+async def ends(request: Request, after: str = "") -> Json:
+    """Answers as soon as any run has ended since that mark was given out, at the latest after a second. For who waits."""
+    async with opened(request) as scope:
+        changes = desk_of(request).changes
+        del scope  # only who may ask at all; nothing is held while waiting
+    return {"mark": await changes.newer_mark("runs", after, within_s=ENDS_S)}
 
 
 @router.get("/runs/{run_id}")

@@ -175,6 +175,7 @@ _MOVES: Mapping[Key, Needs] = {
         RP, MANAGE, note="without an app: the caller's own acts, and those on apps they manage"
     ),
     ("GET", _OURS + "/runs"): Needs(R, VIEW),
+    ("GET", _OURS + "/runs/ends"): Needs(R, VIEW),
     ("GET", _OURS + "/runs/{run_id}"): Needs(R, VIEW),
     ("POST", _OURS + "/changeovers/actions/plan"): Needs(R, OPERATE),
     ("POST", _OURS + "/changeovers"): Needs(W, OPERATE),

@@ -65,7 +65,7 @@ def wait_for_database(client: Client, addon: dict[str, Any], *, every_s: float =
     if not status.get("waiting?"):
         return status
     with progress(f"Waiting for database {paint('datastore', addon['name'])}") as (doing, advance):
-        for status in poll(fetch, every_s=every_s):
+        for status in poll(fetch, every_s=every_s, pause=client.pause):
             advance(str(status.get("message") or ""), percent_of(status))
             if not status.get("waiting?"):
                 break
@@ -96,7 +96,7 @@ def wait_for_addon(
 
     found = addon
     with progress(f"{verb} {paint('addon', addon['name'])}") as (_doing, advance):
-        for found in poll(fetch, every_s=every_s):
+        for found in poll(fetch, every_s=every_s, pause=client.pause):
             if found["state"] == during == "provisioning":
                 advance(*_how_far(client, addon))
             if found["state"] != during:

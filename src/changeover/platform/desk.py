@@ -20,6 +20,7 @@ from changeover.platform.rights import require
 from changeover.platform.scope import Parts, Scope
 from changeover.runs.run import Workflow
 from changeover.store import query
+from changeover.store.changes import Changes
 from changeover.store.rows import App, RunRow
 
 PATIENCE_S = 20.0
@@ -33,6 +34,7 @@ class Desk:
     pool: AsyncConnectionPool[Any]
     parts: Parts
     workflows: Mapping[str, Workflow]
+    changes: Changes = field(default_factory=Changes)
     questions: Questions = field(default_factory=Questions)
     strangers: Strangers = field(default_factory=Strangers)
     distinct: Distinct = field(default_factory=Distinct)
@@ -89,11 +91,11 @@ class Desk:
 
     async def stay_for(self, run: RunRow, *, most_s: float = PATIENCE_S) -> bool:
         """Whether the run finished while the caller waited. Raises the run's error."""
-        return await wait_for_run(self.pool, run.id, most_s=most_s)
+        return await wait_for_run(self.pool, self.changes, run.id, most_s=most_s)
 
     async def stay_for_end(self, run: RunRow, *, most_s: float) -> bool:
         """Whether the run ended, successfully or not, while the caller waited."""
-        return (await wait_for_end(self.pool, run.id, most_s=most_s)).finished_at is not None
+        return (await wait_for_end(self.pool, self.changes, run.id, most_s=most_s)).finished_at is not None
 
     async def stay_for_removal(self, run: RunRow) -> bool:
         """Like `stay_for`, but a cancelled run counts as finished: it has removed what it created."""

@@ -15,11 +15,13 @@ from changeover.platform.scope import Scope
 from changeover.runs.run import Step, Workflow
 from changeover.runs.slots import may_hold_another
 from changeover.store import query
+from changeover.store.changes import Changes
 from changeover.store.query import Db
 from changeover.store.rows import App, JournalRow, RunRow
 
 MOST_LISTED = 100
-POLL_S = 0.03
+UNTOLD_S = 1.0
+"""A run that has ended without our being told of it is found within this time."""
 
 
 @dataclass(frozen=True)
@@ -114,20 +116,22 @@ async def failure_of(scope: Scope, subject: str) -> dict[str, Any] | None:
     return newest[0].error if newest else None
 
 
-async def wait_for_run(pool: AsyncConnectionPool[Any], run_id: int, *, most_s: float) -> bool:
+async def wait_for_run(pool: AsyncConnectionPool[Any], changes: Changes, run_id: int, *, most_s: float) -> bool:
     """Whether it finished within that time. Raises the run's error as Reported."""
-    row = await wait_for_end(pool, run_id, most_s=most_s)
+    row = await wait_for_end(pool, changes, run_id, most_s=most_s)
     if row.status == "failed":
         raise Reported(row.error or {})
     return row.status == "done"
 
 
-async def wait_for_end(pool: AsyncConnectionPool[Any], run_id: int, *, most_s: float) -> RunRow:
-    """The run once it has ended, successfully or not, or its current state on timeout. Polls several times a second."""
+async def wait_for_end(pool: AsyncConnectionPool[Any], changes: Changes, run_id: int, *, most_s: float) -> RunRow:
+    """The run once it has ended, successfully or not, or its current state on timeout."""
     deadline = asyncio.get_running_loop().time() + most_s
+    mark = changes.mark("runs")
     while True:
         async with pool.connection() as db:
             row = await query.only(db, RunRow, "runs.find", id=run_id)
-        if row.finished_at is not None or asyncio.get_running_loop().time() > deadline:
+        left_s = deadline - asyncio.get_running_loop().time()
+        if row.finished_at is not None or left_s <= 0:
             return row
-        await asyncio.sleep(POLL_S)
+        mark = await changes.newer_mark("runs", mark, within_s=min(left_s, UNTOLD_S))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import procrastinate
@@ -15,7 +16,7 @@ import psycopg
 from procrastinate.exceptions import AlreadyEnqueued
 
 from changeover.runs.job_tables import JOBS_SCHEMA
-from changeover.store.changes import until_readable
+from changeover.store.changes import notifications
 from changeover.store.query import Db
 
 log = logging.getLogger(__name__)
@@ -31,17 +32,9 @@ class _Connector(procrastinate.PsycopgConnector):
 
     async def _loop_notify(self, on_notification: Any, connection: Db, *_timeout: float, **_more: float) -> None:
         """Until the connection is lost; then procrastinate makes another."""
-        told: list[psycopg.Notify] = []
-        connection.add_notify_handler(told.append)
-        while True:
-            await until_readable(connection.fileno())
-            try:
-                await connection.execute("SELECT 1")
-            except psycopg.OperationalError:
-                return
-            while told:
-                one = told.pop(0)
-                await on_notification(channel=one.channel, payload=one.payload)
+        with suppress(psycopg.OperationalError):
+            async for told in notifications(connection):
+                await on_notification(channel=told.channel, payload=told.payload)
 
 
 class Ticks:

@@ -24,6 +24,7 @@ from changeover.service.composition import connect_state, make_parts, make_pool,
 from changeover.service.places import Places
 from changeover.service.state import State
 from changeover.settings import Settings
+from changeover.store.changes import Changes
 
 GRACE_S = 3
 TICK_S = 1.0
@@ -63,7 +64,10 @@ async def serve(
     async with make_pool(state, most=8) as pool, ticks:
         await rendezvous.start(_rendezvous_tls(places))
         health = HealthProbe(settings.host_name, places.home, functools.partial(connect_state, state))
-        app = create_app(Desk(pool=pool, parts=parts, workflows=workflows(parts)), rendezvous, health)
+        changes = Changes()
+        hearing = asyncio.ensure_future(changes.keep_hearing(functools.partial(connect_state, state)))
+        desk = Desk(pool=pool, parts=parts, workflows=workflows(parts), changes=changes)
+        app = create_app(desk, rendezvous, health)
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -81,6 +85,7 @@ async def serve(
             ssl_keyfile=tls_key,
         )
         await _Server(config).serve(sockets=[socket.socket(fileno=listening)])
+        hearing.cancel()
         await rendezvous.stop()
         await health.close()
 
