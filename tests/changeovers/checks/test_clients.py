@@ -9,7 +9,7 @@ from tests.engines.fix_host import until
 
 from changeover.changeovers.checks import CHECKS, check
 from changeover.changeovers.checks.asking import ask, opened
-from changeover.changeovers.checks.visitors import Client, Visitors
+from changeover.changeovers.checks.clients import Client, ClientSample
 
 
 async def test_clients_are_listed_by_application_user_and_address(pair: Pair) -> None:
@@ -64,13 +64,13 @@ async def test_advisory_locks_and_listeners_are_told(pair: Pair) -> None:
         told = await asked("C26", pair.source)
 
     assert [one.what for one in told] == [
-        "Advisory locks are held by cron (changeover).", "LISTEN is used by mail (changeover).",
+        "These clients hold advisory locks: cron (changeover).", "These clients use LISTEN: mail (changeover).",
     ]  # fmt: skip
 
 
 async def test_more_clients_than_the_target_takes_fail_the_check(pair: Pair) -> None:
     async with opened(pair.source, pair.target) as look:
-        look.visitors = Visitors((Client("shop", "u", "192.0.2.1", most_at_once=60, seen_in_percent=100),))
+        look.sample = ClientSample((Client("shop", "u", "192.0.2.1", most_at_once=60, seen_in_percent=100),))
 
         assert results(await ask(CHECKS["T10"], look)) == ["failed"]
 

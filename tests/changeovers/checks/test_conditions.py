@@ -39,7 +39,7 @@ async def test_rows_whose_time_has_passed_fail_the_check(pair: Pair) -> None:
     (found,) = await asked("C33", pair.source)
     pair.here(found.fix[found.fix.index("ALTER TABLE") :])
 
-    assert found.what.startswith("On the source, rows break the check constraint open of public.offers")
+    assert found.what.startswith("On the source, rows violate the check constraint open of public.offers")
     assert results(await asked("C33", pair.source)) == ["passed"]
 
 

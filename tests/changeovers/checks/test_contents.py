@@ -45,25 +45,25 @@ def troubled(plain: Ground) -> Checked:
         ("S21", "warning", "MD5 passwords"),
         ("S24", "warning", "Tablespaces are in use"),
         ("C4", "warning", "public.scratch"),
-        ("C6", "warning", "public.small_id_seq stands at 2147000000, 99 % of 2147483647"),
+        ("C6", "warning", "public.small_id_seq is at 2147000000, 99 % of 2147483647"),
         ("C10", "warning", "watch_out"),
         ("C10", "warning", "to_the_branch"),
         ("C11", "warning", "orders_customer_fkey of public.orders"),
         ("C13", "warning", "The index public.twice is invalid"),
         ("C13", "warning", "positive of public.orders"),
         ("C14", "warning", "public.never_filled"),
-        ("C15", "warning", "with_tax(numeric), used by index public.orders_taxed, names rates"),
+        ("C15", "warning", "with_tax(numeric), used by index public.orders_taxed, refers to rates"),
         ("C18", "failed", "in_c(double precision)"),
         ("C20", "failed", "public.orders.price"),
-        ("C23", "warning", "The foreign server branch (postgres_fdw), with 1 user mapping"),
+        ("C23", "warning", "There is a foreign server branch (postgres_fdw) with 1 user mapping"),
         ("C24", "passed", "database: work_mem=5MB"),
         ("C24", "warning", "_other (bypassrls)"),
         ("C24", "warning", "Superusers: "),
         ("C30", "warning", "with quotes or control characters"),
         ("C30", "warning", 'public."Case", public."case"'),
         ("T5", "failed", "doesn't let"),
-        ("T11", "warning", "(there Asia/Tokyo)"),
-        ("T11", "warning", "statement_timeout 0 (there 60000ms)"),
+        ("T11", "warning", "(target Asia/Tokyo)"),
+        ("T11", "warning", "statement_timeout 0 (target 60000ms)"),
     ],
 )
 def test_what_is_wrong_is_found_and_named(troubled: Checked, id_: str, result: str, says: str) -> None:
@@ -128,7 +128,7 @@ async def test_large_objects_of_others_fail_the_check(pair: Pair) -> None:
 
     (closed,) = await asked("C5", pair.as_owner(pair.source))
 
-    assert (closed.result, closed.what.split(" can't")[0]) == ("failed", "1 of 2 large objects")
+    assert (closed.result, closed.what.split(" are not")[0]) == ("failed", "1 of 2 large objects")
     assert (await asked("C5", pair.source))[0].what == "2 large objects, all readable."
 
 
@@ -155,7 +155,7 @@ async def test_a_name_that_is_no_text_is_what_the_failure_speaks_of(plain: Groun
     with pytest.raises(CheckFailed) as refused:
         await check(pair.source, pair.target, sample_s=0)
     assert "UTF-8" in refused.value.what
-    query = refused.value.fix.partition("; ")[2].removesuffix(" lists what has other characters.")
+    query = refused.value.fix.partition("; ")[2].removesuffix(" lists the objects.")
     with connected(pair.source, client_encoding="LATIN1") as session:
         session.execute("SET client_encoding = 'SQL_ASCII'")
         assert b"pg_class" in [row[0] for row in session.execute(query.encode()).fetchall()]

@@ -45,7 +45,7 @@ async def test_an_extension_s_function_is_named_with_the_index_to_drop(pair: Pai
     pair.here("DROP EXTENSION cube CASCADE")
 
     assert results(found) == ["failed" if offered else "passed"]
-    assert not offered or "DROP INDEX public.near; and make it on the target" in found[0].fix
+    assert not offered or "DROP INDEX public.near; and create it on the target" in found[0].fix
 
 
 async def test_what_can_be_computed_passes_whatever_its_rows_do(pair: Pair) -> None:

@@ -38,7 +38,7 @@ async def test_rows_without_a_parent_fail_the_check(pair: Pair, how: str) -> Non
     (found,) = await asked("C32", pair.source)
 
     assert found.result == "failed", found
-    assert found.what.startswith("On the source, rows break the foreign key books_")
+    assert found.what.startswith("On the source, rows violate the foreign key books_")
     assert "public.shelves" in found.why
     assert [row[0] for row in pair.here(found.query)] == [816]
     assert "816" not in str(found)

@@ -115,7 +115,7 @@ async def test_an_address_of_several_servers_fails_the_check(plain: Ground, newe
     async with balanced(plain.cluster.port) as port:
         one = await asked("S3", Location({"host": "127.0.0.1", "port": str(port), **user}))
 
-    assert (several.result, several.what) == ("failed", "The address leads to more than one server.")
+    assert (several.result, several.what) == ("failed", "The address reaches more than one server.")
     assert results(one) == ["passed"]
 
 

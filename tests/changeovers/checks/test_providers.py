@@ -142,7 +142,7 @@ async def test_an_azure_target_says_where_extensions_are_allowed(pair: Pair) -> 
         pair.ground.run("DROP DATABASE azure_sys")
 
     (lacking,) = [one for one in checked.findings if one.id == "T5"]
-    assert lacking.fix.startswith("Name not_there in the server parameter azure.extensions")
+    assert lacking.fix.startswith("Add not_there to the server parameter azure.extensions")
 
 
 async def test_a_schema_that_other_extensions_live_in_is_moved(pair: Pair) -> None:

@@ -22,7 +22,7 @@ from changeover.postgres.reaching import SESSION
     ("identity", "says"),
     [
         ({"version_num": 110022, "version": "PostgreSQL 11.22"}, "too old"),
-        ({"version_num": 900000, "version": "PostgreSQL 90.1"}, "newer than what there is here"),
+        ({"version_num": 900000, "version": "PostgreSQL 90.1"}, "newer than any installation here"),
         ({"version": "PostgreSQL 8.0.2, Redshift 1.0.2369"}, "Amazon Redshift"),
     ],
 )
@@ -37,7 +37,7 @@ async def test_a_server_that_is_not_to_be_moved_from_fails_the_check(
 async def test_a_server_that_is_too_old_is_to_be_upgraded_first(pair: Pair) -> None:
     (old,) = await asked("S1", pair.source, pair.target, version_num=100023)
 
-    assert old.fix.startswith("Upgrade it first")
+    assert old.fix.startswith("Upgrade it to")
 
 
 async def test_a_32_bit_build_is_told(pair: Pair) -> None:
@@ -106,7 +106,7 @@ async def test_too_few_free_connections_fail_the_check(pair: Pair) -> None:
 
     (few,) = await asked("S12", pair.as_owner(pair.source))
 
-    assert (few.result, few.what.split(" left")[0]) == ("failed", "3 connections")
+    assert (few.result, few.what.split(" free")[0]) == ("failed", "3 connections")
 
 
 async def test_an_old_transaction_is_named_with_what_ends_it(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ async def test_an_older_target_fails_the_check(newer: Ground, pair: Pair) -> Non
     (fine,) = await asked("T1", pair.source, newer.at())
 
     assert (older.result, fine.result) == ("failed", "passed")
-    assert older.fix.startswith(f"Name a target with PostgreSQL {newer.installation.version[0]}")
+    assert older.fix.startswith(f"Use a target with PostgreSQL {newer.installation.version[0]}")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
-"""Preflight: everything that can be known before a database elsewhere is moved by snapshot. Looks, and changes nothing.
+"""Preflight checks before a database is moved by snapshot. They are read-only.
 
-`check(source, target)` opens both, asks every check of finding.CHECKS and returns one `Checked`. The checks stand in a file
-for each subject; docs/checks.md explains each id. What a check could not see is `unknown`, never `passed`.
+`check(source, target)` opens both, runs every check of finding.CHECKS and returns one `Checked`. Each subject has a file of
+checks; docs/checks.md explains each id. What a check could not read is `unknown`, never `passed`.
 """
 
 from changeover.changeovers.checks.asking import check

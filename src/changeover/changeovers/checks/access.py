@@ -1,4 +1,4 @@
-"""Checks of who may do what in the source, and of who is connected to it."""
+"""Checks of roles, rights and connected clients on the source."""
 
 from __future__ import annotations
 
@@ -22,47 +22,47 @@ SELECT rolname FROM pg_roles WHERE oid IN (
        SELECT unnest(p.polroles) FROM mine JOIN pg_policy p ON p.polrelid = mine.oid
         UNION ALL SELECT m.umuser FROM pg_user_mappings m WHERE NOT EXISTS (
               SELECT FROM brought WHERE classid = 'pg_foreign_server'::regclass AND objid = m.srvid)) ORDER BY 1"""
-"""Those that CREATE POLICY and CREATE USER MAPPING name: everything else can do without its roles."""
+"""Roles that CREATE POLICY and CREATE USER MAPPING need. All other definitions work without their roles."""
 BOOTSTRAP = ("postgres", "changeover")
-"""Who a server begins with; on another server that is somebody else."""
+"""A server's first role, which is a different one on another server."""
 
 
-@check("C9", "Row security hides no rows from us")
+@check("C9", "Row security hides no rows from the login")
 async def row_security(look: Look) -> Answers:
     side = look.source
     tables = await side.names("SELECT name FROM mine WHERE relrowsecurity AND row_security_active(oid) ORDER BY 1")
     if tables:
         yield failed(
             f"Row security hides rows of {named(tables)} from {side.identity.login}.",
-            "They would be missing on the target, without any error of PostgreSQL's.",
+            "They would be missing on the target, without any error from PostgreSQL.",
             f"ALTER ROLE {quoted(side.identity.login)} BYPASSRLS; or log in as a role that owns them, or a superuser.",
         )
 
 
-@check("C24", "Roles, their rights and settings are known")
+@check("C24", "Roles, their rights and settings")
 async def roles(look: Look) -> Answers:
     side = look.source
     superusers = [one.name for one in side.moved_roles if one.is_superuser and one.name not in BOOTSTRAP]
     if superusers:
-        yield warning(f"Superusers: {named(superusers)}.", "They are made ordinary roles on the target.",
-                      f"If it must be, afterwards and there: ALTER ROLE {quoted(superusers[0])} SUPERUSER;")  # fmt: skip
+        yield warning(f"Superusers: {named(superusers)}.", "They become ordinary roles on the target.",
+                      f"If necessary, afterwards on the target: ALTER ROLE {quoted(superusers[0])} SUPERUSER;")  # fmt: skip
     special = [
         f"{one.name} ({'replication' if one.may_replicate else 'bypassrls'})"
         for one in side.moved_roles
         if (one.may_replicate or one.bypasses_rls) and not one.is_superuser
     ]
     if special and look.target is not None and not look.target.identity.is_superuser:
-        yield warning(f"Roles with special rights: {named(special)}.", "Only a superuser of the target can give them.",
-                      "Make these roles on the target beforehand, where its provider lets you.")  # fmt: skip
+        yield warning(f"Roles with special rights: {named(special)}.", "Only a superuser of the target can grant them.",
+                      "Create these roles on the target first, if its provider allows it.")  # fmt: skip
     settings = await side.names(
         """SELECT coalesce(r.rolname || ': ', 'database: ') || unnest(s.setconfig)
              FROM pg_db_role_setting s LEFT JOIN pg_roles r ON r.oid = s.setrole
             WHERE s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY 1"""
     )
     if settings:
-        yield passed(f"Settings of this database come along where the target allows them: {named(settings)}.")
+        yield passed(f"Settings of this database, copied if the target allows them: {named(settings)}.")
     names = [role.name for role in side.moved_roles]
-    yield passed(f"{counted(len(names), 'role')} with something to own or to do here: {named(names)}.")
+    yield passed(f"{counted(len(names), 'role')} that own or use objects here: {named(names)}.")
 
 
 @check("C26", "No session state that a move would lose")
@@ -74,31 +74,33 @@ async def session_state(look: Look) -> Answers:
               AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
     )
     if users:
-        yield warning(f"Advisory locks are held by {named(users)}.", "The target doesn't know them: two can hold the same then.",
-                      "Stop what relies on them before the move, and start it again on the target.")  # fmt: skip
+        yield warning(f"These clients hold advisory locks: {named(users)}.",
+                      "They don't exist on the target, where another client could take the same lock.",
+                      "Stop the programs that rely on them before the move, and restart them on the target.")  # fmt: skip
     if await hidden_sessions(look):
-        yield hidden("Who uses LISTEN is hidden.", look)
+        yield hidden("Clients that use LISTEN are hidden.", look)
     listeners = await look.source.names(
         """SELECT DISTINCT coalesce(nullif(application_name, ''), 'a client') || ' (' || usename || ')'
              FROM pg_stat_activity WHERE datname = current_database() AND query ~* '^\\s*listen\\s'"""
     )
     if listeners:
-        yield warning(f"LISTEN is used by {named(listeners)}.", "What is notified on one side is not heard on the other.",
-                      "These must connect and LISTEN anew once the target is the live one.")  # fmt: skip
+        yield warning(f"These clients use LISTEN: {named(listeners)}.",
+                      "Notifications of one side are not received on the other.",
+                      "They must reconnect and LISTEN again on the target.")  # fmt: skip
 
 
-@check("C27", "Everybody who connects is known")
+@check("C27", "All connected clients are known")
 async def clients(look: Look) -> Answers:
-    seen = look.visitors
-    if seen.is_hidden:
-        yield hidden("Who connects, and from where, is hidden.", look)
-    elif seen.clients:
-        yield passed(f"{counted(len(seen.clients), 'kind')} of clients must be pointed to the target.")
+    sample = look.sample
+    if sample.is_hidden:
+        yield hidden("Clients and their addresses are hidden.", look)
+    elif sample.clients:
+        yield passed(f"{counted(len(sample.clients), 'kind')} of clients must be switched to the target.")
     else:
-        yield passed(f"Nobody else was connected in {seen.sampled_s:g} s.")
+        yield passed(f"No other client was connected in {sample.sampled_s:g} s.")
 
 
-@check("C31", "We may read everything")
+@check("C31", "The login may read everything")
 async def readable(look: Look) -> Answers:
     side = look.source
     closed = await side.rows(
@@ -107,7 +109,7 @@ async def readable(look: Look) -> Answers:
     )
     login = quoted(side.identity.login)
     for schema, name in closed:
-        yield failed(f"{side.identity.login} may not enter the schema {schema}.", "What is in it could not be copied.",
+        yield failed(f"{side.identity.login} may not enter the schema {schema}.", "Its objects can't be copied.",
                      f"GRANT USAGE ON SCHEMA {name} TO {login};")  # fmt: skip
     rows = await side.rows(
         """SELECT name, quote_ident(nspname), relkind = 'S' FROM mine
@@ -120,7 +122,7 @@ async def readable(look: Look) -> Answers:
         kinds = sorted({"SEQUENCES" if is_sequence else "TABLES" for _, where, is_sequence in rows if where == schema})
         yield failed(
             f"{side.identity.login} may not read {named(names)}.",
-            "What we may not read can't be copied.",
+            "Without this right they can't be copied.",
             " ".join(f"GRANT SELECT ON ALL {kind} IN SCHEMA {schema} TO {login};" for kind in kinds),
         )
 
@@ -138,7 +140,7 @@ UNION SELECT pg_get_userbyid(t.typowner) FROM pg_type t JOIN homes ON homes.oid 
  WHERE (t.tableoid, t.oid) NOT IN (SELECT classid, objid FROM brought) ORDER BY 1"""
 
 
-@check("T6", "The roles exist on the target, or can be made there", "target")
+@check("T6", "The roles exist on the target, or can be created there", "target")
 async def roles_there(look: Look) -> Answers:
     target = look.there
     known = {role.name for role in target.roles}
@@ -151,27 +153,27 @@ async def roles_there(look: Look) -> Answers:
             mighty = {role.name for role in target.roles if role.is_superuser}
             grant = f"GRANT {', '.join(quoted(name) for name in foreign if name not in mighty)} TO {quoted(login)};"
             yield warning(
-                f"On the target, {login} is no member of roles that own things on the source: {named(foreign)}.",
-                f"What they own will belong to {login} there, and owners and rights are not compared.",
-                "If that isn't fine, give them to ordinary roles on the source: ALTER TABLE … OWNER TO …;"
+                f"On the target, {login} is not a member of roles that own objects on the source: {named(foreign)}.",
+                f"Their objects will belong to {login} there, and owners and rights are not compared.",
+                "To avoid this, transfer them to ordinary roles on the source: ALTER TABLE … OWNER TO …;"
                 if mighty.issuperset(foreign)
-                else f"If that isn't fine, as a superuser of the target: {grant}",
+                else f"To avoid this, as a superuser of the target: {grant}",
             )
     needed = await _needed_and_not_made(look, known)
     if needed:
         yield failed(
-            f"Roles that policies or user mappings name are missing on the target: {named(needed)}.",
-            "Policies and user mappings can't be made without them, and the move does not make them: the target's login may"
-            " not, or they are the provider's own or the first superuser.",
+            f"Roles that policies or user mappings refer to are missing on the target: {named(needed)}.",
+            "Policies and user mappings can't be created without them, and the move does not create them: either the target's"
+            " login may not, or they belong to the provider or are the first superuser.",
             _created(needed),
         )
     elif missing and may_make_roles(target):
-        yield passed(f"{counted(len(missing), 'role')} will be made on the target: {named(missing)}.")
+        yield passed(f"{counted(len(missing), 'role')} will be created on the target: {named(missing)}.")
     elif missing:
         yield warning(
             f"Roles are missing on the target: {named(missing)}.",
-            f"{target.identity.login} may not make them there: all that is moved will belong to it, and grants are left out.",
-            _created(missing) + f" as a superuser; and GRANT them TO {quoted(target.identity.login)};",
+            f"{target.identity.login} may not create them there: all moved objects will belong to it, and grants are left out.",
+            _created(missing) + f" as a superuser, then GRANT them TO {quoted(target.identity.login)};",
         )
 
 
@@ -191,5 +193,5 @@ def may_make_roles(side: Side) -> bool:
 
 
 def quoted(name: str) -> str:
-    """As an identifier, for a statement that we show."""
+    """As an identifier in a statement for the user."""
     return '"' + name.replace('"', '""') + '"'

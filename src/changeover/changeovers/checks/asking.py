@@ -1,4 +1,4 @@
-"""Opens both servers, asks every check, and makes of what a check can't see an `unknown`."""
+"""Opens both servers, runs every check, and reports what a check can't read as `unknown`."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from changeover.changeovers.checks import (  # noqa: F401 - each registers its c
     views,
 )  # fmt: skip
 from changeover.changeovers.checks.checked import Checked
+from changeover.changeovers.checks.clients import sample_clients
 from changeover.changeovers.checks.finding import CHECKS, Answer, Check, Finding, failed, in_order, unknown
 from changeover.changeovers.checks.look import Look
 from changeover.changeovers.checks.reporting import report
 from changeover.changeovers.checks.side import open_side
-from changeover.changeovers.checks.visitors import watch
 from changeover.errors.elsewhere import CheckFailed, PooledAddress
 from changeover.postgres.connect import Connection
 from changeover.postgres.installations import Installation, find_installations
@@ -47,13 +47,13 @@ from changeover.postgres.reaching import reach
 
 log = logging.getLogger(__name__)
 
-AFTER_WATCHING = frozenset({"C27", "C28", "T10"})
-"""These ask who was seen at the source."""
-BEFORE_WATCHING = frozenset({"S3"})
-"""Takes the session that watches afterwards."""
+AFTER_SAMPLING = frozenset({"C27", "C28", "T10"})
+"""These need the clients that were connected to the source during the sample."""
+BEFORE_SAMPLING = frozenset({"S3"})
+"""Uses the session that samples clients afterwards."""
 NAME = "changeover check"
 UNREADABLE = 100000
-"""Servers older than this version number don't have what the first look asks for."""
+"""Servers with a lower version number lack what the first queries need."""
 
 
 class TooOld(Exception):
@@ -64,12 +64,11 @@ async def check(
     source: Location, target: Location | None = None, *, sample_s: float = 5, tell: Tell | None = None,
     mark: str | None = None, installations: Sequence[Path] = (),
 ) -> Checked:  # fmt: skip
-    """Look at both for about `sample_s`, with two sessions on the source and one on the target; both are read-only.
+    """Check both for about `sample_s`, with two sessions on the source and one on the target; all are read-only.
 
-    `mark` names a migration: what it has left on the target is no obstacle. `installations` are folders of PostgreSQLs
-    beside those that are found without being told. Raises ServerUnreachable, LoginRefused,
-    NotTrusted for a side that can't be entered, ConnectionLost when one goes away meanwhile, CheckFailed when even the first
-    look is refused.
+    `mark` is that of a migration: what it left on the target is allowed. `installations` are folders of PostgreSQL installations
+    in addition to those that are found automatically. Raises ServerUnreachable, LoginRefused, NotTrusted if a side can't be
+    opened, ConnectionLost if a connection is lost later, CheckFailed if even the first queries fail.
     """
     try:
         offered = await asyncio.to_thread(find_installations, installations)
@@ -77,17 +76,17 @@ async def check(
             return await _ask_all(look, sample_s, tell)
     except psycopg.errors.CharacterNotInRepertoire as failure:
         raise CheckFailed(
-            "A name, a comment or a definition in the database is no text in UTF-8.",
-            why=f"A database in SQL_ASCII takes any bytes. {failure.diag.message_primary}",
+            "A name, a comment or a definition in the database is not valid UTF-8.",
+            why=f"An SQL_ASCII database accepts any bytes. {failure.diag.message_primary}",
             fix="Rename it on the source: SET client_encoding = 'SQL_ASCII'; SELECT classid::regclass, objid, objsubid"
             r" FROM pg_depend WHERE "
-            r"(pg_identify_object(classid, objid, objsubid)).identity ~ '[\x80-\xff]' lists what has other characters.",
+            r"(pg_identify_object(classid, objid, objsubid)).identity ~ '[\x80-\xff]' lists the objects.",
         ) from failure
     except psycopg.Error as failure:
         raise CheckFailed(
-            "The server could not be looked at.",
+            "The server could not be checked.",
             why=failure.diag.message_primary or type(failure).__name__,
-            fix="Check with a login that may read the catalogs, or in a quieter hour.",
+            fix="Check with a login that may read the catalogs, or when the server is less busy.",
         ) from failure
     except TooOld as old:
         return Checked((CHECKS["S1"].finding(server.too_old(str(old))),))
@@ -99,7 +98,7 @@ async def check(
 async def opened(
     source: Location, target: Location | None, offered: Sequence[Installation] | None = None, mark: str | None = None
 ) -> AsyncIterator[Look]:
-    """Both servers, ready to be asked."""
+    """Opens both servers for checks."""
     async with AsyncExitStack() as stack:
         first, other = [await stack.enter_async_context(_session(source)) for _ in range(2)]
         if first.info.server_version < UNREADABLE:
@@ -117,14 +116,14 @@ async def opened(
 
 @asynccontextmanager
 async def _session(location: Location) -> AsyncIterator[Connection]:
-    """Read-only; texts come as UTF-8 whatever the database's encoding is, or is not."""
+    """A read-only session. Texts arrive as UTF-8 whatever the database's encoding is, even SQL_ASCII."""
     async with reach(location, application_name=NAME) as connection:
         await connection.execute("SET client_encoding TO 'UTF8'")
         yield connection
 
 
 async def _ask_all(look: Look, sample_s: float, tell: Tell | None) -> Checked:
-    """While one session of the source watches who comes, the others ask."""
+    """Runs all checks while one session of the source samples the clients."""
     checks = in_order(one for one in CHECKS.values() if one.about != "target" or look.target is not None)
     findings: list[Finding] = []
 
@@ -135,23 +134,23 @@ async def _ask_all(look: Look, sample_s: float, tell: Tell | None) -> Checked:
                 await tell(Progress("check", says=one.title, things_done=done, things_total=len(checks)))
             findings.extend(await ask(one, look))
 
-    await ask_those([one for one in checks if one.id in BEFORE_WATCHING])
-    watching = asyncio.create_task(watch(look.other, _pids(look), sample_s=sample_s))
+    await ask_those([one for one in checks if one.id in BEFORE_SAMPLING])
+    sampling = asyncio.create_task(sample_clients(look.other, _pids(look), sample_s=sample_s))
     try:
         await _measure(look)
-        await ask_those([one for one in checks if one.id not in BEFORE_WATCHING | AFTER_WATCHING])
-        look.visitors = await watching
+        await ask_those([one for one in checks if one.id not in BEFORE_SAMPLING | AFTER_SAMPLING])
+        look.sample = await sampling
     finally:
-        watching.cancel()
+        sampling.cancel()
         with suppress(asyncio.CancelledError, psycopg.Error):
-            await watching
-    await ask_those([one for one in checks if one.id in AFTER_WATCHING])
+            await sampling
+    await ask_those([one for one in checks if one.id in AFTER_SAMPLING])
     position = {one.id: number for number, one in enumerate(checks)}
     return await report(look, sorted(findings, key=lambda finding: position[finding.id]))
 
 
 async def ask(one: Check, look: Look) -> list[Finding]:
-    """Its answers; nothing said is `passed`. What goes wrong in it is `unknown`, whatever was said before."""
+    """The check's findings. No answer means `passed`. If it fails, the result is `unknown`, whatever it answered before."""
     answers: list[Answer] = []
     try:
         answers = [answer async for answer in one.looks(look)]
@@ -161,7 +160,7 @@ async def ask(one: Check, look: Look) -> list[Finding]:
         answers = [_not_seen(one, look, failure)]
     except Exception as failure:
         log.exception("check %s failed", one.id)
-        answers = [unknown(f"Not found out: {one.title}.", f"The check itself failed ({type(failure).__name__}).")]
+        answers = [unknown(f"Not checked: {one.title}.", f"The check itself failed ({type(failure).__name__}).")]
     return [one.finding(answer) for answer in answers or [Answer("passed", f"{one.title}.")]]
 
 
@@ -169,11 +168,13 @@ def _not_seen(one: Check, look: Look, failure: psycopg.Error) -> Answer:
     said = failure.diag.message_primary or type(failure).__name__
     login = (look.there if one.about == "target" else look.source).identity.login
     if isinstance(failure, psycopg.errors.InsufficientPrivilege):
-        return unknown(f"Not found out: {one.title}.", f"{login} may not see it: {said}.",
+        return unknown(f"Not checked: {one.title}.", f"{login} has no right to see it: {said}.",
                        f"Check with a login that may, such as a member of pg_monitor: GRANT pg_monitor TO {login};")  # fmt: skip
     if isinstance(failure, (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable)):
-        return unknown(f"Not found out: {one.title}.", f"It took too long: {said}.", "Check again in a quieter hour.")
-    return unknown(f"Not found out: {one.title}.", f"The server answered: {said}.")
+        return unknown(
+            f"Not checked: {one.title}.", f"It took too long: {said}.", "Check again when the server is less busy."
+        )
+    return unknown(f"Not checked: {one.title}.", f"The server answered: {said}.")
 
 
 async def _measure(look: Look) -> None:
@@ -190,5 +191,5 @@ def _connections(look: Look) -> list[Connection]:
 
 
 def _pids(look: Look) -> list[int]:
-    """Of our sessions on the source; process ids of the target's server mean somebody else there."""
+    """Of our sessions on the source. The target's process ids are not included, because they can match others here."""
     return [look.other.info.backend_pid, look.source.connection.info.backend_pid]

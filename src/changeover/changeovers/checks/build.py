@@ -1,4 +1,4 @@
-"""Checks of what the target's server and build must have for the schema of the source: found out by asking, or by trying."""
+"""Checks of what the target's server and build need for the schema of the source, by asking or trying."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ _PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
 
 @check("T15", "The target has the schema public", "target")
 async def public(look: Look) -> Answers:
-    """Every database begins with it, so what reads a database's schema doesn't write down that it must be made."""
+    """Every new database has it, so dumps of a schema don't create it."""
     if "public" in look.source.schemas and "public" not in look.there.schemas:
         yield failed(
             f"The target's database {look.there.identity.database} has no schema public.",
-            "The source has it. It is part of every new database, so the migration doesn't make it.",
+            "The source has it. It is part of every new database, so the migration doesn't create it.",
             "On the target: CREATE SCHEMA public;",
         )
 
 
-@check("T17", "The target's build has the compression in use", "target")
+@check("T17", "The target's build has the compression that is used", "target")
 async def compression(look: Look) -> Answers:
     columns = await look.source.rows(_LZ4_COLUMNS)
     if not columns:
@@ -71,15 +71,15 @@ async def compression(look: Look) -> Answers:
     yield failed(
         f"The target's PostgreSQL was built without LZ4, and columns of the source use it: {names}.",
         "The target refuses their compression method.",
-        "On the source, for each of them (its rows stay as they are): "
+        "On the source, for each of them (its rows are not rewritten): "
         f"ALTER {of} {table} ALTER COLUMN {column} SET COMPRESSION pglz; or choose a target that was built with LZ4.",
         _LIST_LZ4,
     )
 
 
-@check("T25", "The target's build has the XML in use", "target")
+@check("T25", "The target's build has XML if it is used", "target")
 async def xml(look: Look) -> Answers:
-    """Without libxml the type is there, and refuses every value."""
+    """Without libxml the type exists, but rejects every value."""
     used = await look.source.names(_XML)
     if not used:
         return
@@ -88,8 +88,8 @@ async def xml(look: Look) -> Answers:
     except psycopg.errors.FeatureNotSupported:
         yield failed(
             f"The target's PostgreSQL was built without libxml, and the source uses XML: {named(used)}.",
-            "The target refuses XML values, and views with XML functions.",
-            "Choose a target that was built with libxml; or, on the source, turn the columns into text and drop the views.",
+            "The target rejects XML values and views with XML functions.",
+            "Choose a target that was built with libxml; or change the columns to text and drop the views on the source.",
         )
     else:
         yield passed(
@@ -97,9 +97,9 @@ async def xml(look: Look) -> Answers:
         )
 
 
-@check("T18", "The target can make the source's collations", "target")
+@check("T18", "The target can create the source's collations", "target")
 async def collations(look: Look) -> Answers:
-    """By trying, in a transaction that is rolled back. A locale or ICU that the target lacks shows only so."""
+    """Tries each, in a transaction that is rolled back. There is no other way to see whether ICU or a locale is missing."""
     made = await look.source.rows(_COLLATIONS)
     if not made:
         return
@@ -108,8 +108,8 @@ async def collations(look: Look) -> Answers:
         for name, provider, *how in made:
             if refused := await refusal_of(side.connection, _collation(provider, how)):
                 yield failed(
-                    f"The target can't make the source's collation {name} ({_PROVIDERS.get(provider, provider)}, {how[0]}).",
-                    f"It was tried, and undone: {in_words(refused)}.",
+                    f"The target can't create the source's collation {name} ({_PROVIDERS.get(provider, provider)}, {how[0]}).",
+                    f"It was tried and rolled back: {in_words(refused)}.",
                     "Install the locale, or a PostgreSQL with ICU, on the target's host; or, if nothing uses it, on the source: "
                     f"DROP COLLATION {name};",
                     "SELECT collnamespace::regnamespace, collname, collprovider FROM pg_collation WHERE oid >= 16384;",
@@ -130,9 +130,9 @@ def _collation(provider: str, how: Sequence[Any]) -> sql.Composed:
     return sql.SQL("CREATE COLLATION _changeover_probe.one ({})").format(sql.SQL(", ").join(options))
 
 
-@check("T19", "The target can load the libraries of settings", "target")
+@check("T19", "The target can load the libraries that settings name", "target")
 async def libraries(look: Look) -> Answers:
-    """With a library that can't be loaded nobody could log in, so the migration leaves such a setting out."""
+    """A library that can't be loaded would prevent all logins, so the migration leaves such a setting out."""
     set_ = await look.source.rows(_LIBRARIES, roles=[role.name for role in look.source.moved_roles])
     if not set_:
         return
@@ -142,8 +142,8 @@ async def libraries(look: Look) -> Answers:
             if refusal:
                 whose = _whose(look.source, role, is_of_database)
                 yield warning(
-                    f"The target can't load the library {library}. On the source, {setting} names it ({whose}).",
-                    f"With it nobody could log in, so the migration leaves the setting out: {refusal}.",
+                    f"The target can't load the library {library}. The source's {setting} names it ({whose}).",
+                    f"It would prevent all logins, so the migration leaves the setting out: {refusal}.",
                     f"Install the library on the target's host, or on the source: ALTER {whose} RESET {setting};",
                     "SELECT setdatabase, setrole::regrole, setconfig FROM pg_db_role_setting;",
                 )

@@ -1,4 +1,4 @@
-"""A server's certificate, as it shows it to whoever asks for TLS; who signed it is checked elsewhere."""
+"""Reads the certificate that a server presents. Its signature is checked elsewhere."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PATIENCE_S = 5.0
 
 
 async def server_certificate(location: Location) -> x509.Certificate:
-    """Raises OSError or TimeoutError when it can't be had, AddressNotAllowed."""
+    """Raises OSError or TimeoutError if it can't be read, and AddressNotAllowed."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     async with asyncio.timeout(PATIENCE_S):
@@ -25,12 +25,12 @@ async def server_certificate(location: Location) -> x509.Certificate:
         try:
             writer.write(ASK_FOR_TLS)
             if await reader.readexactly(1) != b"S":
-                raise ConnectionError("It does not speak TLS.")
+                raise ConnectionError("The server does not support TLS.")
             await writer.start_tls(context, server_hostname=location.host)
             shown: ssl.SSLObject = writer.get_extra_info("ssl_object")
             encoded = shown.getpeercert(binary_form=True)
         finally:
             writer.close()
     if encoded is None:
-        raise ConnectionError("It showed no certificate.")
+        raise ConnectionError("The server presented no certificate.")
     return x509.load_der_x509_certificate(encoded)

@@ -1,30 +1,30 @@
-"""The answer: findings, and the facts for whoever prepares the move. Plain values; holds no secret."""
+"""The result: findings, and facts for planning the move. Plain values without any secret."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from changeover.changeovers.checks.clients import Client
 from changeover.changeovers.checks.finding import Finding, counted, in_bytes, in_time
 from changeover.changeovers.checks.providers import Provider
-from changeover.changeovers.checks.visitors import Client
 
 Verdict = Literal["ready", "not ready", "unknown"]
 LOADS_PER_S = 40_000_000
-"""Bytes of tables that an ordinary target takes in a second over two connections. An assumption, and said to be one."""
+"""Bytes of tables that an ordinary target loads per second over two connections. Assumed, and reported as such."""
 INDEXES_PER_S = 60_000_000
 PER_TABLE_S = 0.01
-"""Its schema, keys, statistics and comparison, however few rows it has: measured with 5,000 tables on two cores."""
+"""For schema, keys, statistics and comparison of a table with any number of rows. Measured with 5,000 tables on two cores."""
 FIXED_S = 15
-"""Connections, roles, the comparison of both schemas: for any size."""
+"""Connections, roles and the comparison of both schemas, for any size."""
 
 
 @dataclass(frozen=True)
 class ServerReport:
-    """One side. `system_identifier` is None where the login may not ask for it."""
+    """One side. `system_identifier` is None if the login may not read it."""
 
     address: str
-    """For people, without any secret."""
+    """For display, without any secret."""
     database: str
     user: str
     version: str
@@ -39,19 +39,19 @@ class ServerReport:
 
 @dataclass(frozen=True)
 class ExtensionReport:
-    """`target` is the version that the target has or can create; None: none; without a target: what this machine has."""
+    """`target` is the version that the target has or can create, or None. Without a target: the version on this machine."""
 
     name: str
     version: str
     schema: str
     target: str | None
     status: Literal["installed", "available", "older", "lacking", "left out", "ignored"]
-    """`ignored` is the source's provider's own; `left out` is one that the target can do without, and has not."""
+    """`ignored` belongs to the source's provider; `left out` is not needed on the target, and missing there."""
 
 
 @dataclass(frozen=True)
 class SettingReport:
-    """`source` and `target` are None where that side doesn't have it; `(hidden)` where it may hold a password."""
+    """`source` and `target` are None if that side doesn't have it, and `(hidden)` if it may contain a password."""
 
     name: str
     source: str | None
@@ -73,7 +73,7 @@ class TableReport:
 
 @dataclass(frozen=True)
 class Size:
-    """`bytes` is all that the database takes on the source's disk."""
+    """`bytes` is the database's total size on the source's disk."""
 
     bytes: int
     table_bytes: int
@@ -86,7 +86,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Forecast:
-    """How long writers would have to wait when they are held for the whole copy."""
+    """How long writers would have to wait if they were held for the whole copy."""
 
     downtime_s: float
     because: str
@@ -94,7 +94,7 @@ class Forecast:
 
 @dataclass(frozen=True)
 class RoleReport:
-    """A role that owns something in the source, or may do something there. `is_on_target` is None without one."""
+    """A role that owns objects or has rights in the source. `is_on_target` is None without a target."""
 
     name: str
     may_log_in: bool
@@ -105,11 +105,11 @@ class RoleReport:
 
 @dataclass(frozen=True)
 class Checked:
-    """One session of checks."""
+    """The result of one check of both sides."""
 
     findings: tuple[Finding, ...]
     source: ServerReport | None = None
-    """None when it was not looked at: the address is a pooler's."""
+    """None if the address is a pooler's, because nothing was checked then."""
     target: ServerReport | None = None
     extensions: tuple[ExtensionReport, ...] = ()
     settings: tuple[SettingReport, ...] = ()
@@ -119,7 +119,7 @@ class Checked:
     sampled_s: float = 0
     roles: tuple[RoleReport, ...] = ()
     keeps_owners: bool = True
-    """The target can give what is moved to the same owners."""
+    """The target can give moved objects to the same owners."""
 
     @property
     def verdict(self) -> Verdict:
@@ -128,14 +128,14 @@ class Checked:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many checks (not findings) came to each result; of several answers the worst counts."""
+        """The number of checks (not findings) by result. The worst answer of a check counts."""
         worst: dict[str, int] = {}
         for finding in self.findings:
             worst[finding.id] = max(worst.get(finding.id, 0), _GRAVITY.index(finding.result))
         return {result: sum(1 for one in worst.values() if _GRAVITY[one] == result) for result in _GRAVITY}
 
     def skips(self) -> dict[str, Any]:
-        """What a copy has to leave out, as a job's fields."""
+        """What a copy has to leave out, as fields of a job."""
         extensions, schemas, roles, keeps_owners = traits_of(self)
         return {
             "skip_extensions": list(extensions), "skip_schemas": list(schemas), "skip_roles": list(roles),
@@ -143,7 +143,7 @@ class Checked:
         }  # fmt: skip
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """For JSON."""
         return {"verdict": self.verdict, "counts": self.counts, **asdict(self)}
 
 
@@ -151,7 +151,7 @@ _GRAVITY = ("passed", "warning", "unknown", "failed")
 
 
 def traits_of(checked: Checked) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], bool]:
-    """skip_extensions, skip_schemas, reserved_roles, keeps_owners: what a snapshot job is told of the provider."""
+    """skip_extensions, skip_schemas, reserved_roles, keeps_owners: what a snapshot job needs to know about the provider."""
     if checked.source is None:
         return (), (), (), True
     provider = checked.source.provider
@@ -161,13 +161,13 @@ def traits_of(checked: Checked) -> tuple[tuple[str, ...], tuple[str, ...], tuple
 
 
 def forecast(size: Size, line_bytes_per_s: float | None) -> Forecast:
-    """Tables at the slower of line and target, then indexes, then what each table costs, then what any size costs."""
+    """The time for tables (at the lower rate of network and target), then indexes, then each table, then the fixed rest."""
     rate = min(line_bytes_per_s or LOADS_PER_S, LOADS_PER_S)
     seconds = size.table_bytes / rate + size.index_bytes / INDEXES_PER_S + size.tables * PER_TABLE_S + FIXED_S
-    slower = "the line, as measured" if rate < LOADS_PER_S else "a target of ordinary speed, which was not tried"
+    slower = "the network, as measured" if rate < LOADS_PER_S else "an ordinary target, not measured"
     because = (
-        f"{in_bytes(size.table_bytes)} of tables at {in_bytes(rate)} a second ({slower}), "
-        f"{in_bytes(size.index_bytes)} of indexes at {in_bytes(INDEXES_PER_S)} a second (assumed), "
+        f"{in_bytes(size.table_bytes)} of tables at {in_bytes(rate)} per second ({slower}), "
+        f"{in_bytes(size.index_bytes)} of indexes at {in_bytes(INDEXES_PER_S)} per second (assumed), "
         f"{in_time(size.tables * PER_TABLE_S)} for {counted(size.tables, 'table')} of any size (assumed), "
         f"{in_time(FIXED_S)} for the rest"
     )

@@ -1,4 +1,4 @@
-"""Checks of what is code in the source: extensions, functions, triggers, languages, jobs, ways to other servers."""
+"""Checks of code in the source: extensions, functions, triggers, languages, jobs, foreign servers."""
 
 from __future__ import annotations
 
@@ -56,22 +56,22 @@ _WRITTEN_IN = sql.SQL(
 )
 
 
-@check("C10", "No publications, and no event triggers that could not be made")
+@check("C10", "No publications, and no event triggers that can't be created")
 async def left_out(look: Look) -> Answers:
     triggers = await look.source.rows(_EVENT_TRIGGERS)
     mine = [name for name, owner in triggers if not look.source.provider.reserves_role(owner)]
     if mine and not (look.target and look.target.identity.is_superuser):
-        yield warning(f"Event triggers may not be brought: {named(mine)}.", "Only a superuser of the target can make one.",
-                      "Make them on the target after the move, if they are still wanted.")  # fmt: skip
+        yield warning(f"Event triggers may not be copied: {named(mine)}.", "Only a superuser of the target can create one.",
+                      "Create them on the target after the move, if needed.")  # fmt: skip
     publications = await look.source.names("SELECT quote_ident(pubname) FROM pg_publication ORDER BY 1")
     if publications:
-        yield warning(f"Publications are not brought: {named(publications)}.", "Whoever follows them follows the source.",
-                      "Make them on the target, and let the followers begin anew there.")  # fmt: skip
+        yield warning(f"Publications are not copied: {named(publications)}.", "Their subscribers keep following the source.",
+                      "Create them on the target, and let the subscribers start again there.")  # fmt: skip
 
 
-@check("C15", "Functions find their tables whatever the search path")
+@check("C15", "Functions find their tables with any search path")
 async def search_path(look: Look) -> Answers:
-    """A restore runs with an empty search_path, and so do views, indexes and generated columns that it builds."""
+    """A restore has an empty search_path, and so have the views, indexes and generated columns that it builds."""
     used = await look.source.rows(_USED_FUNCTIONS)
     if not used:
         return
@@ -82,37 +82,37 @@ async def search_path(look: Look) -> Answers:
         if bare and function not in told:
             told.add(function)
             yield warning(
-                f"The function {function}, used by {by}, names {named(bare)} without a schema.",
-                "While the target is built there is no search path, so it would not find it.",
-                f"ALTER FUNCTION {function} SET search_path = public, pg_temp; with the schemas that it needs.",
+                f"The function {function}, used by {by}, refers to {named(bare)} without a schema.",
+                "The target is built with an empty search path, which finds nothing without a schema.",
+                f"ALTER FUNCTION {function} SET search_path = public, pg_temp; with the schemas that the function needs.",
             )
 
 
 def unqualified(body: str, names: set[str]) -> list[str]:
-    """Which of `names` a function's text mentions without a schema before them; comments and strings don't count."""
+    """Which of `names` a function's text mentions without a schema. Ignores comments and strings."""
     code = re.sub(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", " ", body, flags=re.DOTALL)
     bare = {word.strip('"') for word in re.findall(r'(?<![\w."])(?:\w+|"[^"]+")', code)}
     return sorted((bare | {word.lower() for word in bare}) & names)
 
 
-@check("C16", "Extensions have their counterpart")
+@check("C16", "Extensions are available")
 async def extensions(look: Look) -> Answers:
-    """Without a target: against what the installations of this machine have. With one, T5 asks it."""
+    """Without a target, compares with the installations on this machine. With a target, T5 does."""
     moved, skipped = look.source.moved_extensions, look.source.provider.skip_extensions
     offered = frozenset[str]().union(*(one.extensions for one in look.offered))
     if look.target is None:
         for one in moved:
             if one.name not in offered:
                 yield failed(f"No PostgreSQL on this machine has the extension {one.name}.",
-                             f"The source uses {one.name} {one.version}.",
-                             "Install its package here, name a target that has it, or, if unused, DROP EXTENSION …;")  # fmt: skip
-    says = f"{counted(len(moved), 'extension')} to bring" + (f": {named(one.name for one in moved)}" if moved else "")
-    yield passed(says + (f"; {look.source.provider.title}'s own stay behind: {named(skipped)}." if skipped else "."))
+                             f"The source has {one.name} {one.version}.",
+                             "Install its package here, give a target that has it, or, if unused, DROP EXTENSION …;")  # fmt: skip
+    says = f"{counted(len(moved), 'extension')} to copy" + (f": {named(one.name for one in moved)}" if moved else "")
+    yield passed(says + (f"; {look.source.provider.title}'s own are not copied: {named(skipped)}." if skipped else "."))
 
 
-@check("C17", "Languages exist on the target, or can be made there")
+@check("C17", "Languages exist on the target, or can be created there")
 async def languages(look: Look) -> Answers:
-    """Languages of extensions are not meant: T5 asks for these. The others are moved like a function, if the rights suffice."""
+    """Except those of extensions, which T5 checks. The others are moved like functions, if the rights allow it."""
     mine = await look.source.rows(_LANGUAGES)
     if look.target is None or not mine:
         return
@@ -120,14 +120,14 @@ async def languages(look: Look) -> Answers:
     for name, statement in mine:
         if name not in there and not look.target.identity.is_superuser:
             yield failed(
-                f"The target has no language {name}, and {look.target.identity.login} can't make it there.",
-                "Functions of the source may be written in it. Only a superuser can make a language without an extension.",
+                f"The target has no language {name}, and {look.target.identity.login} can't create it there.",
+                "Functions of the source may be written in it. Only a superuser can create a language without an extension.",
                 f"As a superuser of the target: {statement};",
                 _WRITTEN_IN.format(sql.Literal(name)).as_string(),
             )
 
 
-@check("C23", "No ways to other servers")
+@check("C23", "No references to other servers")
 async def foreign(look: Look) -> Answers:
     servers = await look.source.rows(
         """SELECT s.srvname, w.fdwname, (SELECT count(*) FROM pg_user_mappings m WHERE m.srvid = s.oid)
@@ -135,16 +135,16 @@ async def foreign(look: Look) -> Answers:
     )
     for name, wrapper, mappings in servers[:5]:
         yield warning(
-            f"The foreign server {name} ({wrapper}), with {counted(mappings, 'user mapping')}.",
-            "The target must reach it as well, and its passwords move only if our login may read them.",
-            f"Let the target's host in there. On the target: ALTER USER MAPPING FOR … SERVER {name} OPTIONS (SET password …);",
+            f"There is a foreign server {name} ({wrapper}) with {counted(mappings, 'user mapping')}.",
+            "The target must be able to reach it, and its passwords are only copied if the login may read them.",
+            f"Allow the target's host. On the target: ALTER USER MAPPING FOR … SERVER {name} OPTIONS (SET password …);",
         )
     if any(one.name == "dblink" for one in look.source.extensions):
-        yield warning("The extension dblink is installed.", "Functions may hold addresses of other servers.",
+        yield warning("The extension dblink is installed.", "Functions may contain addresses of other servers.",
                       "SELECT oid::regprocedure FROM pg_proc WHERE prosrc ~ 'dblink';")  # fmt: skip
 
 
-@check("C25", "No jobs run inside the database")
+@check("C25", "The database runs no jobs")
 async def jobs(look: Look) -> Answers:
     names = {one.name for one in look.source.extensions}
     if "pg_cron" in names:
@@ -157,10 +157,10 @@ async def jobs(look: Look) -> Answers:
                 "SELECT cron.unschedule(jobid) FROM cron.job;",
             )
     if "pgagent" in look.source.schemas:
-        yield _jobs("pgAgent has its jobs here.", "UPDATE pgagent.pga_job SET jobenabled = false;")
+        yield _jobs("pgAgent keeps its jobs here.", "UPDATE pgagent.pga_job SET jobenabled = false;")
     if "pg_partman" in names:
         yield _jobs(
-            "pg_partman may make partitions in the background.",
+            "pg_partman may create partitions in the background.",
             "UPDATE part_config SET automatic_maintenance = 'off';",
         )
     ((subscriptions,),) = await look.source.rows(
@@ -172,4 +172,4 @@ async def jobs(look: Look) -> Answers:
 
 
 def _jobs(what: str, fix: str) -> Answer:
-    return warning(what, "They must run on exactly one side: they would write to the source during the move.", fix)
+    return warning(what, "They must run on exactly one side, and would write to the source during the move.", fix)

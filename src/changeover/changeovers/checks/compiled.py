@@ -1,4 +1,4 @@
-"""Checks of functions that are machine code, of a library or of PostgreSQL itself: can the target make and load them?"""
+"""Checks whether the target can create and load functions in machine code, of a library or of PostgreSQL itself."""
 
 from __future__ import annotations
 
@@ -36,24 +36,24 @@ _OF_SERVER = """SELECT p.oid::regprocedure, prosrc FROM pg_proc p JOIN pg_langua
  WHERE lanname = 'internal' AND p.oid >= 16384;"""
 
 
-@check("C18", "Nothing needs a library of its own")
+@check("C18", "No object needs a separate library")
 async def libraries(look: Look) -> Answers:
     found = await look.source.names(_LOW_LEVEL)
     if not found:
         return
     why = "They need a superuser, and the library's file on the target's host."
-    fix = "Find the extension that they came with and install it on the target, or drop them if they are not used."
+    fix = "Install the extension that they belong to on the target, or drop them if they are not used."
     if look.target is not None and not look.target.identity.is_superuser:
-        yield failed(f"Made in C, or by a superuser: {named(found)}.", why, fix)
+        yield failed(f"Objects in C, or that only a superuser can create: {named(found)}.", why, fix)
     else:
-        yield warning(f"Made in C, or by a superuser: {named(found)}.", why, fix)
+        yield warning(f"Objects in C, or that only a superuser can create: {named(found)}.", why, fix)
 
 
 @check("T21", "The target can load the source's compiled functions", "target")
 async def compiled(look: Look) -> Answers:
-    """By trying, in a transaction that is rolled back. PostgreSQL loads the library when it makes such a function."""
+    """Tries each in a transaction that is rolled back. PostgreSQL loads the library when it creates such a function."""
     wanted = await look.source.rows(_COMPILED)
-    if not wanted or not look.there.identity.is_superuser:  # C18 says that only a superuser can make one
+    if not wanted or not look.there.identity.is_superuser:  # C18 reports that only a superuser can create one
         return
     refused: dict[tuple[str, str], list[str]] = {}
     async with (
@@ -67,8 +67,8 @@ async def compiled(look: Look) -> Answers:
         whose = f"the library {library}" if library else "PostgreSQL's own code"
         install = f"Install {library}, built for PostgreSQL {look.there.identity.major}, on the target's host. "
         yield failed(
-            f"The target can't make functions of the source that are in {whose}: {named(functions)}.",
-            f"It was tried, and undone: {refusal}.",
+            f"The target can't create functions of the source that are in {whose}: {named(functions)}.",
+            f"It was tried and rolled back: {refusal}.",
             f"{install if library else ''}If nothing uses them, on the source, for each: DROP FUNCTION {functions[0]};",
             sql.SQL(_OF_LIBRARY).format(sql.Literal(library)).as_string() if library else _OF_SERVER,
         )

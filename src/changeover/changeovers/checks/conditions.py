@@ -1,4 +1,4 @@
-"""Rows that break a CHECK which PostgreSQL believes to be valid: its function was replaced, or time has passed."""
+"""Finds rows that violate a CHECK marked as valid, because its function was replaced or time has passed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from changeover.changeovers.checks.look import Look
 from changeover.changeovers.checks.scanning import first_of, scan, what_was_not_found
 
 WITHIN_S = 5.0
-"""For all CHECKs of a database. Those of small tables come first."""
+"""For all CHECKs of a database, small tables first."""
 _CHECKS = """
 SELECT mine.nspname::text, mine.relname::text, con.conname::text, con.connoinherit,
        mine.name, quote_ident(con.conname), pg_get_constraintdef(con.oid), pg_get_expr(con.conbin, con.conrelid),
@@ -38,11 +38,11 @@ CHANGING = (
     r"|current_schemas?|to_char|to_timestamp|nextval|txid_current|pg_\w+)\("
     r"|\m(CURRENT_\w+|LOCALTIME|LOCALTIMESTAMP|SESSION_USER|USER)\M|'(now|today|tomorrow|yesterday)'|COLLATE|::reg"
 )
-"""What a CHECK of PostgreSQL's own functions must have to give another answer later. Other CHECKs hold what they promise."""
+"""A CHECK with only built-in functions must match this to change its result later. Others can't be violated."""
 
 
 class Examined(Protocol):
-    """A CHECK as this file looks at it."""
+    """A CHECK of a table or a domain."""
 
     @property
     def label(self) -> str: ...
@@ -60,7 +60,7 @@ class Examined(Protocol):
 
 @dataclass(frozen=True)
 class Condition:
-    """A CHECK of a table that may give another answer today than when its rows were written."""
+    """A CHECK of a table whose result may have changed since its rows were written."""
 
     schema: str
     table: str
@@ -72,7 +72,7 @@ class Condition:
     expression: str
     is_readable: bool
     is_trusted: bool
-    """Its functions and domains belong to superusers or to our login. Others are not run: they would have our rights."""
+    """Its functions and domains belong to superusers or to our login. Others are not run, because they would have our rights."""
 
     @property
     def label(self) -> str:
@@ -80,13 +80,13 @@ class Condition:
 
     @property
     def query(self) -> sql.Composed:
-        """Lists the rows that the CHECK refuses. NULL is no refusal.
+        """Lists the rows that violate the CHECK. NULL is no violation.
 
-        With a plain NOT, the planner would conclude from the constraint that a partition has no such rows, and skip it.
+        With a plain NOT, the planner would infer from the constraint that a partition has no such rows, and skip it.
         """
         return sql.SQL("SELECT * FROM {} WHERE coalesce(NOT ({}), false)").format(
             sql.SQL("ONLY {}" if self.is_of_table_alone else "{}").format(sql.Identifier(self.schema, self.table)),
-            sql.SQL(self.expression),  # PostgreSQL's own text of it
+            sql.SQL(self.expression),  # as PostgreSQL prints it
         )
 
     @property
@@ -97,20 +97,20 @@ class Condition:
     def fix(self) -> str:
         table, name = self.shown_table, self.shown_name
         return (
-            "Correct the rows on the source, or let the constraint be moved without being checked: "
+            "Correct the rows on the source, or let the constraint be moved unchecked: "
             f"ALTER TABLE {table} DROP CONSTRAINT {name}, ADD CONSTRAINT {name} {self.definition} NOT VALID;"
         )
 
 
-@check("C33", "No rows break a valid check constraint")
+@check("C33", "No rows violate a valid check constraint")
 async def conditions(look: Look) -> Answers:
     every: list[Examined] = [Condition(*row) for row in await look.source.rows(_CHECKS, changing=CHANGING)]
     every += [OfDomain(*row) for row in await look.source.rows(OF_DOMAINS, changing=CHANGING)]
     found = await scan(look.source, [one for one in every if one.is_readable and one.is_trusted], within_s=WITHIN_S)
     for one in found.broken:
         yield failed(
-            f"On the source, rows break the check constraint {one.label}, which is marked as valid.",
-            "They were accepted when they were written. The target would refuse them today.",
+            f"On the source, rows violate the check constraint {one.label}, which is marked as valid.",
+            "They were accepted when they were written. The target would refuse them now.",
             one.fix, f"{one.query.as_string()};",
         )  # fmt: skip
     for one, refused in found.refused:
@@ -119,34 +119,32 @@ async def conditions(look: Look) -> Answers:
     if left:
         yield _not_examined(left, len(every))
     elif not found.broken and not found.refused:
-        yield passed(
-            f"{counted(len(every), 'check constraint')} that could give another answer today; no row breaks one."
-        )
+        yield passed(f"{counted(len(every), 'check constraint')} whose result may have changed; no row violates one.")
 
 
 def _not_evaluated(one: Examined, refused: psycopg.Error) -> Answer:
-    """Only the kind of error, where its text may quote a row."""
+    """Shows only the kind of error if its text may contain values of a row."""
     if lacks := what_was_not_found(refused):
         return failed(
             f"On the source, the check constraint {one.label} can't be evaluated without a search path: {lacks}.",
             "The target is built without one, and would refuse the constraint, or an index of its table.",
-            "Give its functions what they need: ALTER FUNCTION … SET search_path = public, pg_temp;",
+            "Set a search path for its functions: ALTER FUNCTION … SET search_path = public, pg_temp;",
             f"SET search_path = pg_catalog; {one.query.as_string()};",
         )  # fmt: skip
     return warning(
         f"On the source, the check constraint {one.label} could not be evaluated (SQLSTATE {refused.sqlstate or 'unknown'}).",
-        "A function that it calls failed for a row, or needs a search_path. On the target it may fail as well.",
-        "Give its functions what they need: ALTER FUNCTION … SET search_path = public, pg_temp;",
+        "A function that it calls failed for a row, or needs a search_path. It may also fail on the target.",
+        "Set a search path for its functions: ALTER FUNCTION … SET search_path = public, pg_temp;",
         f"{one.query.as_string()};",
     )
 
 
 def _not_examined(left: Sequence[Examined], total: int) -> Answer:
     return warning(
-        f"Not examined for rows that break them: {counted(len(left), 'check constraint')} of {total}: "
+        f"Not searched for violating rows: {counted(len(left), 'check constraint')} of {total}: "
         f"{named(one.label for one in left)}.",
-        f"The check reads rows for {WITHIN_S:.0f} s at most, small tables first, and only what the login may read. It runs "
-        "functions only if a superuser or the login owns them.",
-        "Run the query as a role that you trust these functions with.",
+        f"The check reads rows for at most {WITHIN_S:.0f} s, small tables first, and only what the login may read. It only runs "
+        "functions that belong to a superuser or the login.",
+        "Run the query as a role with which you trust these functions.",
         f"{left[0].query.as_string()};",
     )

@@ -1,4 +1,4 @@
-"""Checks of what the source holds: sizes, tables, sequences, indexes, views, names."""
+"""Checks of the source's contents: sizes, tables, sequences, indexes, views, names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from changeover.changeovers.checks.finding import (
 from changeover.changeovers.checks.look import Look
 
 LARGE = 100 * 10**9
-"""Bytes beyond which a move by snapshot wants a plan of its own."""
+"""A move of more bytes by snapshot needs a plan of its own."""
 
 
 @check("C1", "The size suits a move by snapshot")
@@ -23,9 +23,9 @@ async def size(look: Look) -> Answers:
     size = look.source.identity.size_bytes
     if size > LARGE:
         yield warning(f"The database is large: {in_bytes(size)}.", "Above 100 GB a snapshot holds the source for hours.",
-                      "Delete or archive what isn't needed first, and plan for the time that is forecast.")  # fmt: skip
+                      "Delete or archive what isn't needed first, and plan for the downtime in the report.")  # fmt: skip
     else:
-        yield passed(f"The database has {in_bytes(size)}, of 100 GB that a snapshot suits.")
+        yield passed(f"The database has {in_bytes(size)}. A snapshot is suitable up to 100 GB.")
 
 
 @check("C4", "No unlogged tables")
@@ -34,7 +34,7 @@ async def unlogged(look: Look) -> Answers:
     if tables:
         yield warning(
             f"{counted(len(tables), 'unlogged table')}: {named(tables)}.",
-            "A snapshot brings their rows, but a crash of either server empties them, and followers never have them.",
+            "A snapshot copies their rows, but a crash of either server empties them, and followers never have their rows.",
             f"If they matter: ALTER TABLE {tables[0]} SET LOGGED;",
         )
 
@@ -52,16 +52,16 @@ async def large_objects(look: Look) -> Answers:
     )
     if closed and not side.identity.is_superuser and side.value("lo_compat_privileges") != "on":
         yield failed(
-            f"{closed} of {counted(total, 'large object')} can't be read by {side.identity.login}.",
+            f"{closed} of {counted(total, 'large object')} are not readable by {side.identity.login}.",
             "They belong to other roles.", f'GRANT SELECT ON LARGE OBJECT {example} TO "{side.identity.login}";',
         )  # fmt: skip
     elif total:
         yield passed(f"{counted(total, 'large object')}, all readable.")
 
 
-@check("C6", "No sequence is near its end")
+@check("C6", "No sequence is nearly exhausted")
 async def sequences(look: Look) -> Answers:
-    """A column's type can be smaller than what its sequence may still give."""
+    """The type of a column can be smaller than its sequence's range."""
     near = await look.source.rows(
         """SELECT mine.name, s.last_value, bound.value, trunc(100.0 * s.last_value / bound.value)::int
           FROM mine
@@ -78,9 +78,9 @@ async def sequences(look: Look) -> Answers:
     )
     for name, last, most, percent in near:
         yield warning(
-            f"The sequence {name} stands at {last}, {percent} % of {most}.",
-            "It is moved as it stands; soon after, inserts fail.",
-            "Make its column bigint, on the source before the move or on the target after it.",
+            f"The sequence {name} is at {last}, {percent} % of {most}.",
+            "Its position is copied, and inserts will soon fail.",
+            "Change its column to bigint, on the source before the move or on the target after it.",
         )
 
 
@@ -97,24 +97,24 @@ async def generated(look: Look) -> Answers:
         else "SELECT 0, 0, 0"
     )
     if virtual and look.target and look.target.identity.major < 18:
-        yield failed(f"{counted(virtual, 'virtual column')}.", f"PostgreSQL {look.target.identity.major} has none.",
-                     "Choose a target with PostgreSQL 18 or newer, or make them STORED.")  # fmt: skip
+        yield failed(f"{counted(virtual, 'virtual column')}.", f"PostgreSQL {look.target.identity.major} does not support them.",
+                     "Choose a target with PostgreSQL 18 or newer, or change them to STORED.")  # fmt: skip
     else:
         yield passed(f"{counted(identity, 'identity column')} and {counted(stored + virtual, 'generated column')}.")
 
 
-@check("C8", "Partitions and children are whole")
+@check("C8", "No partition is partly detached")
 async def partitions(look: Look) -> Answers:
     pending = await look.source.names(
         """SELECT mine.name FROM mine JOIN pg_inherits i ON i.inhrelid = mine.oid
              WHERE (to_jsonb(i) ->> 'inhdetachpending')::bool"""
     )
     if pending:
-        yield warning(f"Partitions are half detached: {named(pending)}.", "They are neither in nor out.",
+        yield warning(f"Partitions are partly detached: {named(pending)}.", "They are in an undefined state.",
                       f"ALTER TABLE parent DETACH PARTITION {pending[0]} FINALIZE;")  # fmt: skip
 
 
-@check("C11", "Every foreign key has been checked")
+@check("C11", "Every foreign key is validated")
 async def foreign_keys(look: Look) -> Answers:
     async for answer in _not_valid(look, "f", "foreign key"):
         yield answer
@@ -129,7 +129,7 @@ async def invalid(look: Look) -> Answers:
     for name, _ in indexes[:5]:
         yield warning(
             f"The index {name} is invalid.",
-            "It is not brought along, and if it is unique, nobody has made sure that it is.",
+            "It is not copied, and if it is unique, it does not guarantee uniqueness.",
             f"REINDEX INDEX CONCURRENTLY {name}; or DROP INDEX {name};",
         )
     async for answer in _not_valid(look, "c", "check constraint"):
@@ -143,7 +143,8 @@ async def _not_valid(look: Look, kind: str, says: str) -> Answers:
         kind=kind,
     )
     for table, constraint in rows[:5]:
-        yield warning(f"The {says} {constraint} of {table} is not valid.", "It is moved so; older rows may break it.",
+        yield warning(f"The {says} {constraint} of {table} is not valid.",
+                      "It stays so on the target. Older rows may violate it.",
                       f"ALTER TABLE {table} VALIDATE CONSTRAINT {constraint};")  # fmt: skip
 
 
@@ -155,7 +156,8 @@ async def materialized_views(look: Look) -> Answers:
     )
     empty = [name for name, is_filled, _ in rows if not is_filled]
     if empty:
-        yield warning(f"Materialized views were never filled: {named(empty)}.", "They are moved so: reading them fails.",
+        yield warning(f"Materialized views were never filled: {named(empty)}.",
+                      "They stay so on the target, where reading them fails.",
                       f"REFRESH MATERIALIZED VIEW {empty[0]};")  # fmt: skip
     elif rows:
         yield passed(
@@ -163,13 +165,15 @@ async def materialized_views(look: Look) -> Answers:
         )
 
 
-@check("C28", "The source is quiet")
+@check("C28", "Write load of the source")
 async def writes(look: Look) -> Answers:
-    seen = look.visitors
-    yield passed(f"{seen.commits_per_s:.0f} commits and {seen.rows_written_per_s:.0f} written rows a second just now.")
+    sample = look.sample
+    yield passed(
+        f"{sample.commits_per_s:.0f} commits and {sample.rows_written_per_s:.0f} written rows per second during this check."
+    )
 
 
-@check("C30", "Names that every tool can handle")
+@check("C30", "All tools can handle the names")
 async def odd_names(look: Look) -> Answers:
     rows = await look.source.names(
         """SELECT DISTINCT quote_ident(name)
@@ -182,11 +186,11 @@ async def odd_names(look: Look) -> Answers:
     if rows:
         yield warning(
             f"{counted(len(rows), 'name')} with quotes or control characters: {named(rows)}.",
-            "We bring them as they are; scripts of yours around the move may stumble.",
+            "They are copied unchanged, but your scripts may not handle them.",
         )
     twins = await look.source.rows(
         """SELECT string_agg(name, ', ' ORDER BY name) FROM mine WHERE relkind IN ('r', 'p', 'v', 'm', 'f')
              GROUP BY nspname, lower(relname) HAVING count(*) > 1 LIMIT 5"""
     )
     for (names,) in twins:
-        yield warning(f"Names that differ in case only: {named([names])}.", "It is easy to take one for the other.")
+        yield warning(f"Names that differ only in case: {named([names])}.", "They are easily confused.")

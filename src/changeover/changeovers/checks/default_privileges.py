@@ -1,4 +1,4 @@
-"""The check of default privileges on the target: they give or take rights on everything that the migration makes."""
+"""Checks default privileges on the target, which change the rights on everything that the migration creates."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ SELECT format('ALTER DEFAULT PRIVILEGES FOR ROLE %%I%%s %%s %%s ON %%s %%s %%s;'
               CASE WHEN grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_catalog.pg_get_userbyid(grantee)) END),
        is_normal
   FROM differing GROUP BY type, schema, grantee, is_normal ORDER BY is_normal, 1"""
-"""REVOKE comes before GRANT: a right with a grant option that it doesn't have by default is granted again without it."""
+"""REVOKE comes before GRANT: a grant option that does not exist by default is removed by granting the right again without it."""
 _LIST = "SELECT defaclrole::regrole, defaclnamespace::regnamespace, defaclobjtype, defaclacl FROM pg_default_acl;"
 
 
-@check("T24", "No default privileges of the target change rights", "target")
+@check("T24", "The target's default privileges change no rights", "target")
 async def default_privileges(look: Look) -> Answers:
-    """Those of the login, which makes everything. Those of other roles count only for what these make later."""
+    """Only those of the login, which creates everything. Those of other roles affect only what these create later."""
     side, login = look.there, look.there.identity.login
     if OURS in side.schemas and look.mark is not None and await our_mark(side) == look.mark:
-        return  # those that are there now can be the source's, brought by the attempt that is continued
+        return  # the previous attempt may have copied the source's
     for statement, is_normal in await side.rows(_STATEMENTS, schemas=sorted(look.source.schemas)):
         yield failed(
-            f"Default privileges of {login} on the target {'take rights from' if is_normal else 'add rights to'} "
-            "what it makes.",
+            f"Default privileges of {login} on the target {'remove rights from' if is_normal else 'add rights to'} "
+            "what it creates.",
             "The migration logs in as this role, so the copy would have other rights than the source.",
             f"On the target: {statement}",
             _LIST,

@@ -1,4 +1,4 @@
-"""CHECKs of domains, each in the columns whose values are of it. What asks for their rows is in conditions.py."""
+"""CHECKs of domains, each in the columns that use the domain. conditions.py queries their rows."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ SELECT mine.nspname::text, mine.relname::text, a.attname::text, inside.is_array,
         WHERE n.classid = 'pg_constraint'::regclass AND n.objid = con.oid) used
  WHERE con.contype = 'c' AND con.convalidated AND (used.number > 0 OR pg_get_constraintdef(con.oid) ~* %(changing)s)
  ORDER BY mine.relpages, 1, 2, 3, 7"""
-"""A row for each CHECK and column."""
+"""One row for each CHECK and column."""
 
 
 @dataclass(frozen=True)
 class OfDomain:
-    """A CHECK of a domain, in one column whose values, or elements, are of it."""
+    """A CHECK of a domain in one column whose values or elements have that domain."""
 
     schema: str
     table: str
     column: str
     is_array: bool
     base: str
-    """The type below all domains, as CAST wants it."""
+    """The type below all domains, as used in CAST."""
     domain: str
     name: str
     shown_column: str
@@ -66,15 +66,15 @@ class OfDomain:
 
     @property
     def query(self) -> sql.Composed:
-        """The expression names the value VALUE: a column of that name."""
+        """The expression calls the value VALUE, so the query has a column with that name."""
         values = sql.SQL("unnest({})" if self.is_array else "{}").format(sql.Identifier(self.column))
         return sql.SQL(
             "SELECT * FROM (SELECT ctid, ({})::{} AS value FROM ONLY {}) one WHERE coalesce(NOT ({}), false)"
         ).format(
             values,
-            sql.SQL(self.base),  # format_type's own
+            sql.SQL(self.base),  # printed by format_type
             sql.Identifier(self.schema, self.table),
-            sql.SQL(self.expression),  # PostgreSQL's own text of it
+            sql.SQL(self.expression),  # as PostgreSQL prints it
         )
 
     @property
@@ -84,7 +84,7 @@ class OfDomain:
     @property
     def fix(self) -> str:
         return (
-            "Correct the rows on the source, or let the constraint be moved without being checked: "
+            "Correct the rows on the source, or let the constraint be moved unchecked: "
             f"ALTER DOMAIN {self.domain} DROP CONSTRAINT {self.name}; "
             f"ALTER DOMAIN {self.domain} ADD CONSTRAINT {self.name} {self.definition} NOT VALID;"
         )

@@ -1,4 +1,4 @@
-"""What indexes and generated columns are computed by: a target is built without a search path, and some functions need one."""
+"""Expressions of indexes and generated columns. A target is built with an empty search path, which breaks some functions."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SELECT mine.nspname::text, mine.relname::text, built.label, built.expression, bu
 
 @dataclass(frozen=True, eq=False)
 class Expression:
-    """Of an index, its predicate included, or of a generated column. Its functions belong to superusers or to our login."""
+    """Of an index with its predicate, or of a generated column. Its functions belong to superusers or to our login."""
 
     schema: str
     table: str
@@ -54,19 +54,19 @@ class Expression:
     calls_extension: bool
     columns: list[str]
     types: list[str]
-    """Of the columns, as CAST wants them."""
+    """Of the columns, as used in CAST."""
 
     @property
     def value(self) -> sql.Composed:
-        """Of one row. A function in SQL is read even where there is none."""
+        """The value for one row. An SQL function is parsed even if the table is empty."""
         return sql.SQL("SELECT ROW({}) AS value FROM ONLY {} LIMIT 1").format(
-            sql.SQL(self.expression),  # PostgreSQL's own text of it
+            sql.SQL(self.expression),  # as PostgreSQL prints it
             sql.Identifier(self.schema, self.table),
         )
 
     @property
     def probe(self) -> sql.Composed:
-        """Returns no row. What is only counted is computed nevertheless."""
+        """Returns no row, but still computes the value."""
         return sql.SQL("SELECT 1 FROM ({}) one HAVING count(one.value) < 0").format(self.value)
 
     @property
@@ -75,15 +75,15 @@ class Expression:
 
     @property
     def fix(self) -> str:
-        if self.calls_extension:  # no dump has what was changed on a function of an extension
-            return f"On the source: {self.removal}; and make it on the target after the move."
+        if self.calls_extension:  # dumps lack changes to an extension's functions
+            return f"On the source: {self.removal}; and create it on the target after the move."
         settled = f"ALTER FUNCTION {self.functions[0]} SET search_path = public, pg_temp;"
-        return f"On the source: {settled} with the schemas that it needs."
+        return f"On the source: {settled} with the schemas that the function needs."
 
 
 @dataclass(frozen=True)
 class Alone:
-    """An expression without its table: whoever reads a table makes the server read the expressions of all its indexes."""
+    """An expression without its table, because a query of a table makes the server read the expressions of all its indexes."""
 
     expression: Expression
 
@@ -93,9 +93,9 @@ class Alone:
 
     @property
     def probe(self) -> sql.Composed:
-        """Of a row of NULLs that the planner doesn't know for NULLs, so that functions in SQL are read."""
+        """For a row of NULLs that the planner does not recognize as NULLs, so that SQL functions are parsed."""
         columns = sql.SQL(", ").join(
-            sql.SQL("NULL::{} AS {}").format(sql.SQL(kind), sql.Identifier(name))  # format_type's own
+            sql.SQL("NULL::{} AS {}").format(sql.SQL(kind), sql.Identifier(name))  # printed by format_type
             for name, kind in zip(self.expression.columns, self.expression.types, strict=True)
         )
         return sql.SQL(
@@ -105,7 +105,7 @@ class Alone:
 
 @check("C38", "Indexes and generated columns can be computed without a search path")
 async def expressions(look: Look) -> Answers:
-    """One row of each is computed, as the target will do it. Functions of other roles are not run: C15 reads their text."""
+    """Computes one row of each, as the target does. Does not run functions of other roles. C15 reads the text of those."""
     every = [Expression(*row) for row in await look.source.rows(_EXPRESSIONS)]
     found = await scan(look.source, every, within_s=WITHIN_S)
     lacking = [(one, lacks) for one, refused in found.refused if (lacks := what_was_not_found(refused))]
@@ -115,8 +115,8 @@ async def expressions(look: Look) -> Answers:
         yield _fails(one, lacks)
     if found.not_examined:
         yield warning(
-            f"Not tried without a search path: {named(one.label for one in found.not_examined)}.",
-            f"The check computes one row of each, for {WITHIN_S:.0f} s in all.", "Run the query, which computes one.",
+            f"Not computed without a search path: {named(one.label for one in found.not_examined)}.",
+            f"The check computes one row of each, for {WITHIN_S:.0f} s in total.", "Run the query, which computes one row.",
             f"SET search_path = pg_catalog; {found.not_examined[0].value.as_string()};",
         )  # fmt: skip
     elif not lacking:
@@ -126,7 +126,7 @@ async def expressions(look: Look) -> Answers:
 def causes(
     lacking: Sequence[tuple[Expression, str]], by_itself: Collection[Expression]
 ) -> list[tuple[Expression, str]]:
-    """Pure: of the expressions of one table that lack the same, only those that do `by_itself`, where there are such."""
+    """Pure. If some of the expressions of one table that lack the same fail `by_itself`, only those are returned."""
     explained = {(one.schema, one.table, lacks) for one, lacks in lacking if one in by_itself}
     return [
         (one, lacks) for one, lacks in lacking if one in by_itself or (one.schema, one.table, lacks) not in explained
@@ -136,6 +136,6 @@ def causes(
 def _fails(one: Expression, lacks: str) -> Answer:
     return failed(
         f"On the source, the {one.label} can't be computed without a search path: {lacks}.",
-        f"The target is built without one. It calls {named(one.functions)}, which needs one.",
+        f"The target is built without one, but {named(one.functions)} needs one.",
         one.fix, f"SET search_path = pg_catalog; {one.value.as_string()};",
     )  # fmt: skip

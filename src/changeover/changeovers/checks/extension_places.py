@@ -1,4 +1,4 @@
-"""Checks of extensions that are on both sides, in other schemas or other versions."""
+"""Checks of extensions that both sides have in different schemas or versions."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ SELECT e.extname, e.extversion, a.default_version FROM pg_extension e JOIN pg_av
 _LIST = "SELECT extname, extversion, extnamespace::regnamespace FROM pg_extension;"
 
 
-@check("T16", "Extensions live in the same schemas on the target", "target")
+@check("T16", "Extensions are in the same schemas on the target", "target")
 async def places(look: Look) -> Answers:
-    """Names in the source's schema have the extension's schema before them."""
+    """Definitions from the source qualify names with the source's schema of the extension."""
     source, target = look.source, look.there
     there = {one.name: one.schema for one in target.extensions}
     moved = [one for one in source.moved_extensions if there.get(one.name, one.schema) != one.schema]
@@ -34,23 +34,25 @@ async def places(look: Look) -> Answers:
         makes = "" if one.schema in target.schemas else f"CREATE SCHEMA {schema}; "
         fix = f"On the target: {makes}ALTER EXTENSION {name} SET SCHEMA {schema};"
         if one.name not in relocatable:
-            fix = f"On the target: DROP EXTENSION {name}; the migration makes it anew in {one.schema}."
+            fix = f"On the target: DROP EXTENSION {name}; the migration creates it in {one.schema}."
         if one.name in used:
-            yield failed(what, f"What the source makes of it is looked for in {one.schema}, and not found.", fix, _LIST)
+            yield failed(
+                what, f"Definitions from the source refer to it in {one.schema}, where it does not exist.", fix, _LIST
+            )
         else:
-            yield warning(what, "Nothing in the source depends on it, but texts of functions may name it.", fix, _LIST)
+            yield warning(what, "Nothing in the source depends on it, but function bodies may refer to it.", fix, _LIST)
 
 
 @check("C34", "Extensions are up to date")
 async def versions(look: Look) -> Answers:
-    """The target makes its own default version, so what an update changes, changes during the move."""
+    """The target creates its own default version, so the move may also update the extension."""
     moved = {one.name for one in look.source.moved_extensions}
     behind = [row for row in await look.source.rows(_BEHIND) if row[0] in moved]
     if behind:
         update = " ".join(f"ALTER EXTENSION {sql.Identifier(name).as_string()} UPDATE;" for name, *_ in behind[:3])
         yield warning(
             f"On the source, extensions are older than their packages: {named(f'{n} {old} ({new})' for n, old, new in behind)}.",
-            "The migration makes the version that is the target's default.",
+            "The migration creates the target's default version.",
             f"To try the newer version before the move, on the source: {update}",
             "SELECT * FROM pg_available_extensions WHERE installed_version <> default_version;",
         )

@@ -1,7 +1,7 @@
-"""What a check can answer, and the one list of all checks: an id, a title, a side, and a function that looks.
+"""Answers of a check, and the list of all checks. A check has an id, a title, a side and a function.
 
-A check yields an answer for each thing it found, or none: then it has passed. What it may not see, or can't read, becomes
-`unknown` by itself (asking.py), never `passed`.
+A check yields an answer for each problem, or none if it passed. What it has no right to see or can't read becomes `unknown`
+(see asking.py), never `passed`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 Result = Literal["passed", "warning", "failed", "unknown"]
 Subject = Literal["source", "target", "line"]
-"""Whom a check is about; `line` is what lies between us and both. Those about the target need one."""
+"""What a check is about. `line` is the network between this machine and both servers. `target` requires a target."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer of a check for one object. `fix` is a statement or command; `query` lists the rows or objects concerned."""
+    """The answer of a check for one object. `fix` is a statement or command. `query` lists the rows or objects."""
 
     result: Result
     what: str
@@ -32,7 +32,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Finding:
-    """An answer, and whose it is."""
+    """An answer with the check that gave it."""
 
     id: str
     title: str
@@ -42,7 +42,7 @@ class Finding:
     why: str = ""
     fix: str = ""
     query: str = ""
-    """SQL that the user can run on the side that the finding is about. The rows themselves are never part of a finding."""
+    """SQL that the user can run on the server that the finding is about. A finding never contains rows."""
 
 
 Answers = AsyncIterator[Answer]
@@ -50,7 +50,7 @@ Answers = AsyncIterator[Answer]
 
 @dataclass(frozen=True)
 class Check:
-    """One preflight question. Ids never change: people look them up in docs/checks.md."""
+    """A preflight check. Ids never change, because users look them up in docs/checks.md."""
 
     id: str
     title: str
@@ -81,7 +81,7 @@ def check(
 
 
 def in_order(checks: Iterable[Check]) -> list[Check]:
-    """The line first, then the servers, what the source holds, the target: then by number."""
+    """By subject (network, server, contents, target), then by number."""
     return sorted(checks, key=lambda one: ("NSCT".index(one.id[0]), int(re.sub(r"\D", "", one.id))))
 
 
@@ -102,7 +102,7 @@ def unknown(what: str, why: str, fix: str = "") -> Answer:
 
 
 def named(things: Iterable[object], most: int = 5) -> str:
-    """`a, b, c and 4 more`: names can hold anything, so line breaks are shown as such."""
+    """`a, b, c and 4 more`. Line breaks in names are escaped."""
     shown = [str(thing).replace("\n", "\\n").replace("\r", "\\r") for thing in things]
     rest = len(shown) - most
     return ", ".join(shown[:most]) + (f" and {rest} more" if rest > 0 else "")
@@ -114,7 +114,7 @@ def counted(number: int, thing: str, things: str = "") -> str:
 
 
 def in_bytes(number: float) -> str:
-    """`2.5 GB`: powers of 1000, as disks and providers count."""
+    """`2.5 GB`. Uses powers of 1000, like disks and providers."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if number < 1000:
             return f"{number:.0f} {unit}" if unit in ("bytes", "kB") else f"{number:.1f} {unit}"

@@ -1,4 +1,4 @@
-"""What reads tables of other servers while the target is built: partitions and materialized views."""
+"""Partitions and materialized views that read foreign servers while the target is built."""
 
 from __future__ import annotations
 
@@ -37,25 +37,25 @@ SELECT s.srvname::text, coalesce((SELECT string_agg(o, ', ') FROM unnest(s.srvop
  GROUP BY 1, 2 ORDER BY 1"""
 
 
-@check("C37", "Nothing that is built needs another server")
+@check("C37", "No object needs another server to be built")
 async def readers(look: Look) -> Answers:
     for server, where, views in await look.source.rows(_MATERIALIZED):
         yield warning(
             f"{counted(len(views), 'materialized view')} of the source read the foreign server {_shown(server, where)}: "
             f"{named(views)}.",
-            "If the target doesn't reach it, the migration leaves them empty and says so.",
-            f"Let the target's host reach it beforehand; or, after the move: REFRESH MATERIALIZED VIEW {views[0]};",
+            "If the target can't reach it, the migration leaves them empty and reports it.",
+            f"Allow access from the target's host before the move. Or, after the move: REFRESH MATERIALIZED VIEW {views[0]};",
             _LIST.format(sql.Literal(server)).as_string(),
         )  # fmt: skip
     for server, where, tables in await look.source.rows(_PARTITIONS):
         yield warning(
             f"Parts of tables of the source are on the foreign server {_shown(server, where)}: {named(tables)}.",
-            "Their rows are not moved. If the target doesn't reach that server, queries of the whole table fail there.",
-            "Let the target's host reach it beforehand.",
+            "Their rows are not moved. If the target can't reach that server, queries of the whole table fail there.",
+            "Allow access from the target's host before the move.",
             _LIST.format(sql.Literal(server)).as_string(),
         )
 
 
 def _shown(server: str, where: str) -> str:
-    """Host and port only: other options may hold secrets."""
+    """Only host and port, because other options may contain secrets."""
     return f"{server} ({where})" if where else server

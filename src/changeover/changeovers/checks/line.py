@@ -1,4 +1,4 @@
-"""Checks of what lies between: names, TLS, distance, clocks, and the programs of this machine."""
+"""Checks of the network: names, TLS, round trips, clocks, and the client programs of this machine."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ ROUNDS = 11
 SLOW_MS, MOST_OFFSET_S = 100, 5
 SOON = timedelta(days=14)
 BLOCK, RUNS = 8192, (128, 2048)
-"""The stream that measures: rows of 8 kB, 1 MB of them, then 16 MB where that was quick. Faster than a target is fast enough."""
+"""The measurement sends rows of 8 kB: first 1 MB, then 16 MB if that was fast. Faster than any target is fast enough."""
 ENOUGH_S = 0.25
 _STREAM = "COPY (SELECT repeat('0123456789abcdef', 512) FROM (SELECT generate_series(1, {})) rows) TO STDOUT"
 
 
 async def measure(connection: Connection) -> Line:
-    """Round trips, the clock, and how fast the server sends."""
+    """Measures round trips, the clock's offset and the speed at which the server sends."""
     trips, offsets = [], []
     for _ in range(ROUNDS):
         began = time.monotonic()
@@ -64,7 +64,7 @@ async def _stream(connection: Connection, blocks: int) -> float:
     return max(time.monotonic() - began, 1e-6)
 
 
-@check("N1", "Each name leads to one address", "line")
+@check("N1", "Each name has one address", "line")
 async def names(look: Look) -> Answers:
     for side in look.sides:
         host = side.location.host
@@ -74,36 +74,36 @@ async def names(look: Look) -> Answers:
             if len(addresses) > 1:
                 yield warning(
                     f"The {side.name}'s name {host} has {len(addresses)} {kind} addresses: {named(addresses)}.",
-                    "If they are different servers, sessions of one move come to different ones.",
-                    "Give the address of one server.",
+                    "If they are different servers, the sessions of one move may reach different ones.",
+                    "Use the address of one server.",
                 )
 
 
 async def resolved(host: str) -> dict[str, list[str]]:
-    """A name's addresses, IPv4 and IPv6 apart. Raises OSError."""
+    """A name's addresses by kind, IPv4 and IPv6. Raises OSError."""
     found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     kinds = {"IPv4": socket.AF_INET, "IPv6": socket.AF_INET6}
     return {kind: sorted({str(one[4][0]) for one in found if one[0] == family}) for kind, family in kinds.items()}
 
 
-@check("N2", "Both sides answer from here", "line")
+@check("N2", "Both sides accept the login", "line")
 async def answers(look: Look) -> Answers:
-    yield passed(f"{' and '.join(f'the {side.name}' for side in look.sides)} let us in from this machine.".capitalize())
+    yield passed(
+        f"{' and '.join(f'the {side.name}' for side in look.sides)} accept the login from this machine.".capitalize()
+    )
 
 
-@check("N3", "The line is fast enough", "line")
+@check("N3", "The network is fast enough", "line")
 async def speed(look: Look) -> Answers:
     for side in look.sides:
         line = look.lines.get(side.name)
         if line is None or line.bytes_per_s is None:
-            yield unknown(f"The line to the {side.name} was not measured.", "The measurement failed.")
+            yield unknown(f"The network to the {side.name} was not measured.", "The measurement failed.")
             continue
         p50, p99 = statistics.median(line.round_trips_ms), line.round_trips_ms[-1]
-        says = (
-            f"The {side.name} is {p50:.1f} ms away (at most {p99:.1f}) and sends {in_bytes(line.bytes_per_s)} a second."
-        )
+        says = f"The {side.name} is {p50:.1f} ms away (at most {p99:.1f}) and sends {in_bytes(line.bytes_per_s)} per second."
         if p50 > SLOW_MS:
-            yield warning(says, "Each statement costs that much: thousands of small tables take long.",
+            yield warning(says, "Each statement needs a round trip, so thousands of small tables take long.",
                           "Run changeover near the target.")  # fmt: skip
         else:
             yield passed(says)
@@ -114,11 +114,11 @@ async def clocks(look: Look) -> Answers:
     for side in look.sides:
         line = look.lines.get(side.name)
         if line is not None and line.clock_offset_s is not None and abs(line.clock_offset_s) > MOST_OFFSET_S:
-            yield warning(f"The {side.name}'s clock is off by {line.clock_offset_s:.0f} s.", "Times in reports don't fit.",
-                          "Set the clocks, here and there, by NTP.")  # fmt: skip
+            yield warning(f"The {side.name}'s clock is off by {line.clock_offset_s:.0f} s.", "Times in reports will not match.",
+                          "Synchronize both clocks by NTP.")  # fmt: skip
 
 
-@check("N7", "This machine has the programs", "line")
+@check("N7", "This machine has pg_dump and pg_restore", "line")
 async def programs(look: Look) -> Answers:
     source = look.source.identity.version_num
     target = look.target.identity.version_num if look.target else source
@@ -134,26 +134,27 @@ async def programs(look: Look) -> Answers:
     except NoInstallation as lacking:
         yield warning(
             f"The schemas can't be compared after the move. {lacking.what}",
-            "The comparison reads both sides with one pg_dump, as new as the newer side.", lacking.fix,
+            "The comparison dumps both sides with one pg_dump, which must be as new as the newer side.", lacking.fix,
         )  # fmt: skip
     else:
-        yield passed(f"pg_dump and pg_restore of PostgreSQL {clients.major} are here.")
+        yield passed(f"pg_dump and pg_restore of PostgreSQL {clients.major} are installed.")
 
 
-@check("S20", "The line is encrypted, and we know who answers", "line")
+@check("S20", "The connection is encrypted and the server's identity verified", "line")
 async def encryption(look: Look) -> Answers:
     for side in look.sides:
         if side.identity.address is None or is_loopback(side.identity.address):
             continue
         if not side.identity.has_tls:
             yield (warning if is_private(side.identity.address) else failed)(
-                f"The line to the {side.name} is not encrypted.", "Passwords and rows can be read on the way.",
+                f"The connection to the {side.name} is not encrypted.", "Others can read passwords and rows on the network.",
                 "Add ?sslmode=verify-full&sslrootcert=FILE to its address.",
             )  # fmt: skip
         elif side.location.parameters.get("sslmode") not in ("verify-full", "verify-ca"):
             yield warning(
-                f"The line to the {side.name} is encrypted, but who answers is not proven.", "Its certificate is not checked.",
-                "Add ?sslmode=verify-full&sslrootcert=FILE with the authority that its provider offers.",
+                f"The connection to the {side.name} is encrypted, but the server's identity is not verified.",
+                "Its certificate is not checked.",
+                "Add ?sslmode=verify-full&sslrootcert=FILE with the certificate authority of its provider.",
             )  # fmt: skip
     for side in look.sides:
         if side.identity.has_tls and not isinstance(side.location, SocketLocation):
@@ -164,11 +165,11 @@ async def _certificate(side: Side) -> Answer:
     try:
         ends = (await server_certificate(side.location)).not_valid_after_utc
     except (OSError, TimeoutError, ValueError) as failure:
-        return unknown(f"The {side.name}'s certificate could not be looked at.", f"{type(failure).__name__}: {failure}")
+        return unknown(f"The {side.name}'s certificate could not be read.", f"{type(failure).__name__}: {failure}")
     if ends < datetime.now(UTC) + SOON:
         return warning(
-            f"The {side.name}'s certificate ends on {ends:%Y-%m-%d}.",
-            "From then on clients that check it are refused.",
+            f"The {side.name}'s certificate expires on {ends:%Y-%m-%d}.",
+            "Clients that verify it can't connect after that.",
             "Renew it before the move.",
         )
-    return passed(f"The line to the {side.name} is encrypted; its certificate is good until {ends:%Y-%m-%d}.")
+    return passed(f"The connection to the {side.name} is encrypted. The certificate is valid until {ends:%Y-%m-%d}.")

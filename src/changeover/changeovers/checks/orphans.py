@@ -1,4 +1,4 @@
-"""Rows that break a foreign key which PostgreSQL believes to be valid: the target refuses such a key."""
+"""Finds rows that violate a foreign key marked as valid. The target refuses such a key."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from changeover.changeovers.checks.look import Look
 from changeover.changeovers.checks.scanning import first_of, scan
 
 WITHIN_S = 8.0
-"""For all foreign keys of a database. Those of small tables come first."""
+"""For all foreign keys of a database, small tables first."""
 _FOREIGN_KEYS = """
 SELECT mine.nspname::text, mine.relname::text, mine.relkind::text, pn.nspname::text, p.relname::text, p.relkind::text,
        con.conname::text, mine.name, quote_ident(con.conname), con.confrelid::regclass::text, con.confmatchtype::text,
@@ -40,7 +40,7 @@ SELECT mine.nspname::text, mine.relname::text, mine.relkind::text, pn.nspname::t
 
 @dataclass(frozen=True)
 class ForeignKey:
-    """Queried as PostgreSQL itself does when it validates one. `columns`: here, there, the operator, a collation."""
+    """Queried like PostgreSQL validates it. `columns`: the referencing and the referenced one, the operator, a collation."""
 
     schema: str
     table: str
@@ -63,7 +63,7 @@ class ForeignKey:
 
     @property
     def query(self) -> sql.Composed:
-        """Lists the rows that have no parent."""
+        """Lists the rows without a parent."""
         nulls = " OR " if self.match == "f" else " AND "
         filled = [sql.SQL("c.{} IS NOT NULL").format(sql.Identifier(here)) for here, *_ in self.columns]
         return sql.SQL("SELECT c.* FROM {} c WHERE ({}) AND NOT EXISTS (SELECT FROM {} p WHERE {})").format(
@@ -78,23 +78,23 @@ class ForeignKey:
 
     @property
     def fix(self) -> str:
-        """Nothing that loses a row. A partitioned table has no foreign keys that are not valid before PostgreSQL 18."""
+        """Never loses a row. Foreign keys of a partitioned table can't be NOT VALID before PostgreSQL 18."""
         rows = "Delete or correct the rows on the source"
         drop = f"ALTER TABLE {self.shown_table} DROP CONSTRAINT {self.shown_name}"
         if self.kind == "p":
             return f"{rows}, or drop the constraint: {drop};"
         again = f"ADD CONSTRAINT {self.shown_name} {self.definition} NOT VALID"
-        return f"{rows}, or let the constraint be moved without being checked: {drop}, {again};"
+        return f"{rows}, or let the constraint be moved unchecked: {drop}, {again};"
 
 
-@check("C32", "No rows break a valid foreign key")
+@check("C32", "No rows violate a valid foreign key")
 async def orphans(look: Look) -> Answers:
     keys = [ForeignKey(*row) for row in await look.source.rows(_FOREIGN_KEYS)]
     readable = [key for key in keys if key.is_readable]
     found = await scan(look.source, readable, within_s=WITHIN_S)
     for key in found.broken:
         yield failed(
-            f"On the source, rows break the foreign key {key.label}, which is marked as valid.",
+            f"On the source, rows violate the foreign key {key.label}, which is marked as valid.",
             f"They refer to rows that {key.shown_parent} doesn't have, so the target would refuse the constraint.",
             key.fix, f"{key.query.as_string()};",
         )  # fmt: skip
@@ -102,19 +102,19 @@ async def orphans(look: Look) -> Answers:
     left = [*closed, *(rule for rule, _ in found.refused), *found.not_examined]
     if left:
         yield warning(
-            f"Not examined for rows without a parent: {counted(len(left), 'foreign key')} of {len(keys)}: "
+            f"Not searched for rows without a parent: {counted(len(left), 'foreign key')} of {len(keys)}: "
             f"{named(rule.label for rule in left)}.",
-            f"The check reads rows for {WITHIN_S:.0f} s at most, small tables first, and only what the login may read. "
-            "If such rows exist, the migration stops when it makes the constraint.",
-            "Run the query yourself where the rows may have been changed with triggers off.",
+            f"The check reads rows for at most {WITHIN_S:.0f} s, small tables first, and only what the login may read. "
+            "If such rows exist, the migration stops when it creates the constraint.",
+            "Run the query if rows may have been changed with triggers disabled.",
             f"{left[0].query.as_string()};",
         )
     elif not found.broken:
-        yield passed(f"{counted(len(keys), 'valid foreign key')}; no row breaks one.")
+        yield passed(f"{counted(len(keys), 'valid foreign key')}; no row violates one.")
 
 
 def _only(kind: str, schema: str, table: str) -> sql.Composed:
-    """A foreign key is about one table without those that inherit from it, or about all partitions."""
+    """A foreign key applies to one table without its child tables, or to all partitions."""
     return sql.SQL("{}" if kind == "p" else "ONLY {}").format(sql.Identifier(schema, table))
 
 

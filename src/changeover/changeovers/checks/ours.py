@@ -1,4 +1,4 @@
-"""The checks of a changeover of one of our own databases. docs/checks.md explains each id."""
+"""The checks of a changeover between our own databases. docs/checks.md explains each id."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ TITLES: dict[str, tuple[str, Subject]] = {
     "source_answers": ("Does the source answer?", "source"),
     "prepared_transactions": ("Are there prepared transactions?", "source"),
     "background_workers": ("Are there background workers?", "source"),
-    "long_transactions": ("Is a transaction open for long?", "source"),
+    "long_transactions": ("Are there long transactions?", "source"),
     "target_follows": ("Does the target follow the source?", "target"),
-    "other_followers": ("Has the source other followers?", "source"),
-    "pooler": ("Does an app reach the source through a pooler?", "source"),
-    "prepared_statements": ("Can clients of the pooler prepare statements?", "source"),
+    "other_followers": ("Does the source have other followers?", "source"),
+    "pooler": ("Does an app use the source through a pooler?", "source"),
+    "prepared_statements": ("Can the pooler's clients prepare statements?", "source"),
 }
-"""The checks of a changeover of one of our databases, and what each is about."""
+"""Title and subject of each check."""
 
 
 def finding(id_: str, result: Result, what: str, fix: str = "") -> Finding:

@@ -1,4 +1,4 @@
-"""Rows that belong to another partition on the target: the hash of some values is not the same in every database."""
+"""Finds rows that belong to a different partition on the target, because some hashes differ between databases."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class ByHash:
     label: str
     key: str
     leaves: list[int]
-    """Oids of the partitions that hold rows. Foreign ones don't: reading them would ask another server."""
+    """Oids of the partitions with rows, except foreign ones, because reading those would access another server."""
     leaf_names: list[str]
 
     @property
     def probe(self) -> sql.Composed:
-        parts = [sql.SQL("SELECT 1 FROM ONLY ") + sql.SQL(name) for name in self.leaf_names]  # quoted by the server
+        parts = [sql.SQL("SELECT 1 FROM ONLY ") + sql.SQL(name) for name in self.leaf_names]  # the server has quoted it
         return sql.SQL(" UNION ALL ").join([sql.SQL("SELECT 1 WHERE false"), *parts])
 
     @property
@@ -51,9 +51,9 @@ class ByHash:
         )
 
 
-@check("C36", "No rows whose partition depends on the server")
+@check("C36", "No row's partition depends on the database")
 async def by_hash(look: Look) -> Answers:
-    """Such rows are loaded through the partitioned table, where that can be done. An empty table is no matter."""
+    """Such rows are loaded through the partitioned table if possible. Empty tables don't matter."""
     differ = look.target is not None and look.target.identity.encoding != look.source.identity.encoding
     tables = [ByHash(*row) for row in await look.source.rows(_BY_HASH, encodings_differ=differ)]
     trees = trees_of(await look.source.rows(_TREES, encodings_differ=differ))
@@ -68,25 +68,26 @@ async def by_hash(look: Look) -> Answers:
     ]
     if left:
         yield warning(
-            f"Partitioned by the hash of an enum, and not examined for rows: {named(one.label for one in left)}.",
-            "If they have rows, the target refuses them.", "Look whether the query returns rows.", left[0].query,
+            f"Partitioned by the hash of an enum, not checked for rows: {named(one.label for one in left)}.",
+            "If they have rows, the target refuses them.", "See whether the query returns rows.", left[0].query,
         )  # fmt: skip
 
 
 def _moves(one: ByHash) -> Answer:
     return warning(
-        f"Rows of {one.label} will be in other partitions on the target.",
-        f"It is partitioned by {one.key}, and the same value has another hash in another database. So its rows are loaded "
-        "through the table itself, and compared as a whole.",
-        "Read and write the table itself, not its partitions.", one.query,
+        f"Rows of {one.label} can be in different partitions on the target.",
+        f"It is partitioned by {one.key}, and hashes of the same value differ between databases. So its rows are loaded "
+        "through the table itself and compared as a whole.",
+        "Use the table itself, not its partitions.", one.query,
     )  # fmt: skip
 
 
 def _fails(one: ByHash) -> Answer:
     return failed(
-        f"On the source, the table {one.label} is partitioned by {one.key}, the hash of an enum, an object's number or a text.",
-        "The same value has another hash in another database, so the target refuses the rows in the partitions they are in. "
+        f"On the source, the table {one.label} is partitioned by {one.key}, the hash of an enum, an oid or a text.",
+        "Hashes of the same value differ between databases, so the target refuses the rows in their present partitions. "
         "They can't be loaded through the table itself, because a partition is on a foreign server or the key is an expression.",
-        f"On the source, make {one.label} anew with PARTITION BY LIST, or by the hash of another column, and copy its rows.",
+        f"On the source, replace {one.label} by a table with PARTITION BY LIST, or by the hash of another column, and copy its"
+        " rows.",
         one.query,
     )

@@ -1,7 +1,7 @@
-"""Whose server it is, and what is special there: a table of traits, and what the server itself says of each.
+"""Recognizes a server's provider, and lists what belongs to the provider.
 
-The table names what may be the provider's own; only what this server really has is reserved. Rights, TLS and settings are
-never taken from here: the checks ask the server.
+The table lists what may belong to a provider; only what the server has is reserved. Rights, TLS and settings are never taken
+from the table, because the checks ask the server.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Signs:
-    """What can be seen of a server without special rights."""
+    """What can be read of a server without special rights."""
 
     host: str
     roles: frozenset[str]
@@ -22,60 +22,60 @@ class Signs:
     schemas: frozenset[str]
     functions: frozenset[str]
     extension_schemas: Mapping[str, str]
-    """Where each installed extension lives."""
+    """Each installed extension's schema."""
     database: str = ""
     set_settings: frozenset[str] = frozenset()
-    """Settings that the server doesn't define: an owner can set any, and a move brings them along."""
+    """Settings that the server does not define. An owner can set any, and a move copies them."""
     values: Mapping[str, str] = field(default_factory=dict)
-    """Of the settings that `Traits.values` asks for."""
+    """Values of the settings in `Traits.values`."""
 
 
 @dataclass(frozen=True)
 class Traits:
-    """One provider. `host` (a pattern), `functions` and `settings` that the server defines prove it alone.
+    """A provider. `host` (a pattern), `functions` and `settings` that the server defines are proof on their own.
 
-    Anything else can be left over from a move: `roles`, `extensions`, `all_schemas`, settings that were only set. One of these
-    counts together with a sign of another kind, which may also be something that it reserves. What `reserves_…` is never
-    moved, granted or compared; patterns match whole names.
+    Everything else may be left over from a move: `roles`, `extensions`, `all_schemas`, settings that were only set. One of these
+    counts only together with a sign of another kind, including something that the provider reserves. What `reserves_…` matches
+    is never moved, granted or compared. Patterns match whole names.
     """
 
     name: str
     title: str
     host: str = ""
     database: str = ""
-    """A pattern too, where the host's name alone says too little."""
+    """A pattern that must match too, if the host name is not specific enough."""
     roles: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
     extensions: tuple[str, ...] = ()
     functions: tuple[str, ...] = ()
     all_schemas: tuple[str, ...] = ()
-    """A sign when all of them are there."""
+    """A sign if all of them exist."""
     values: Mapping[str, str] = field(default_factory=dict)
-    """Settings with a pattern of their value."""
+    """Settings, each with a pattern of its value."""
     reserves_roles: str = ""
     reserves_databases: tuple[str, ...] = ()
     reserves_schemas: str = ""
     reserves_extensions: tuple[str, ...] = ()
     keeps_owners: bool = True
-    """False where there is one owner with a random name: nothing of it is worth keeping."""
+    """False if everything has one owner with a random name."""
     notes: tuple[str, ...] = ()
 
 
 _RDS_ROLES = r"rdsadmin|rds_.*|rdsrepladmin|rdstopmgr|rdsproxyadmin|rdswriteforwarduser"
 _AIVEN_ROLES = r"_aiven|postgres"
-_ALLOW_LIST = "Its list of allowed addresses must name this machine."
+_ALLOW_LIST = "Add this machine to its list of allowed addresses."
 
 TRAITS = (
     Traits("aurora", "Amazon Aurora", functions=("aurora_version",),
         host=r".*\.cluster-.*\.rds\.amazonaws\.com", reserves_roles=_RDS_ROLES,
         reserves_databases=("rdsadmin",), reserves_extensions=("rds_tools",),
         notes=("Use the writer's endpoint: the reader endpoint leads to several servers.",
-               "Nobody may read passwords there: every login needs a new one.")),
+               "Passwords can't be read there: every login needs a new one.")),
     Traits("rds", "Amazon RDS", roles=("rdsadmin",), settings=("rds.extensions", "rds.force_ssl"),
         host=r".*\.rds\.amazonaws\.com", reserves_roles=_RDS_ROLES,
         reserves_databases=("rdsadmin",), reserves_extensions=("rds_tools",),
-        notes=("Nobody may read passwords there: every login needs a new one.",
-               "Its certificates come from the RDS bundle: name it as sslrootcert, with sslmode=verify-full.")),
+        notes=("Passwords can't be read there: every login needs a new one.",
+               "Its certificates are signed by the RDS bundle: use it as sslrootcert, with sslmode=verify-full.")),
     Traits("alloydb", "Google AlloyDB", settings=("alloydb.logical_decoding", "alloydb.enable_pgaudit"),
         roles=("alloydbsuperuser",), reserves_roles=r"alloydb.*|cloudsql.*",
         reserves_databases=("alloydbadmin", "cloudsqladmin"),
@@ -84,13 +84,13 @@ TRAITS = (
     Traits("cloudsql", "Google Cloud SQL", roles=("cloudsqladmin", "cloudsqlsuperuser"),
         settings=("cloudsql.logical_decoding", "cloudsql.iam_authentication"), reserves_roles=r"cloudsql.*",
         reserves_databases=("cloudsqladmin",),
-        notes=("Connect by its IP address; each instance has an authority of its own.",
-               "Its flag cloudsql.pg_authid_select_role lets a role read passwords, so that they can be kept.")),
+        notes=("Connect by its IP address; each instance has its own certificate authority.",
+               "Its flag cloudsql.pg_authid_select_role lets a role read passwords, which can then be copied.")),
     Traits("azure", "Azure Database for PostgreSQL", roles=("azure_superuser", "azure_pg_admin", "azuresu"),
         settings=("azure.extensions",), host=r".*\.postgres\.database\.azure\.com",
         reserves_roles=r"azuresu|azure_.*", reserves_databases=("azure_maintenance", "azure_sys"),
         reserves_extensions=("azure", "pgaadauth", "azure_storage", "azure_ai"),
-        notes=("An extension must stand in its server parameter azure.extensions before it can be created there.",
+        notes=("An extension must be in the server parameter azure.extensions before it can be created.",
                "On a Single Server the login is user@server; on a Flexible Server it is user.")),
     Traits("linode", "Linode (Akamai)", roles=("akmadmin",), host=r".*\.(?:g2a\.)?akamaidb\.net",
         reserves_roles=_AIVEN_ROLES, reserves_databases=("_aiven",),
@@ -103,12 +103,12 @@ TRAITS = (
         reserves_extensions=("aiven_extras",), notes=(_ALLOW_LIST,)),
     Traits("digitalocean", "DigitalOcean", roles=("doadmin",), host=r".*\.db\.ondigitalocean\.com",
         reserves_roles=_AIVEN_ROLES + "|_dodb", reserves_databases=("_dodb", "_aiven"),
-        reserves_extensions=("aiven_extras",), notes=("Its trusted sources must name this machine.",)),
+        reserves_extensions=("aiven_extras",), notes=("Add this machine to its trusted sources.",)),
     Traits("aiven", "Aiven", roles=("avnadmin",), extensions=("aiven_extras",), settings=("aiven.pg_security_agent",),
         host=r".*\.aivencloud\.com", reserves_roles=_AIVEN_ROLES, reserves_databases=("_aiven",),
         reserves_extensions=("aiven_extras", "aiven_gatekeeper")),
     Traits("render", "Render", host=r"dpg-[a-z0-9]+(?:-[a-z])?(?:\..*)?", keeps_owners=False,
-        notes=("A name without dots is the internal one: it exists only inside Render.",
+        notes=("A host name without dots is internal and exists only inside Render.",
                "Logical replication is usually not offered: the move is a snapshot.")),
     Traits("supabase", "Supabase", roles=("supabase_admin",), all_schemas=("auth", "storage", "realtime"),
         host=r".*\.supabase\.(?:co|com)",
@@ -118,20 +118,20 @@ TRAITS = (
         reserves_extensions=("pg_net", "pg_graphql", "pg_repack", "http", "pg_stat_monitor", "pgstattuple",
                              "supabase_vault"),
         notes=("Use the direct connection (db.PROJECT.supabase.co, IPv6 unless bought), not the pooler.",
-               "Its schemas auth and storage, with your users and files in them, are not moved.")),
+               "Its schemas auth and storage, with your users and files, are not moved.")),
     Traits("neon", "Neon", roles=("neon_superuser", "neondb_owner"), extensions=("neon",),
         settings=("neon.tenant_id", "neon.timeline_id"), host=r".*\.neon\.(?:tech|build)",
         reserves_roles=r"neon_.*|cloud_admin", reserves_schemas=r"neon|neon_migration",
         reserves_extensions=("neon", "neon_utils"),
-        notes=("Use the name without -pooler.", "The compute must not scale to zero while it is copied.")),
+        notes=("Use the name without -pooler.", "The compute must not scale to zero during the copy.")),
     Traits("timescale", "Timescale Cloud", roles=("tsdbadmin",), host=r".*\.tsdb\.cloud\.timescale\.com",
         reserves_roles=r"tsdbowner|_aiven|postgres", reserves_schemas=r"_timescaledb_.*"),
     Traits("heroku", "Heroku Postgres", all_schemas=("heroku_ext",),
         host=r".*\.compute(?:-\d+)?\.amazonaws\.com", database=r"d[0-9a-z]{12,14}",
         reserves_schemas=r"heroku_ext|_heroku", keeps_owners=False,
         notes=("Logical replication is not offered: the move is a snapshot.",
-               "Its credentials change without asking: read DATABASE_URL again before each attempt.",
-               "For the pause: `heroku maintenance:on`, and scale the workers to zero.")),
+               "Its credentials can change at any time: read DATABASE_URL again before each attempt.",
+               "To hold writers: `heroku maintenance:on`, and scale the workers to zero.")),
     Traits("changeover", "changeover", roles=("changeover",), all_schemas=("_heroku",),
         reserves_roles=r"changeover", reserves_schemas=r"_heroku"),
     Traits("crunchybridge", "Crunchy Bridge", host=r".*\.postgresbridge\.com"),
@@ -143,14 +143,14 @@ ON_PREMISE = Traits("on-premise", "an ordinary PostgreSQL server")
 
 @dataclass(frozen=True)
 class Provider:
-    """What the table and the server say together."""
+    """The provider according to the table and the server."""
 
     name: str
     title: str
     because: str
-    """What gave it away: `role rdsadmin`; empty for an ordinary server."""
+    """The proof, for example `role rdsadmin`. Empty for an ordinary server."""
     reserved_roles: tuple[str, ...]
-    """Of those that there are; PostgreSQL's own pg_… included."""
+    """Those that exist, including PostgreSQL's pg_…."""
     reserved_databases: tuple[str, ...]
     skip_schemas: tuple[str, ...]
     skip_extensions: tuple[str, ...]
@@ -159,12 +159,12 @@ class Provider:
     reserves_roles: str = ""
 
     def reserves_role(self, name: str) -> bool:
-        """Also for a role of the other side."""
+        """Works for roles of the other side too."""
         return name.startswith("pg_") or bool(re.fullmatch(self.reserves_roles, name))
 
 
 def provider_of(signs: Signs) -> Provider:
-    """The first of the table that the server gives away by itself; else by its host's name; else an ordinary one."""
+    """The first provider in the table that the server itself proves, else the host's name, else an ordinary server."""
     for why in (_by_server, _by_host):
         for traits in TRAITS:
             if because := why(traits, signs):
@@ -173,17 +173,17 @@ def provider_of(signs: Signs) -> Provider:
 
 
 def values_to_ask() -> list[str]:
-    """Settings whose value is a sign."""
+    """Settings whose values are signs."""
     return [name for traits in TRAITS for name in traits.values]
 
 
 def settings_to_ask() -> list[str]:
-    """Settings that give a provider away."""
+    """Settings that prove a provider."""
     return [name for traits in TRAITS for name in traits.settings]
 
 
 def _by_server(traits: Traits, signs: Signs) -> str:
-    """One proof, or two signs of different kinds. A role's name alone says nothing: a move may have brought it."""
+    """One proof, or two signs of different kinds. A role's name alone is no proof, because a move may have copied it."""
     proofs = _found(("setting", traits.settings, signs.settings), ("function", traits.functions, signs.functions))
     if proofs:
         return proofs[0]
@@ -210,7 +210,7 @@ def _by_server(traits: Traits, signs: Signs) -> str:
 
 
 def _found(*kinds: tuple[str, Iterable[str], Container[str]]) -> list[str]:
-    """The first of each kind that is there: `role rdsadmin`."""
+    """The first existing name of each kind, for example `role rdsadmin`."""
     firsts = [(kind, next((name for name in wanted if name in there), None)) for kind, wanted, there in kinds]
     return [f"{kind} {name}" for kind, name in firsts if name is not None]
 

@@ -1,4 +1,4 @@
-"""From the open servers to the facts of a report: sizes, extensions, settings, roles."""
+"""The facts of a report, from the open servers: sizes, extensions, settings, roles."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SELECT name, relpages * 8192::bigint,
 
 
 async def report(look: Look, findings: list[Finding]) -> Checked:
-    """Everything together."""
+    """The complete report."""
     size = await _size(look.source)
     return Checked(
         findings=tuple(findings),
@@ -44,8 +44,8 @@ async def report(look: Look, findings: list[Finding]) -> Checked:
         settings=_settings(look),
         size=size,
         forecast=_forecast(look, size),
-        clients=look.visitors.clients,
-        sampled_s=look.visitors.sampled_s,
+        clients=look.sample.clients,
+        sampled_s=look.sample.sampled_s,
         roles=_roles(look),
         keeps_owners=_keeps_owners(look),
     )
@@ -64,7 +64,7 @@ async def _size(side: Side) -> Size:
     try:
         rows = await side.rows(_TABLES)
     except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled):
-        rows = await side.rows(_TABLES_ESTIMATED)  # measuring waits for whoever locks a table
+        rows = await side.rows(_TABLES_ESTIMATED)  # measuring waits for locked tables
     tables = [TableReport(*row) for row in rows]
     return Size(
         bytes=side.identity.size_bytes,
@@ -111,7 +111,7 @@ def _settings(look: Look) -> tuple[SettingReport, ...]:
 
 
 def _shown(side: Side, name: str) -> str | None:
-    """What a new session of this login gets."""
+    """The value in a new session of this login."""
     if name not in side.settings:
         return None
     value = side.settings[name].reset_value
@@ -131,7 +131,7 @@ def _roles(look: Look) -> tuple[RoleReport, ...]:
 
 
 def _keeps_owners(look: Look) -> bool:
-    """It may make roles, or those that are needed are there and it may act for them."""
+    """The login may create roles, or all needed roles exist and it may act for them."""
     if look.target is None or may_make_roles(look.target):
         return True
     there = {role.name: role for role in look.target.roles}

@@ -1,4 +1,4 @@
-"""Looks for rows that break a rule, constraint by constraint, within a time limit for all of them together."""
+"""Searches for rows that violate constraints, one constraint after another, within a time limit for all."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from psycopg import sql
 from changeover.changeovers.checks.side import Side
 
 SMALLEST_S = 0.05
-"""With less time left than this, no further query is started."""
+"""With less time left, no further query is started."""
 TOGETHER, TOGETHER_S = 25, 1.0
-"""How many rules one query probes at first, and for how long."""
+"""How many rules the first query probes, and its time limit."""
 
 
 NOT_FOUND = frozenset({"3F000", "42703", "42704", "42883", "42P01"})
@@ -23,7 +23,7 @@ NOT_FOUND = frozenset({"3F000", "42703", "42704", "42883", "42P01"})
 
 
 class OutOfTime(Exception):
-    """No query was made."""
+    """No query was run."""
 
 
 class Rule(Protocol):
@@ -35,7 +35,7 @@ class Rule(Protocol):
 
     @property
     def probe(self) -> sql.Composed:
-        """A query that returns a row if a row of the table breaks the rule."""
+        """A query that returns a row if a row of the table violates the rule."""
 
 
 AnyRule = TypeVar("AnyRule", bound=Rule)
@@ -43,7 +43,7 @@ AnyRule = TypeVar("AnyRule", bound=Rule)
 
 @dataclass
 class Scan(Generic[AnyRule]):
-    """What was found. `refused` has the server's reason for each rule that could not be evaluated."""
+    """The result. `refused` has the server's reason for each rule that could not be evaluated."""
 
     broken: list[AnyRule] = field(default_factory=list)
     refused: list[tuple[AnyRule, psycopg.Error]] = field(default_factory=list)
@@ -51,10 +51,10 @@ class Scan(Generic[AnyRule]):
 
 
 async def scan(side: Side, rules: Sequence[AnyRule], *, within_s: float) -> Scan[AnyRule]:
-    """Probe the rules in their order. Rules that the time does not suffice for are listed as not examined.
+    """Probe the rules in their order. Rules that were not reached in time are listed as not examined.
 
-    Several are probed with one query, and one by one where that query fails or is slow. Rows that row security hides are
-    not skipped: such a rule counts as refused. The transaction is read-only and rolled back.
+    One query probes several rules; if it fails or is slow, each is probed on its own. Rows that row security hides are not
+    skipped: such a rule counts as refused. The transaction is read-only and rolled back.
     """
     found: Scan[AnyRule] = Scan()
     ends_at = time.monotonic() + within_s
@@ -74,12 +74,12 @@ async def scan(side: Side, rules: Sequence[AnyRule], *, within_s: float) -> Scan
 
 
 def first_of(rows: sql.Composed) -> sql.Composed:
-    """The probe of a rule whose broken rows a query lists."""
+    """The probe of a rule, from the query that lists the violating rows."""
     return sql.SQL("SELECT 1 FROM ({}) broken LIMIT 1").format(rows)
 
 
 def what_was_not_found(refused: psycopg.Error) -> str:
-    """In the server's words, which name an object and no row; empty when it refused for another reason."""
+    """The server's message, which names an object but no row. Empty if the reason was another one."""
     return (refused.diag.message_primary or "").strip() if refused.sqlstate in NOT_FOUND else ""
 
 
@@ -96,7 +96,7 @@ async def _one_by_one(side: Side, rules: Sequence[AnyRule], found: Scan[AnyRule]
 
 
 async def _broken(side: Side, rules: Sequence[AnyRule], left_s: float) -> list[AnyRule]:
-    """In a savepoint, which also takes back the settings and gives back the locks. Raises OutOfTime."""
+    """Runs in a savepoint, whose rollback also restores the settings and releases the locks. Raises OutOfTime."""
     if left_s < SMALLEST_S:
         raise OutOfTime
     probes = [

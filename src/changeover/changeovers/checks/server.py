@@ -1,4 +1,4 @@
-"""Checks of the source's server: what it is, whether it is the one meant, what it does just now."""
+"""Checks of the source's server: its version, its identity, and its current activity."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ from changeover.changeovers.checks.look import Look
 from changeover.postgres.pooled import has_a_go_between
 
 OLDEST = 12
-"""The oldest major version that pg_dump of every version here still reads, and that we try."""
+"""The oldest major version that every pg_dump here can read and that we test with."""
 WORKERS = 6
-"""Sessions that a move of two connections takes: schema, snapshot, two tables, watching, comparing."""
+"""Sessions of a move with two connections: schema, snapshot, two tables, monitoring, comparison."""
 LONG_S = 300
 OTHERS = {"Redshift": "Amazon Redshift", "CockroachDB": "CockroachDB", "-YB-": "YugabyteDB", "Greenplum": "Greenplum"}
-"""What calls itself PostgreSQL and has another inside."""
+"""Products that call themselves PostgreSQL but have another storage engine."""
 CAREFUL = {
-    "citus": "Its distributed tables are brought as ordinary ones, read through this coordinator.",
+    "citus": "Its distributed tables are copied as ordinary ones, read through this coordinator.",
     "timescaledb": "Both sides need the same version of the extension, and its pre- and post-restore functions.",
 }
 
 
-@check("S1", "The source is a PostgreSQL that can be moved from")
+@check("S1", "The source's PostgreSQL is supported")
 async def version(look: Look) -> Answers:
     me = look.source.identity
     newest = max((one.version[0] for one in look.offered), default=0)
     fork = next((title for sign, title in OTHERS.items() if sign in me.version), None)
     if fork:
-        yield failed(f"The source is {fork}.", "It speaks PostgreSQL's language, but holds its data in its own way.",
+        yield failed(f"The source is {fork}.", "It supports PostgreSQL's protocol, but stores its data differently.",
                      "Export its data with its own tools.")  # fmt: skip
     elif me.major < OLDEST:
         yield too_old(me.version)
     elif look.target is None and newest and me.major > newest:
         yield failed(
-            f"The source is {me.version}: newer than what there is here.", f"The newest that we have is {newest}.",
-            f"Install PostgreSQL {me.major} on this machine, or name a target that has it.",
+            f"The source is {me.version}: newer than any installation here.", f"The newest installation is {newest}.",
+            f"Install PostgreSQL {me.major} on this machine, or give a target that has it.",
         )  # fmt: skip
     else:
         yield passed(f"The source is {me.version}.")
     if me.is_32_bit:
-        yield warning("The source is a 32-bit build.", "Its largest numbers of rows and files are smaller.")
+        yield warning("The source is a 32-bit build.", "Its limits on rows and files are lower.")
     for name, why in CAREFUL.items():
         if any(one.name == name for one in look.source.extensions):
             yield warning(f"The source uses {name}.", why, "Rehearse the move with a copy of it first.")
@@ -58,24 +58,24 @@ async def version(look: Look) -> Answers:
 
 def too_old(version: str) -> Answer:
     return failed(
-        f"The source is {version}: too old.",
-        f"What is older than PostgreSQL {OLDEST} can't be moved safely.",
-        f"Upgrade it first, to PostgreSQL {OLDEST} or newer, then check again.",
+        f"The source is {version}, which is too old.",
+        f"Versions before PostgreSQL {OLDEST} can't be moved safely.",
+        f"Upgrade it to PostgreSQL {OLDEST} or newer, then check again.",
     )
 
 
-@check("S2", "Source and target are two databases, and the source is no standby")
+@check("S2", "Source and target are different databases, and the source is not a standby")
 async def identity(look: Look) -> Answers:
     source = look.source.identity
     if source.is_in_recovery:
         yield warning(
             "The source is a standby.",
-            "Writes can't be held there, and a long copy may be ended by what its leader sends.",
-            "Give the address of its leader; or, for a copy only, ALTER SYSTEM SET max_standby_streaming_delay = -1 there.",
+            "Writes can't be held there, and conflicts with replication may end a long copy.",
+            "Use its leader's address. Or, only to copy: ALTER SYSTEM SET max_standby_streaming_delay = -1 there.",
         )
     if source.system_identifier is None:
-        yield warning("The source doesn't tell its system identifier.",
-                      f"{source.login} may not call pg_control_system(); it was told apart by its start time.")  # fmt: skip
+        yield warning("The source's system identifier is unknown.",
+                      f"{source.login} may not call pg_control_system(); its start time was compared instead.")  # fmt: skip
     if look.target is None:
         return
     target = look.target.identity
@@ -84,22 +84,22 @@ async def identity(look: Look) -> Answers:
     if is_same_server and source.database == target.database:
         yield failed(
             "Source and target are the same database.",
-            f"Both addresses lead to {source.database} on the server {source.system_identifier or 'started then'}.",
-            "Name another database as the target.",
+            f"Both addresses reach {source.database} on the server {source.system_identifier or 'started then'}.",
+            "Use another database as the target.",
         )
     elif source.system_identifier and source.system_identifier == target.system_identifier and not is_same_server:
         yield warning("The target is a physical copy of the source.",
-                      "Both have the same system identifier, so nothing but their addresses tells them apart.")  # fmt: skip
+                      "Both have the same system identifier, so only their addresses distinguish them.")  # fmt: skip
 
 
-@check("S3", "The address leads to one server, and not to a pooler")
+@check("S3", "The address reaches one server without a pooler")
 async def one_server(look: Look) -> Answers:
     first, second = look.source.connection, look.other
     if await has_a_go_between(first):
         yield warning(
-            "Something answers in the server's place.",
-            "The process id told at the login is not the server's: a gateway, or a pooler that keeps a session for each client.",
-            "Prefer the server's own address: such a pooler may end long sessions, and its pool may be too small.",
+            "A gateway or pooler is between this machine and the server.",
+            "The process id from the login is not the server's. It may be a pooler with one session for each client.",
+            "Prefer the server's own address, because a pooler may end long sessions or have too few connections.",
         )
     try:
         async with first.transaction():
@@ -110,8 +110,8 @@ async def one_server(look: Look) -> Answers:
                 await second.execute(psycopg.sql.SQL("SET TRANSACTION SNAPSHOT {}").format(exported[0][0]))
     except (psycopg.errors.InvalidParameterValue, psycopg.errors.UndefinedObject):
         yield failed(
-            "The address leads to more than one server.", "A second session doesn't know the first one's snapshot.",
-            "Give the address of one server: the leader's own, or the writer's endpoint.",
+            "The address reaches more than one server.", "A second session did not find the snapshot of the first one.",
+            "Use the address of one server: the leader's own, or the writer's endpoint.",
         )  # fmt: skip
 
 
@@ -122,9 +122,9 @@ async def time_limits(look: Look) -> Answers:
     if found:
         me = look.source.identity
         yield warning(
-            "Sessions of this login are limited: "
+            "Sessions of this login have time limits: "
             + named(f"{name} {in_time(look.source.number(name) / 1000)}" for name in found) + ".",
-            "We lift it in our own sessions; what you run yourself, and a watchdog of the provider, still end in the middle.",
+            "Our sessions disable them, but your own commands, and a watchdog of the provider, may still stop early.",
             " ".join(f'ALTER ROLE "{me.login}" SET {name} = 0;' for name in found),
         )  # fmt: skip
 
@@ -139,7 +139,7 @@ async def lock_table(look: Look) -> Answers:
         "SELECT count(*) FILTER (WHERE relkind IN ('r', 'p', 'm', 'f')), count(*) FILTER (WHERE relkind IN ('i', 'I')) FROM mine"
     )
     says = f"{counted(tables, 'table')} and {counted(indexes, 'index', 'indexes')} for {room:.0f} locks."
-    why = "Reading the schema locks every table at once; without room it ends with `out of shared memory`."
+    why = "Reading the schema locks all tables at once. Without enough room it fails with `out of shared memory`."
     fix = "ALTER SYSTEM SET max_locks_per_transaction = " + str(int(side.number("max_locks_per_transaction")) * 4)
     if tables + indexes > room:
         yield failed(says, why, fix + "; then restart the source.")
@@ -165,15 +165,15 @@ async def connections(look: Look) -> Answers:
     limits += [me.connection_limit - here] if me.connection_limit >= 0 else []
     limits += [me.login_limit - mine] if me.login_limit >= 0 else []
     free = int(min(limits))
-    says = f"{counted(max(free, 0), 'connection')} left for {me.login} besides this check's; a move takes {WORKERS}."
+    says = f"{counted(max(free, 0), 'connection')} free for {me.login}, in addition to this check's. A move uses {WORKERS}."
     if free < WORKERS:
-        yield failed(says, "A move that finds no connection stops in the middle.",
+        yield failed(says, "Without a free connection, a move stops in the middle.",
                      "Close idle clients, or raise max_connections, or the CONNECTION LIMIT of role or database.")  # fmt: skip
     else:
         yield passed(says)
 
 
-@check("S15", "No transaction has been open for long")
+@check("S15", "There are no long transactions")
 async def long_transactions(look: Look) -> Answers:
     rows = await look.source.rows(
         """SELECT pid, usename, coalesce(nullif(application_name, ''), 'a client'),
@@ -185,11 +185,11 @@ async def long_transactions(look: Look) -> Answers:
         long=LONG_S,
     )
     if await hidden_sessions(look):
-        yield hidden("For how long transactions have been open is hidden.", look)
+        yield hidden("The age of transactions is hidden.", look)
     for pid, user, application, age_s in rows[:5]:
         yield warning(
             f"A transaction of {application} ({user}, pid {pid}) has been open for {in_time(age_s)}.",
-            "Holding writes waits for it, and what it has not committed is not moved.",
+            "Holding writers waits for it, and its uncommitted changes are not moved.",
             f"Let it end, or: SELECT pg_terminate_backend({pid});",
         )
     locks = await look.source.rows(
@@ -198,12 +198,12 @@ async def long_transactions(look: Look) -> Answers:
                AND l.mode = 'AccessExclusiveLock' AND l.granted"""
     )
     for table, pid in locks[:5]:
-        yield warning(f"{table} is locked against reading (pid {pid}).", "Nothing can be copied from it until then.",
+        yield warning(f"{table} is locked against reading (pid {pid}).", "It can't be copied while it is locked.",
                       f"Let it end, or: SELECT pg_terminate_backend({pid});")  # fmt: skip
 
 
 async def hidden_sessions(look: Look) -> int:
-    """How many sessions in the source our login may not look into."""
+    """How many sessions in the source our login has no right to see in full."""
     ((count,),) = await look.source.rows(
         """SELECT count(*) FROM pg_stat_activity
             WHERE datname = current_database() AND usename IS NOT NULL AND query = '<insufficient privilege>'"""
@@ -223,8 +223,8 @@ async def prepared_transactions(look: Look) -> Answers:
     )
     for gid, owner, quoted in rows:
         yield failed(
-            f"A prepared transaction waits: {named([gid])} of {owner}.",
-            "It is no part of any snapshot: if it is committed later, its rows are on the source only.",
+            f"There is a prepared transaction: {named([gid])} of {owner}.",
+            "It is not part of a snapshot. If committed later, its changes will only be on the source.",
             f"COMMIT PREPARED {quoted}; or ROLLBACK PREPARED {quoted};",
         )
 
@@ -238,17 +238,17 @@ async def wraparound(look: Look) -> Answers:
     )
     limit = side.number("autovacuum_freeze_max_age")
     if at_work:
-        yield warning("A vacuum against wraparound is at work.", "It gives way to nobody, and takes the disk's time.",
-                      "Let it end first.")  # fmt: skip
+        yield warning("A vacuum to prevent wraparound is running.", "It does not yield to other work, and uses the disk.",
+                      "Wait for it to end.")  # fmt: skip
     elif side.identity.age > max(limit * 3, 600_000_000):
         yield warning(
-            f"The oldest transaction id is {side.identity.age / 1e6:.0f} million back.",
-            "A vacuum against wraparound may start while we copy, and the copy's snapshot holds it back.",
-            "VACUUM (FREEZE); in a quiet hour, before the move.",
+            f"The oldest transaction id is {side.identity.age / 1e6:.0f} million transactions old.",
+            "A vacuum to prevent wraparound may start during the copy, whose snapshot holds it back.",
+            "VACUUM (FREEZE); before the move, when the server is less busy.",
         )
 
 
-@check("S21", "Passwords can be brought along")
+@check("S21", "Passwords can be copied")
 async def passwords(look: Look) -> Answers:
     side = look.source
     logins = [role.name for role in side.moved_roles if role.may_log_in]
@@ -265,12 +265,12 @@ async def passwords(look: Look) -> Answers:
     )
     if old:
         yield warning(
-            f"MD5 passwords: {named(old)}.", "A target that accepts SCRAM only doesn't let them in.",
-            "SET password_encryption = 'scram-sha-256'; then set each password again, on the source.",
+            f"MD5 passwords: {named(old)}.", "A target that only accepts SCRAM refuses these logins.",
+            "SET password_encryption = 'scram-sha-256'; then set each password again on the source.",
         )  # fmt: skip
 
 
-@check("S24", "Nothing depends on the server's own disks")
+@check("S24", "No tablespaces")
 async def tablespaces(look: Look) -> Answers:
     spaces = await look.source.names(
         """SELECT t.spcname, count(*) FROM mine JOIN pg_tablespace t ON t.oid = mine.reltablespace
@@ -278,4 +278,4 @@ async def tablespaces(look: Look) -> Answers:
     )
     if spaces:
         yield warning(f"Tablespaces are in use: {named(spaces)}.",
-                      "They name folders of the source's host: everything goes to the target's default place.")  # fmt: skip
+                      "They are folders of the source's host. Everything goes to the target's default tablespace.")  # fmt: skip

@@ -1,4 +1,4 @@
-"""One server as the checks see it: a read-only session, and what it says of itself, read once."""
+"""One server for the checks: a read-only session, and facts that are read once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from changeover.postgres.location import Location
 
 Row = TypeVar("Row")
 OURS = "_changeover"
-"""The schema of our ledger on a target; never part of what is moved."""
+"""The schema of our ledger on a target. Never moved."""
 _MADE_BY_PEOPLE: LiteralString = """
 WITH homes AS (
     SELECT oid, nspname FROM pg_namespace
@@ -29,8 +29,8 @@ WITH homes AS (
       FROM pg_class c JOIN homes n ON n.oid = c.relnamespace
      WHERE NOT EXISTS (SELECT FROM brought WHERE classid = 'pg_class'::regclass AND objid = c.oid)
 )"""
-"""Before every query: `homes`, the schemas that would be moved; `brought`, what belongs to an extension; `mine`, every relation
-that would be moved, with its quoted `name`. What a query doesn't use is not run."""
+"""Comes before every query. `homes`: the schemas to move; `brought`: members of extensions; `mine`: every relation to move, with
+its quoted `name`. PostgreSQL does not run what a query doesn't use."""
 
 _IDENTITY: LiteralString = """
 SELECT current_setting('server_version_num')::int AS version_num, split_part(version(), ' on ', 1) AS version,
@@ -58,7 +58,7 @@ SELECT name, coalesce(setting, '') AS setting, coalesce(unit, '') AS unit, coale
           AND lower(split_part(one, '=', 1)) = lower(name)
         ORDER BY setdatabase <> 0 AND setrole <> 0 DESC, setrole <> 0 DESC LIMIT 1) AS carried ON true
  ORDER BY name"""
-"""What our own session has set for itself has the source that a new session's would have."""
+"""For settings that our own session has changed, the source is that of a new session."""
 _ROLES: LiteralString = """
 SELECT r.rolname AS name, r.rolsuper AS is_superuser, r.rolcreaterole AS may_create_roles, r.rolcreatedb AS may_create_databases,
        r.rolreplication AS may_replicate, r.rolbypassrls AS bypasses_rls, r.rolcanlogin AS may_log_in,
@@ -81,12 +81,12 @@ SECRET_SETTINGS = frozenset(
     {"primary_conninfo", "ssl_passphrase_command", "archive_command", "restore_command", "recovery_end_command",
      "archive_cleanup_command"}
 )  # fmt: skip
-"""May hold a password: never shown, never compared."""
+"""May contain a password, so they are never shown or compared."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What the server and our session on it are. `system_identifier` is None where the login may not ask."""
+    """Facts about the server and our session. `system_identifier` is None if the login may not read it."""
 
     version_num: int
     version: str
@@ -110,9 +110,9 @@ class Identity:
     login_limit: int
     system_identifier: str | None
     has_tls: bool
-    """Of the line from us; what a pooler does behind it is not meant."""
+    """Of our connection. A pooler may continue without TLS."""
     address: str | None
-    """Where we reach it; the server may see another, such as one of a private network. None: by a socket."""
+    """The address that we connected to, which may differ from the one that the server sees. None for a socket."""
 
     @property
     def major(self) -> int:
@@ -121,7 +121,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Setting:
-    """A row of pg_settings. `reset_value` is what a new session of this login gets, in `unit`."""
+    """A row of pg_settings. `reset_value` is the value in a new session of this login, in `unit`."""
 
     name: str
     setting: str
@@ -134,7 +134,7 @@ class Setting:
 
     @property
     def comes_along(self) -> bool:
-        """It is set for this database or a role, and that is brought to the target."""
+        """It is set for this database or a role, and will be copied to the target."""
         return self.source in ("database", "user", "database user")
 
     @property
@@ -152,9 +152,9 @@ class Role:
     bypasses_rls: bool
     may_log_in: bool
     is_used_here: bool
-    """It owns something in this database, or was granted something."""
+    """It owns objects or has rights in this database."""
     is_mine: bool
-    """Our login is it, or is a member of it."""
+    """Our login is this role or a member of it."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ class Extension:
 
 @dataclass(frozen=True)
 class Side:
-    """One open server. `facts` don't change while we look."""
+    """One open server. Its facts are read once and don't change during the check."""
 
     name: str
     """`source` or `target`."""
@@ -180,33 +180,33 @@ class Side:
     schemas: frozenset[str]
     provider: Provider
     reserved: frozenset[str] = field(default=frozenset())
-    """Schemas that are never moved: the provider's, and our own."""
+    """Schemas that are never moved: the provider's and our own."""
 
     async def rows(self, query: LiteralString, **values: Any) -> list[TupleRow]:
-        """What a SELECT gets; it may use `homes`, `brought`, `mine` and %(reserved)s."""
+        """The rows of a SELECT, which may use `homes`, `brought`, `mine` and %(reserved)s."""
         answer = await self.connection.execute(
             f"{_MADE_BY_PEOPLE} {query}", {"reserved": sorted(self.reserved), **values}
         )
         return await answer.fetchall()
 
     async def names(self, query: LiteralString, **values: Any) -> list[str]:
-        """The first column."""
+        """The values of the first column."""
         return [str(row[0]) for row in await self.rows(query, **values)]
 
     @property
     def moved_extensions(self) -> list[Extension]:
-        """Those that the target must have: not PL/pgSQL, which is everywhere, nor the provider's own."""
+        """Those that the target must have. Without PL/pgSQL, which every server has, and the provider's own."""
         return [
             one for one in self.extensions if one.name != "plpgsql" and one.name not in self.provider.skip_extensions
         ]
 
     @property
     def moved_roles(self) -> list[Role]:
-        """Those that own or may do something here, without the provider's and the system's."""
+        """Those that own objects or have rights here, without the provider's and the system's."""
         return [one for one in self.roles if one.is_used_here and not self.provider.reserves_role(one.name)]
 
     def number(self, name: str) -> float:
-        """A setting's value for a new session, in its own unit; 0 where this version doesn't have it."""
+        """A setting's value in a new session, in its own unit. 0 if this version doesn't have it."""
         return self.settings[name].number if name in self.settings else 0.0
 
     def value(self, name: str) -> str:
@@ -214,7 +214,7 @@ class Side:
 
 
 async def open_side(name: str, location: Location, connection: Connection) -> Side:
-    """Read what the server is; ten small queries."""
+    """Read the server's facts with ten small queries."""
     identity = await _identity(connection)
     settings = await _all(connection, Setting, _SETTINGS)
     roles = await _all(connection, Role, _ROLES)
@@ -262,6 +262,6 @@ async def _all(connection: Connection, kind: type[Row], query: LiteralString) ->
 
 
 async def _placeholders(connection: Connection) -> frozenset[str]:
-    """Which of the providers' own settings there are; some are not listed in pg_settings."""
+    """Those of the providers' settings that exist. pg_settings does not list all of them."""
     known = "SELECT name FROM unnest(%s::text[]) name WHERE current_setting(name, true) IS NOT NULL"
     return frozenset(row[0] for row in await (await connection.execute(known, [settings_to_ask()])).fetchall())

@@ -1,4 +1,4 @@
-"""Checks of what only a superuser of the target can make, apart from what is in a library (compiled.py)."""
+"""Checks of objects that only a superuser can create on the target, except those in libraries (compiled.py)."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _PROBES = {
     "CREATE CAST (_changeover_probe.one AS int8) WITHOUT FUNCTION",
     "transform": "CREATE TRANSFORM FOR int4 LANGUAGE sql (FROM SQL WITH FUNCTION prsd_lextype(internal))",
 }
-"""For each kind a statement that a login without the right is refused, whatever else may be wrong with it."""
+"""One statement for each kind. A login without the right is refused, whatever else is wrong with the statement."""
 _REFUSED = (psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidFunctionDefinition)
 _LANGUAGES = """
 SELECT l.lanname::text, array_agg(p.oid::regprocedure::text ORDER BY p.oid::regprocedure::text)
@@ -79,9 +79,9 @@ _CLOSED_SETTINGS = "SELECT lower(name) FROM pg_settings WHERE context IN ('super
 HAS_PARAMETER_RIGHTS_SINCE = 15
 
 
-@check("T23", "The target's login may make what the source has", "target")
+@check("T23", "The target's login may create all of the source's objects", "target")
 async def reserved(look: Look) -> Answers:
-    """By trying, in a transaction that is rolled back: a provider may allow what PostgreSQL reserves for superusers."""
+    """Tries each in a transaction that is rolled back, because a provider may allow what PostgreSQL reserves for superusers."""
     source, target = look.source, look.there
     if target.identity.is_superuser:
         return
@@ -90,8 +90,8 @@ async def reserved(look: Look) -> Answers:
         found[kind].append(thing)
     for kind, why in (await _refusals(target, list(found))).items():
         yield failed(
-            f"On the target, {login} can't make what the source has: {kind} {named(found[kind])}.",
-            f"It was tried, and undone: {why}.",
+            f"On the target, {login} can't create objects that the source has: {kind} {named(found[kind])}.",
+            f"It was tried and rolled back: {why}.",
             f"Move as a superuser of the target; or, if nothing uses it, on the source, for each: "
             f"{_drop(kind, found[kind][0])};",
         )
@@ -100,21 +100,26 @@ async def reserved(look: Look) -> Answers:
         closed_settings += " AND NOT has_parameter_privilege(name, 'SET')"
     for used, closed, what, right in (
         (_LANGUAGES, _CLOSED_LANGUAGES, "functions in the language {}", "USAGE ON LANGUAGE {}"),
-        (_SERVERS, _CLOSED_WRAPPERS, "foreign servers of the wrapper {}", "USAGE ON FOREIGN DATA WRAPPER {}"),
+        (
+            _SERVERS,
+            _CLOSED_WRAPPERS,
+            "foreign servers of the foreign-data wrapper {}",
+            "USAGE ON FOREIGN DATA WRAPPER {}",
+        ),
         (_SET_BY_FUNCTIONS, closed_settings, "functions that set {}", "SET ON PARAMETER {}"),
     ):
         refused = set(await target.names(closed))
         for name, things in await source.rows(used):
             if name in refused:
                 yield failed(
-                    f"On the target, {login} may not make {what.format(name)}. The source has {named(things)}.",
-                    f"The login has no right to use {name} there.",
+                    f"On the target, {login} may not create {what.format(name)}. The source has {named(things)}.",
+                    f"The login has no right to use {name} on the target.",
                     f"As a superuser of the target: GRANT {right.format(quoted(name))} TO {quoted(login)};",
                 )
 
 
 async def _refusals(side: Side, kinds: list[str]) -> dict[str, str]:
-    """Why the target's login may not make things of these kinds. Those that it may make are left out."""
+    """Why the target's login may not create objects of these kinds. Kinds that it may create are left out."""
     refused: dict[str, str] = {}
     if not kinds:
         return refused

@@ -1,4 +1,4 @@
-"""Statements that are tried on the target and undone: what a server refuses often shows only so."""
+"""Tries statements on the target and rolls them back. There is often no other way to find out what a server refuses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from changeover.postgres.connect import Connection
 
 @asynccontextmanager
 async def room_to_try(connection: Connection) -> AsyncIterator[None]:
-    """A transaction with a schema `_changeover_probe` for what is made in it. Nothing of it stays."""
+    """A transaction with a schema `_changeover_probe` to create objects in. It is rolled back."""
     async with connection.transaction(force_rollback=True):
         await connection.execute("SET TRANSACTION READ WRITE")
         await connection.execute("CREATE SCHEMA _changeover_probe")
@@ -21,7 +21,7 @@ async def room_to_try(connection: Connection) -> AsyncIterator[None]:
 
 
 async def refusal_of(connection: Connection, statement: sql.Composed | bytes) -> psycopg.Error | None:
-    """None if the server takes it. Raises where it is the connection that failed."""
+    """None if the server accepts the statement. Raises if the connection was lost."""
     try:
         async with connection.transaction(force_rollback=True):
             await connection.execute(statement)

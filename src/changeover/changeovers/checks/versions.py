@@ -1,4 +1,4 @@
-"""Checks of what a newer PostgreSQL no longer accepts in tables, keys, aggregates and operators."""
+"""Checks of tables, keys, aggregates and operators that newer versions of PostgreSQL no longer accept."""
 
 from __future__ import annotations
 
@@ -38,17 +38,22 @@ SELECT mine.name, quote_ident(k.conname), quote_ident(a.attname), format_type(a.
  WHERE ours.oid <> theirs.oid AND NOT (ours.collisdeterministic AND theirs.collisdeterministic) ORDER BY 1, 2, a.attnum"""
 
 
-@check("C19", "Nothing that newer versions have given up")
+@check("C19", "No features that newer versions removed")
 async def given_up(look: Look) -> Answers:
     if look.source.identity.major >= 14:
         return
     aggregates = await look.source.names(_OLD_AGGREGATES, functions=_ON_ARRAYS)
     operators = await look.source.names(_POSTFIX)
     if aggregates:
-        yield failed(f"Aggregates over anyarray: {named(aggregates)}.", "Since PostgreSQL 14 their functions take other types.",
-                     f"DROP AGGREGATE {aggregates[0]}; and make it on the target with anycompatible types.")  # fmt: skip
+        yield failed(f"Aggregates over anyarray: {named(aggregates)}.",
+                     "Since PostgreSQL 14 their functions have different argument types.",
+                     f"DROP AGGREGATE {aggregates[0]}; and create it on the target with anycompatible types.")  # fmt: skip
     if operators:
-        yield failed(f"Postfix operators: {named(operators)}.", "PostgreSQL 14 has none.", "Replace them by functions.")
+        yield failed(
+            f"Postfix operators: {named(operators)}.",
+            "PostgreSQL 14 and newer do not support them.",
+            "Replace them by functions.",
+        )
 
 
 @check("T22", "The target's version accepts the source's tables and keys", "target")
@@ -61,21 +66,22 @@ async def tables(look: Look) -> Answers:
         since = MATCHES_GENERATED_SINCE if is_generated else MATCHES_IDENTITY_SINCE
         off, on = _apart(parent, children[0], bounds)
         yield failed(
-            f"On the source, {column} is an ordinary column of {parent} and {kind} column of {named(children)}.",
-            f"PostgreSQL {since} and newer refuse that of {'partitions' if bounds else 'tables that inherit it'}.",
+            f"On the source, {column} is an ordinary column of {parent}, but {kind} column of {named(children)}.",
+            f"PostgreSQL {since} and newer do not allow this for {'partitions' if bounds else 'tables that inherit it'}.",
             f"On the source, for each: {off}; ALTER TABLE {children[0]} ALTER COLUMN {column} DROP {word}; {on};",
         )
     if major >= MATCHES_COLLATIONS_SINCE:
         for table, key, column, type_, referenced, collation in await look.source.rows(_KEYS_BETWEEN_COLLATIONS):
             yield failed(
-                f"The foreign key {key} of {table} compares the column {column} with {referenced}, of another collation.",
-                f"PostgreSQL {MATCHES_COLLATIONS_SINCE} and newer refuse that where one of the two is nondeterministic.",
+                f"The foreign key {key} of {table} compares the column {column} with {referenced}, "
+                "which has a different collation.",
+                f"PostgreSQL {MATCHES_COLLATIONS_SINCE} and newer refuse this if one of the two is nondeterministic.",
                 f"On the source: ALTER TABLE {table} ALTER COLUMN {column} TYPE {type_} COLLATE {collation};",
             )
 
 
 def _apart(parent: str, child: str, bounds: str) -> tuple[str, str]:
-    """The statements that take a table from its parent, and bring it back."""
+    """The statements that detach a table from its parent and attach it again."""
     if bounds:
         attach = f"ALTER TABLE {parent} ATTACH PARTITION {child} {bounds}"
         return f"ALTER TABLE {parent} DETACH PARTITION {child}", attach

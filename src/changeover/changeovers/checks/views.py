@@ -1,4 +1,4 @@
-"""Checks of views that can't be made on the target: views that read themselves, or what a newer PostgreSQL gave up."""
+"""Checks of views that can't be created on the target: they read themselves, or what a newer PostgreSQL removed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from changeover.changeovers.checks.side import Side
 from changeover.postgres.self_reading import SELF_READING
 
 MOST_TRIED = 300
-"""Views over catalogs that are made on the target for a moment."""
+"""Views of catalogs that are tried on the target."""
 _NAMED = "SELECT name, relkind::text FROM mine WHERE oid = ANY (%(oids)s) ORDER BY 1"
 _COLUMNS = """
 SELECT DISTINCT mine.name, mine.relkind::text, coalesce(e.extname, ''), n.nspname::text, c.relname::text,
@@ -53,8 +53,9 @@ async def self_reading(look: Look) -> Answers:
     for name, kind in await look.source.rows(_NAMED, oids=await _self_reading(look.source)):
         yield warning(
             f"On the source, the view {name} reads itself.",
-            "No statement can make such a view, and reading it fails. The migration leaves it out, with all that needs it.",
-            f"{_drop(name, kind)}; or replace it with what it was meant to be.",
+            "No statement can create such a view, and reading it fails. The migration leaves it out with everything that "
+            "depends on it.",
+            f"{_drop(name, kind)}; or replace it by a correct definition.",
             _definition(name),
         )
 
@@ -63,9 +64,9 @@ async def _self_reading(side: Side) -> list[int]:
     return [row[0] for row in await (await side.connection.execute(SELF_READING)).fetchall()]
 
 
-@check("T20", "Views find the system's columns and functions on the target", "target")
+@check("T20", "The target has the system columns and functions that views use", "target")
 async def gone(look: Look) -> Answers:
-    """Views of statistics above all: newer versions rename, move and remove their columns."""
+    """Mostly views of statistics, whose columns newer versions rename, move and remove."""
     source, lost = look.source, dict[tuple[str, str], set[str]]()
     columns = await source.rows(_COLUMNS)
     async with _with_extensions(look.there, sorted({row[2] for row in columns} - {""})) as made:
@@ -84,10 +85,10 @@ async def gone(look: Look) -> Answers:
             lost[name, kind] = {why}
     for (name, kind), what in sorted(lost.items()):
         yield failed(
-            f"The source's view {name} reads what the target, PostgreSQL {look.there.identity.major}, doesn't have: "
+            f"The source's view {name} uses what the target (PostgreSQL {look.there.identity.major}) does not have: "
             f"{named(sorted(what))}.",
-            "The target refuses to make it.",
-            f"On the source: {_drop(name, kind)}; and make it on the target after the move, as the newer version wants it.",
+            "The target refuses to create it.",
+            f"On the source: {_drop(name, kind)}; and create it on the target after the move, adapted to the newer version.",
             _definition(name),
         )  # fmt: skip
 
@@ -122,7 +123,7 @@ async def _existing(side: Side, functions: list[str]) -> set[str]:
 
 @asynccontextmanager
 async def _with_extensions(side: Side, names: list[str]) -> AsyncIterator[set[str]]:
-    """Those that the target has, or can create, are there meanwhile. What it can't create is T5's to say."""
+    """Creates the extensions that the target doesn't have yet, for the time being. T5 reports those that it can't create."""
     made = {one.name for one in side.extensions}
     async with side.connection.transaction(force_rollback=True):
         if set(names) <= made:
@@ -145,14 +146,14 @@ async def _with_extensions(side: Side, names: list[str]) -> AsyncIterator[set[st
 
 
 async def _missing(side: Side, definition: str) -> str | None:
-    """What the target lacks for a view that reads catalogs only."""
+    """What the target lacks for a view that only reads catalogs."""
     view = sql.SQL("CREATE TEMP VIEW _changeover_probe AS {}").format(sql.SQL(definition.rstrip("; \n")))
     try:
         async with side.connection.transaction(force_rollback=True):
             await side.connection.execute("SET TRANSACTION READ WRITE")
             await side.connection.execute(view)
     except _MISSING as refused:
-        return refused.diag.message_primary or "something that it reads"
+        return refused.diag.message_primary or "an object that it reads"
     except psycopg.Error:
         if side.connection.closed:
             raise

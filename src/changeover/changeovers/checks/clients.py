@@ -1,4 +1,4 @@
-"""Who uses the source, seen over a while: by application, user and address. Whoever is listed must be pointed elsewhere."""
+"""Samples the clients of the source by application, user and address. They must be switched to the target."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from changeover.postgres.connect import Connection, fetch_row
 
-LOOK_EVERY_S = 0.25
-# where sessions of others are hidden, so are their addresses and what kind of backend they are
-_VISITORS = """
+SAMPLE_EVERY_S = 0.25
+# Addresses and backend types of other users' sessions may be hidden
+_CLIENTS = """
 SELECT coalesce(application_name, ''), coalesce(usename::text, ''), coalesce(host(client_addr), 'socket'),
        count(*), bool_or(query = '<insufficient privilege>')
   FROM pg_stat_activity
@@ -24,22 +24,22 @@ _COMMITS = "SELECT xact_commit, tup_inserted + tup_updated + tup_deleted FROM pg
 
 @dataclass(frozen=True)
 class Client:
-    """One kind of client. `address` is `socket` for the server's own host, `hidden` where our login may not see it."""
+    """One kind of client. `address` is `socket` for the server's own host, and `hidden` if our login may not see it."""
 
     application: str
     user: str
     address: str
     most_at_once: int
     seen_in_percent: int
-    """Of the looks at the server."""
+    """The share of samples with this client."""
 
 
 @dataclass(frozen=True)
-class Visitors:
+class ClientSample:
     clients: tuple[Client, ...] = ()
     sampled_s: float = 0
     is_hidden: bool = False
-    """Some were seen of which the server doesn't tell us application and address."""
+    """The server hides the application and address of some clients from us."""
     commits_per_s: float = 0
     rows_written_per_s: float = 0
 
@@ -48,16 +48,16 @@ class Visitors:
         return sum(client.most_at_once for client in self.clients)
 
 
-async def watch(connection: Connection, ours: Sequence[int], *, sample_s: float) -> Visitors:
-    """Look again and again for `sample_s`, at least once. `ours` are process ids that don't count."""
+async def sample_clients(connection: Connection, ours: Sequence[int], *, sample_s: float) -> ClientSample:
+    """Sample for `sample_s`, at least once. `ours` are process ids to ignore."""
     began = time.monotonic()
     most: Counter[tuple[str, str, str]] = Counter()
     seen: Counter[tuple[str, str, str]] = Counter()
-    looks, is_hidden = 0, False
+    samples, is_hidden = 0, False
     first = await fetch_row(connection, _COMMITS)
     while True:
-        looks += 1
-        for application, user, address, count, hides in await _look(connection, ours):
+        samples += 1
+        for application, user, address, count, hides in await _sample(connection, ours):
             is_hidden = is_hidden or hides
             who = (application, user, "hidden" if hides else address)
             most[who] = max(most[who], count)
@@ -65,13 +65,13 @@ async def watch(connection: Connection, ours: Sequence[int], *, sample_s: float)
         left = began + sample_s - time.monotonic()
         if left <= 0:
             break
-        await asyncio.sleep(min(left, LOOK_EVERY_S))
+        await asyncio.sleep(min(left, SAMPLE_EVERY_S))
     last, passed = await fetch_row(connection, _COMMITS), max(time.monotonic() - began, 0.001)
-    return Visitors(
-        tuple(Client(*who, most[who], round(100 * seen[who] / looks)) for who in sorted(most)),
-        sample_s, is_hidden, max(0, last[0] - first[0] - looks) / passed, max(0, last[1] - first[1]) / passed,
+    return ClientSample(
+        tuple(Client(*who, most[who], round(100 * seen[who] / samples)) for who in sorted(most)),
+        sample_s, is_hidden, max(0, last[0] - first[0] - samples) / passed, max(0, last[1] - first[1]) / passed,
     )  # fmt: skip
 
 
-async def _look(connection: Connection, ours: Sequence[int]) -> list[tuple[str, str, str, int, bool]]:
-    return await (await connection.execute(_VISITORS, [list(ours)])).fetchall()
+async def _sample(connection: Connection, ours: Sequence[int]) -> list[tuple[str, str, str, int, bool]]:
+    return await (await connection.execute(_CLIENTS, [list(ours)])).fetchall()
