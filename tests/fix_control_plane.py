@@ -134,7 +134,8 @@ class ControlPlane:
             for name, value in os.environ.items()
             if name in KEPT or (not name.startswith(("CHANGEOVER_", "HEROKU_", "PG")) and name != "NO_COLOR")
         }
-        return {**kept, "CHANGEOVER_HOME": str(self.home), **self.environment}
+        costly = {"CHANGEOVER_SPARE_SERVERS": "0"}  # most tests create fewer servers than that would take time
+        return {**kept, **costly, "CHANGEOVER_HOME": str(self.home), **self.environment}
 
     @property
     def token(self) -> str:

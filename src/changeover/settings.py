@@ -43,6 +43,8 @@ class Settings:
     """AWS_ENDPOINT_URL: the S3 of the bucket, where it is not Amazon's."""
     max_databases: int
     """CHANGEOVER_MAX_DATABASES: how many servers this host runs at most before it calls itself full."""
+    has_spares: bool
+    """CHANGEOVER_SPARE_SERVERS: whether a data directory is kept ready for the next server (1 or 0)."""
     frozen_after_s: int
     """CHANGEOVER_FROZEN_AFTER: seconds without progress after which a process of ours is replaced."""
     boot_timeout_s: int
@@ -86,6 +88,7 @@ class Settings:
             or None,
             max_databases=_whole("CHANGEOVER_MAX_DATABASES", env.get("CHANGEOVER_MAX_DATABASES") or "100"),
             audit_days=_number(env, "CHANGEOVER_AUDIT_DAYS", 365),
+            has_spares=_one_of("CHANGEOVER_SPARE_SERVERS", env, ("1", "0")) == "1",
             frozen_after_s=_whole("CHANGEOVER_FROZEN_AFTER", env.get("CHANGEOVER_FROZEN_AFTER") or "60"),
             boot_timeout_s=_number(env, "CHANGEOVER_BOOT_TIMEOUT", 60),
             trusted_proxies=_networks(env, "CHANGEOVER_TRUSTED_PROXIES"),

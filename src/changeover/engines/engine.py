@@ -105,6 +105,12 @@ class Engine(Protocol):
     async def create(self, server: Server, size: Size) -> None:
         """Create the instance and start it. Returns when it accepts connections."""
 
+    def has_spare(self) -> bool:
+        """Whether what takes the most time of creating the next server is done already."""
+
+    async def make_spare(self) -> None:
+        """Do it, without hurry. Raises ServerFailed, DiskFull, InstallationGone."""
+
     async def create_database(
         self, server: Server, database: str, owner: Credential, *, connection_limit: int | None = None
     ) -> None:

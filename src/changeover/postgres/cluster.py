@@ -13,7 +13,7 @@ import pwd
 import shutil
 import signal
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,16 +21,23 @@ from pathlib import Path
 from changeover.errors import DiskFull, PortTaken, ServerFailed, ServerUnreachable
 from changeover.hosts.disks import full_disk_in, naming
 from changeover.hosts.processes import Process, end_all, end_process, everything_running, look_at, wait_until_gone
-from changeover.hosts.programs import last_lines, owner_ids, run_or_fail, run_program
+from changeover.hosts.programs import Finished, last_lines, owner_ids, run_or_fail, run_program
 from changeover.postgres.configuration import SUPERUSER, SettingValue, access_file, identity_file, settings_file
 from changeover.postgres.connect import Address, connect
 from changeover.postgres.installations import Installation, probe, require_program
 
 LONGEST_SOCKET_PATH = 100
+NICE = Path("/usr/bin/nice")
+LOOK_S = 0.01
+STATUS_LINE = 7
+"""Of postmaster.pid, from PostgreSQL 10 on."""
 WAL_SEGMENT_MB = 4
 """A promotion copies one and syncs it; docs/adr/0011-small-wal-segments.md has what each size costs."""
 TELLING = ("FATAL:", "PANIC:", "ERROR:", "HINT:  Is", "could not", "invalid value", "unrecognized")
 """Words that mark the log lines that explain a failure."""
+
+
+_launchers: set[asyncio.Future[Finished]] = set()
 
 
 @dataclass(frozen=True)
@@ -63,22 +70,23 @@ class Cluster:
         """Whether the data directory is complete."""
         return (self.data_directory / "PG_VERSION").is_file()
 
-    async def initialise(self, settings: Mapping[str, SettingValue], *, listens: bool) -> None:
-        """Create and configure the data directory. It gets its final name only when it is complete."""
+    async def initialise(
+        self,
+        settings: Mapping[str, SettingValue],
+        *,
+        listens: bool,
+        take_spare: Callable[[Installation, Path], bool] = lambda _installation, _to: False,
+    ) -> None:
+        """Create and configure the data directory. It gets its final name only when it is complete.
+
+        `take_spare` may move one that initdb has already filled to the given path.
+        """
         if self.is_initialised:
             return
         making = self.data_directory.with_name(self.data_directory.name + ".making")
         await asyncio.to_thread(shutil.rmtree, making, ignore_errors=True)
-        make_folder(making, run_as=self.run_as)
-        initdb = require_program(self.bin_directory, "initdb")
-        await run_or_fail(
-            [
-                *(initdb, f"--pgdata={making}", f"--username={SUPERUSER}", "--data-checksums", "--encoding=UTF8"),
-                *("--auth-local=peer", "--auth-host=reject", f"--wal-segsize={WAL_SEGMENT_MB}"),
-                *await _locale(self.installation),
-            ],
-            run_as=self.run_as,
-        )
+        if not take_spare(self.installation, making):
+            await make_data_directory(making, self.installation, run_as=self.run_as)
         self.configure(settings, listens=listens, folder=making)
         making.rename(self.data_directory)
 
@@ -154,7 +162,8 @@ class Cluster:
         async with alone_with(self.data_directory, deadline):
             is_adopted = self.postmaster() is not None
             if not is_adopted:
-                await self._clear_away_the_dead()
+                if (self.data_directory / "postmaster.opts").exists():  # it has run before
+                    await self._clear_away_the_dead()
                 self._prepare_folders()
                 await self._launch(pg_ctl, timeout_s)
         try:
@@ -170,9 +179,23 @@ class Cluster:
         began = time.time() - 1
         wait = ["--wait", f"--timeout={timeout_s:.0f}", "--silent"]
         arguments: list[str | Path] = [pg_ctl, "start", f"--pgdata={self.data_directory}", f"--log={log}", *wait]
-        done = await run_program(arguments, run_as=self.run_as, timeout_s=timeout_s + 10)
+        launching = asyncio.ensure_future(run_program(arguments, run_as=self.run_as, timeout_s=timeout_s + 10))
+        while not launching.done():
+            if self._says_it_is_ready():  # pg_ctl waits for the same, but looks ten times a second
+                _launchers.add(launching)
+                launching.add_done_callback(_launchers.discard)
+                return
+            await asyncio.wait({launching}, timeout=LOOK_S)
+        done = launching.result()
         if done.code != 0 and not self.postmaster():
             raise self._why_it_failed(self.last_log_lines(since=began))
+
+    def _says_it_is_ready(self) -> bool:
+        """In its pid file, as a leader or a standby."""
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            lines = (self.data_directory / "postmaster.pid").read_text().splitlines()
+            return len(lines) > STATUS_LINE and lines[STATUS_LINE].strip() in ("ready", "standby")
+        return False
 
     def _prepare_folders(self) -> None:
         path = self.socket_directory / f".s.PGSQL.{self.port}.lock"
@@ -251,6 +274,24 @@ class Cluster:
         """Make it reload its configuration and certificate."""
         if postmaster := self.postmaster():
             end_process(postmaster, signal.SIGHUP)
+
+
+async def make_data_directory(
+    folder: Path, installation: Installation, *, run_as: str | None, is_urgent: bool = True
+) -> None:
+    """Run initdb, whose settings no server uses: `initialise` replaces them. It yields to others if it isn't urgent."""
+    make_folder(folder, run_as=run_as)
+    initdb = require_program(installation.bin_directory, "initdb")
+    politely: list[str | Path] = [] if is_urgent else [NICE, "-n", "19"]
+    await run_or_fail(
+        [
+            *politely,
+            *(initdb, f"--pgdata={folder}", f"--username={SUPERUSER}", "--data-checksums", "--encoding=UTF8"),
+            *("--auth-local=peer", "--auth-host=reject", f"--wal-segsize={WAL_SEGMENT_MB}"),
+            *await _locale(installation),
+        ],
+        run_as=run_as,
+    )
 
 
 def administrator() -> str:

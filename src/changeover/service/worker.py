@@ -23,7 +23,7 @@ from changeover.changeovers.after.retiring import destroy_old_sources
 from changeover.changeovers.in_flight import until_none_is_under_way
 from changeover.platform.auditing import forget_old_events
 from changeover.platform.due_jobs import bring_jobs_forward, start_due_jobs
-from changeover.platform.keeping import PoolerKeeper, ServerKeeper
+from changeover.platform.keeping import PoolerKeeper, ServerKeeper, SpareKeeper
 from changeover.platform.liveness import hold_worker_lock
 from changeover.platform.pooling import tidy_poolers
 from changeover.platform.progress import has_unfinished_runs
@@ -71,7 +71,7 @@ async def work(places: Places, settings: Settings, *, router_listen: str, until_
             whenever(changes, ("dynos",), lambda _: lambda: names.look(pool)),
             every(HOURLY_S, lambda: _housekeeping(parts, pool, state)),
             every(HOURLY_S, lambda: forget_old_events(pool, settings.audit_days)),
-            *([_keep_in_use(places, pool)] if until_idle else []),
+            *([_keep_in_use(places, pool)] if until_idle else _keep_spares(parts, changes, settings)),
             dispatcher.run(),
             ticks.obey(dispatcher.tick),
         )
@@ -93,6 +93,10 @@ def _keepers(
             changes, ("transfers", "transfer_schedules", "runs"), lambda _: lambda: begin_due_backups(parts, pool)
         ),
     ]
+
+
+def _keep_spares(parts: Parts, changes: Changes, settings: Settings) -> list[Awaitable[None]]:
+    return [whenever(changes, ("servers",), lambda _: SpareKeeper(parts).look)] if settings.has_spares else []
 
 
 async def _become_the_worker(lock: Any, host: str) -> None:

@@ -22,6 +22,7 @@ from changeover.engines.local.passage import open_passage, wait_for_readers_agai
 from changeover.engines.local.places import Places
 from changeover.engines.local.ports import free_port
 from changeover.engines.local.settings import GREATER_OF_BOTH, Host, follower_settings, server_settings
+from changeover.engines.local.spares import Spares
 from changeover.engines.passage import EndOfSource, Fenced, Passage, Traffic
 from changeover.errors import (
     ChangeoverError,
@@ -66,6 +67,7 @@ class LocalEngine:
         self._configured = tuple(configured)
         self._installation = installation
         self._renewed: set[str] = set()
+        self._spares = Spares(self._places.home / "servers", run_as)
 
     # -- creating and removing
 
@@ -86,9 +88,19 @@ class LocalEngine:
         cluster = self._places.cluster(server)
         self._places.open_folders(server.name)
         settings = self._settings(server, size)
-        await cluster.initialise(settings, listens=True)
+        await cluster.initialise(settings, listens=True, take_spare=self._spares.take)
         await self.start(server)
         await databases.furnish_server(cluster.address)
+
+    def has_spare(self) -> bool:
+        return self._spares.has(self._for_new_servers())
+
+    async def make_spare(self) -> None:
+        await asyncio.to_thread(self._places.bring, self._chosen())
+        await self._spares.make(self._for_new_servers())
+
+    def _for_new_servers(self) -> Installation:
+        return probe(self._places.usable(self._chosen()), "configured")
 
     async def create_database(
         self, server: Server, database: str, owner: Credential, *, connection_limit: int | None = None

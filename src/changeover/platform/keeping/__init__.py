@@ -2,5 +2,6 @@
 
 from changeover.platform.keeping.poolers import PoolerKeeper
 from changeover.platform.keeping.servers import ServerKeeper
+from changeover.platform.keeping.spares import SpareKeeper
 
-__all__ = ["PoolerKeeper", "ServerKeeper"]
+__all__ = ["PoolerKeeper", "ServerKeeper", "SpareKeeper"]
