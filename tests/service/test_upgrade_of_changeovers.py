@@ -87,4 +87,12 @@ def test_what_the_previous_version_began_to_move_is_finished_by_this_one(home: P
     assert (migrated["status"], migrated["report"]["copy"]["tables"]) == ("done", 1), migrated
     assert moved["status"] == "done", moved
     assert names["DATABASE"] == moved["target"] != source["name"]
-    assert new.stop() == 0, new.logs()
+    new.must("stop")
+    assert new.wait() == 0, new.logs()
+
+    old.start()  # the way back
+    with old.client() as api:
+        assert [one["id"] for one in api.get(f"{V1}/migrations").json()] == [stops]
+    assert f"Migration {stops}: done" in old.must("migrations:info", str(stops)).stdout
+    assert old.must("changeovers").stdout.count(str(waits)) >= 1
+    assert old.stop() == 0, old.logs()

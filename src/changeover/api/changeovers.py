@@ -46,7 +46,7 @@ def view(request: Request, found: Changeover) -> Json:
         "attempts": row.attempts,
         "remark": row.remark,
         "is_past_return": found.run.is_past_return,
-        "is_held": row.held is not None,
+        "is_held": found.held_since is not None,
         "held_since": maybe_iso(found.held_since),
         "keep_source_days": row.keep_source_days,
         "prediction": row.prediction,

@@ -1,4 +1,7 @@
-"""Changeovers that the previous version began, in the terms of this one. See docs/adr/0029."""
+"""Changeovers that the previous version began, in the terms of this one. See docs/adr/0029.
+
+Their rows are converted by the view that the previous version writes to: store/migrations/0017.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,7 @@ from changeover.store.query import Db
 
 
 async def adopt_changeovers(db: Db) -> None:
-    """Bring their rows up to date, in the caller's transaction. Repeatable: it changes nothing where nothing is left to adopt."""
-    await query.execute(db, "changeovers.adopt")
+    """Bring phases and steps up to date, in the caller's transaction. Repeatable."""
     await query.execute(db, "changeovers.adopt_timelines")
     await query.execute(db, "changeovers.adopt_phases")
     await query.execute(db, "changeovers.adopt_steps")

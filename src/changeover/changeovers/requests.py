@@ -18,6 +18,8 @@ from changeover.store.changeover_rows import ChangeoverRow
 from changeover.store.rows import RunRow
 
 MOST_LISTED = 50
+OF_KIND = {"changeover": None, "migration": "migrate"}
+"""What users call it, and the only kind of run that is meant; None: any."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,9 @@ class Changeover:
     @property
     def held_since(self) -> datetime | None:
         """Since when writers have been held; None while none are."""
-        is_held = self.row.held is not None and self.row.hold != "none" and self.run.finished_at is None
-        return self.row.held_at if is_held else None
+        row = self.row
+        is_held = row.held is not None and row.hold != "none" and row.released_at is None
+        return row.held_at if is_held and self.run.finished_at is None else None
 
     @property
     def stopped(self) -> dict[str, Any] | None:
@@ -64,8 +67,8 @@ async def list_changeovers(scope: Scope, kind: str) -> Sequence[Changeover]:
 
 
 async def find_changeover(scope: Scope, number: int, what: str = "changeover") -> Changeover:
-    """Of any kind. Raises NotFound, also for those that the caller may not see. `what`: its name for users."""
-    run = await find_visible_run(scope, number)
+    """A `changeover` of any kind, or a `migration`. Raises NotFound, also for those that the caller may not see."""
+    run = await find_visible_run(scope, number, kind=OF_KIND[what])
     row = await query.one(scope.db, ChangeoverRow, "changeovers.find", run_id=number) if run is not None else None
     if row is None or run is None:
         raise NotFound(f"Couldn't find that {what}.", fix=f"`changeover {what}s` lists them.", resource=what)
@@ -73,8 +76,17 @@ async def find_changeover(scope: Scope, number: int, what: str = "changeover") -
 
 
 async def go(scope: Scope, number: int, *, ends_sessions: bool = False) -> Changeover:
-    """Let the pause begin as soon as the target is ready, or continue after a stop. Raises NotAvailable when it has ended."""
+    """Let the pause begin as soon as the target is ready. Raises NotAvailable when it has ended or is being undone.
+
+    One between addresses continues only with both of them: who continues it must still be able to reach them.
+    """
     found = await _unfinished(scope, number)
+    if found.row.source_url is not None:
+        raise NotAvailable(
+            f"Changeover {number} is between two addresses.", fix="Run the same `changeover migrate` command."
+        )
+    if found.run.status == "undoing":
+        raise NotAvailable(f"Changeover {number} is being undone.", fix="Begin a new one once it has ended.")
     await query.execute(scope.db, "changeovers.go", run_id=number, go_at=AT_ONCE, ends_sessions=ends_sessions)
     scope.started.append(found.run)
     return await find_changeover(scope, number)
@@ -84,6 +96,12 @@ async def abort(scope: Scope, number: int, what: str = "changeover") -> Changeov
     """Have everything put back as it was, on both sides. Raises PastReturn, NotAvailable when it has ended."""
     found = await _unfinished(scope, number, what)
     cancelled = await cancel_run(scope.db, found.run.id)
+    if cancelled is None and found.row.source_url is not None:
+        raise NotAvailable(
+            f"Migration {number} can no longer be aborted: it is past the point of no return.",
+            why="Its writers were led to the target, or are about to be.",
+            fix="Run the same `changeover migrate` command: it continues.",
+        )
     if cancelled is None:
         raise PastReturn(number, source=found.row.source_name, target=found.row.target_name or "")
     scope.started.append(cancelled)

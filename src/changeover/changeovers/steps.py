@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from changeover.changeovers.holds.registry import holds
 from changeover.changeovers.methods.method import Method
-from changeover.changeovers.stopping import OUT_OF_REACH, stop, stopped
+from changeover.changeovers.stopping import stop, stopped
+from changeover.errors import ChangeoverError
 from changeover.platform.scope import Parts
 from changeover.runs.run import Advance, Outcome, Run, Step, Undo, Wait, Workflow
 from changeover.store import query
@@ -15,8 +16,8 @@ from changeover.store.changeover_rows import ChangeoverRow
 DAYS_S = 86400.0
 NEAR_COMMITS = 200
 LOOK_S, BOOT_S = 0.5, 0.1
-KINDS = {"changeover": "follower", "migrate": "snapshot"}
-"""Kinds of runs, by the command that begins them, and the method that it uses."""
+KINDS = ("changeover", "migrate")
+"""Kinds of runs, by the command that begins them."""
 Verb = Callable[[Method, Run, ChangeoverRow], Awaitable[Outcome]]
 
 
@@ -66,7 +67,9 @@ class Changing:
     async def _release(self, _method: Method, run: Run, row: ChangeoverRow) -> Outcome:
         try:
             held = await self._holds[row.hold].release(run, row)
-        except OUT_OF_REACH as error:
+        except ChangeoverError as error:
+            if row.source_url is None:  # one of our own tries again by itself: apps are held meanwhile
+                raise
             return await stop(run, error)
         if held.waits_for:
             return Wait(BOOT_S, held.waits_for, is_urgent=True)

@@ -117,7 +117,7 @@ def _parts(text: str, what: str) -> dict[str, str]:
         return {name: re.sub(r"\\(.)", r"\1", _bare(value)) for name, value in re.findall(WORD, text)}
     except ValueError:
         raise Misused(
-            f"{what} can't be read as a database's address.",
+            f"{what} can't be parsed as a database address.",
             why="It is not repeated here, because it may hold a password.",
             fix="Write it as postgres://user@host:5432/name, with anything unusual in it percent-encoded.",
         ) from None

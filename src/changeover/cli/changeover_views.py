@@ -51,7 +51,8 @@ def show_changeover(seen: Record) -> None:
 
 def show_steps(seen: Record) -> None:
     """The table of steps, with the phases of a pause that outlives workers below its step."""
-    at = [step["name"] for step in seen["steps"]].index(seen["step"])
+    names = [step["name"] for step in seen["steps"]]
+    at = names.index(seen["step"]) if seen["step"] in names else 0
     for number, step in enumerate(seen["steps"]):
         state = "done" if number < at or seen["status"] == "done" else "current" if number == at else "pending"
         say(f" {STATES[state]} {step['says']}")

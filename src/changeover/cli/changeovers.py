@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import click
 
 from changeover.cli.changeover_views import show_changeover, show_plan, show_report
+from changeover.cli.migration_views import show_migration
 from changeover.cli.resolve import Record
 from changeover.cli.session import Session, ask_to_begin, command, takes_app
 from changeover.cli.terminal import Column, action, mention, paint, say, table
@@ -102,7 +103,7 @@ def index(session: Session) -> None:
 def info(session: Session, *, number: int) -> None:
     """Show a changeover: step, what it waits for and who is in the way; its report once it is done."""
     seen = session.client.get(f"{PATH}/{number}")
-    session.tell(seen, lambda: show_changeover(seen))
+    session.tell(seen, lambda: show_migration(seen) if seen["method"] == "snapshot" else show_changeover(seen))
 
 
 @command()

@@ -15,6 +15,8 @@ from changeover.client import Client, poll
 
 EVERY_S = 0.3
 EVENT = ("id", "status", "step", "waits_because", "percent")
+REACHED = "reached"
+"""The last phase of a changeover's pause; `phase` is that of the work itself."""
 PROGRESS = ("phase", "says", "things_done", "things_total", "bytes_done", "bytes_total", "bytes_per_s", "seconds_left")
 PLAIN_EVERY = 10.0
 """Per cent between two plain lines."""
@@ -48,6 +50,7 @@ def event_of(seen: Record) -> Record:
     return {
         "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
         **{key: seen.get(key) for key in EVENT},
+        **({REACHED: seen["phase"]} if "phase" in seen else {}),
         **{key: progress.get(key) for key in PROGRESS},
     }
 
@@ -74,7 +77,7 @@ class _Lines:
     def __call__(self, seen: Record) -> None:
         progress = seen.get("progress") or {}
         percent = progress.get("percent")
-        now = (seen["step"], progress.get("phase", ""), int((percent or 0) // PLAIN_EVERY))
+        now = (seen["says"], progress.get("phase", ""), int((percent or 0) // PLAIN_EVERY))
         if now != self._last:
             self._last = now
             share = f" {percent} %" if percent is not None and progress.get("phase") else ""

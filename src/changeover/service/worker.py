@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 from psycopg_pool import AsyncConnectionPool
 
+from changeover.changeovers.adopting import adopt_changeovers
 from changeover.changeovers.after.probing import probe_old_sides
 from changeover.changeovers.after.retiring import destroy_old_sources
 from changeover.changeovers.in_flight import until_none_is_under_way
@@ -57,6 +58,7 @@ async def work(places: Places, settings: Settings, *, router_listen: str, until_
     parts = make_parts(places, settings, ticks)
     async with await connect_state(state) as lock, pool, ticks:
         await _become_the_worker(lock, settings.host_name)
+        await adopt_changeovers(lock)  # a worker of the previous version may have ended a step since the start
         names, changes = WebDynoNames(), Changes()
         await names.look(pool)
         kinds = workflows(parts)

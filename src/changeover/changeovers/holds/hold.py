@@ -43,7 +43,10 @@ class Hold(Protocol):
         ...
 
     async def let_go(self, run: Run, row: ChangeoverRow, /) -> Held:
-        """Put everything back as it was: the changeover does not happen. Nothing to do where nothing is held."""
+        """Put everything back as it was: the changeover does not happen. Nothing to do where nothing is held.
+
+        For a source that is known by its address, the caller forgets what was held, once it has written down what is left.
+        """
         ...
 
     async def release(self, run: Run, row: ChangeoverRow, /) -> Held:

@@ -54,14 +54,12 @@ class HoldOfWriters:
             await _remember(run, changed)
         return held
 
-    async def let_go(self, run: Run, row: ChangeoverRow) -> Held:
+    async def let_go(self, _run: Run, row: ChangeoverRow) -> Held:
         if row.held is None:
             return Held()
         ends, hooks = self._context(row)
         held = await self.put_back(ends, hooks, row.held)
         await run_hook("release", hooks.on_release, ends, outcome="aborted")
-        async with run.transaction() as db:
-            await query.execute(db, "changeovers.let_go", run_id=run.id)
         return held
 
     async def release(self, _run: Run, row: ChangeoverRow) -> Held:

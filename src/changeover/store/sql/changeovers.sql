@@ -58,7 +58,7 @@ UPDATE changeovers SET phase = %(phase)s WHERE run_id = %(run_id)s RETURNING {co
 UPDATE changeovers SET switched_at = now() WHERE run_id = %(run_id)s;
 
 -- name: released
-UPDATE changeovers SET released_at = coalesce(released_at, now()) WHERE run_id = %(run_id)s;
+UPDATE changeovers SET released_at = coalesce(released_at, now()), phase = 'released' WHERE run_id = %(run_id)s;
 
 -- name: keep_timeline
 UPDATE changeovers SET timeline = %(timeline)s WHERE run_id = %(run_id)s;
@@ -102,16 +102,6 @@ SELECT {changeovers.columns} FROM changeovers JOIN runs ON runs.id = run_id
    AND run_id = (SELECT max(run_id) FROM changeovers JOIN runs ON runs.id = run_id
                   WHERE mark = ANY (%(marks)s) AND runs.account_id = %(account_id)s);
 
--- name: adopt
--- Brings rows that the previous version made to what their columns mean now. Repeatable.
-UPDATE changeovers
-   SET hold = options->>'hold', options = options - 'hold', go_at = '2000-01-01', held_at = coalesce(held_at, (held->>'since')::timestamptz),
-       skips = report->'skips', copied = report->'copy', report = report - 'skips' - 'copy' - 'forecast',
-       prediction = CASE WHEN report->'forecast'->>'downtime_s' IS NULL THEN prediction
-                         ELSE jsonb_build_object('predicted_pause_s', report->'forecast'->'downtime_s',
-                                                 'prediction_because', report->'forecast'->'because') END
- WHERE method = 'snapshot' AND options ? 'hold';
-
 -- name: moved_from
 -- The newest changeover that left this database behind.
 SELECT {columns} FROM changeovers WHERE source_id = %(source_id)s AND switched_at IS NOT NULL ORDER BY run_id DESC LIMIT 1;
@@ -143,17 +133,20 @@ UPDATE changeovers SET timeline = report->'timeline'
  WHERE method = 'follower' AND timeline IS NULL AND report ? 'timeline';
 
 -- name: adopt_phases
--- What the previous version's step says of the pause of a snapshot.
-UPDATE changeovers SET phase = CASE step WHEN 'copy' THEN 'held' WHEN 'verify' THEN 'copied' WHEN 'switch' THEN 'compared' END
+-- What the previous version's step says of the pause of a snapshot; and that what is done is past every phase.
+UPDATE changeovers
+   SET phase = CASE WHEN status = 'done' THEN 'released' WHEN step = 'copy' THEN 'held' WHEN step = 'verify' THEN 'copied'
+                    WHEN step = 'switch' THEN 'compared' WHEN step = 'release' THEN 'routed' WHEN step = 'tidy' THEN 'released' END
   FROM runs
- WHERE runs.id = run_id AND finished_at IS NULL AND kind = 'migrate' AND step IN ('copy', 'verify', 'switch');
+ WHERE runs.id = run_id AND phase IS NULL
+   AND (status = 'done'
+        OR finished_at IS NULL AND kind = 'migrate' AND step IN ('copy', 'verify', 'switch', 'release', 'tidy'));
 
 -- name: adopt_steps
 -- The names of steps since both methods have the same ones. A higher epoch stops a worker of the previous version.
 UPDATE runs
    SET step = CASE step WHEN 'look' THEN 'check' WHEN 'provision' THEN 'prepare' WHEN 'restore' THEN 'release'
                         WHEN 'report' THEN 'finish' WHEN 'tidy' THEN 'finish' ELSE 'cut_over' END,
-       epoch = epoch + 1
- WHERE finished_at IS NULL
-   AND (kind = 'changeover' AND step IN ('look', 'provision', 'restore', 'report')
-        OR kind = 'migrate' AND step IN ('hold', 'copy', 'verify', 'switch', 'tidy'));
+       epoch = epoch + CASE WHEN finished_at IS NULL THEN 1 ELSE 0 END
+ WHERE kind = 'changeover' AND step IN ('look', 'provision', 'restore', 'report')
+    OR kind = 'migrate' AND step IN ('hold', 'copy', 'verify', 'switch', 'tidy');

@@ -33,10 +33,15 @@ def mend(target: Elsewhere) -> None:
     target.ask("CREATE OR REPLACE FUNCTION public.half(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1'")
 
 
-def test_a_held_migration_that_stops_says_since_when_writers_wait_and_what_to_do(stopped: Typed) -> None:
+def test_a_held_migration_that_stops_says_since_when_writers_wait_and_what_to_do(
+    stopped: Typed, control_plane: ControlPlane
+) -> None:
     assert stopped.exit_code == 1
     assert "The source's writers have been held since 20" in stopped.stderr
     assert "The same command continues from here. With --abort they write again" in stopped.stderr
+    number = str(control_plane.must("migrations", "--json").json[0]["id"])
+    assert "held since 20" in control_plane.must("changeovers:info", number).stdout
+    assert "the same `changeover migrate` command" in control_plane.typed("changeovers:resume", number).stderr
 
 
 def test_options_given_with_the_repeated_command_take_effect(
@@ -138,6 +143,7 @@ def test_after_its_end_the_same_command_shows_the_report_until_the_target_is_emp
     assert re.search(rf"public\.orders +{ROWS} ", again.stdout)
     assert "is no longer empty" in again.stderr
     assert f"Migration {number}: done" in control_plane.must("migrations:info", str(number)).stdout
+    assert f"Migration {number}: done" in control_plane.must("changeovers:info", str(number)).stdout
     assert str(number) in control_plane.must("migrations").stdout
     target.ask("DROP VIEW public.recent; DROP TABLE public.items, public.orders")
     assert f"Migration {number}: done" not in migrate().stdout

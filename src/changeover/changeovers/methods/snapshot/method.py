@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from psycopg.errors import InsufficientPrivilege
@@ -21,7 +22,7 @@ from changeover.changeovers.stopping import OUT_OF_REACH, stop
 from changeover.changeovers.timing import too_early
 from changeover.changeovers.verification.comparing import Comparisons, finally_failed, look_again_s
 from changeover.changeovers.verification.named import unnamed
-from changeover.errors import ChangeoverError
+from changeover.errors import ChangeoverError, StepDeadline
 from changeover.errors.elsewhere import Differs, TransferFailed
 from changeover.platform.scope import Parts
 from changeover.postgres.comparing.comparison import Difference
@@ -34,6 +35,8 @@ from changeover.store import query
 from changeover.store.changeover_rows import ChangeoverRow
 
 LOOK_S = 0.5
+PATIENCE = timedelta(days=1)
+"""How long the sessions that can still write are waited for."""
 
 
 class Snapshot:
@@ -97,6 +100,7 @@ class Snapshot:
     async def _hold(self, run: Run, row: ChangeoverRow, _ends: Ends) -> Outcome | None:
         held = await self._holds[row.hold].take(run, row)
         if held.waits_for:
+            _require_patience(run, row, held.waits_for)
             return Wait(LOOK_S, held.waits_for)
         await self._report(run, remarks=list(held.remarks))
         return None
@@ -167,6 +171,8 @@ class Snapshot:
     # -- back
 
     async def let_go(self, run: Run, row: ChangeoverRow) -> None:
+        if row.held is None:
+            return
         try:
             held = await self._holds[row.hold].let_go(run, row)
         except OUT_OF_REACH as gone:
@@ -174,9 +180,13 @@ class Snapshot:
             return
         for what in held.left:
             await self._leave(run, row, what)
+        async with run.transaction() as db:  # not before what is left was written down
+            await query.execute(db, "changeovers.let_go", run_id=run.id)
 
     async def undo(self, run: Run, row: ChangeoverRow) -> None:
         self._comparisons.forget(run)
+        if row.phase is None:  # the copy begins after the hold: nothing was made
+            return
         for what in await self._copies.remove(run, row, Ends.load(self._parts, row)):
             await self._leave(run, row, what)
 
@@ -194,6 +204,16 @@ class Snapshot:
         left = (await query.only(run.db, ChangeoverRow, "changeovers.find", run_id=row.run_id)).report.get("left", [])
         if what not in left:
             await self._report(run, left=[*left, what])
+
+
+def _require_patience(run: Run, row: ChangeoverRow, because: str) -> None:
+    """Writers that are half held are not held for ever. Raises StepDeadline."""
+    if row.held_at is not None and datetime.now(UTC) - row.held_at > PATIENCE:
+        raise StepDeadline(
+            f"Holding the writers took longer than a day for {run.row.subject}.",
+            why=f"It was waiting: {because}.",
+            fix="End these sessions, then run the command again.",
+        )
 
 
 async def _in_progress(run: Run, progress: Progress, seconds: float) -> Wait:
