@@ -27,7 +27,9 @@ def test_the_address_goes_out_of_a_variable_and_into_the_request(
     assert ended.exit_code == 0
     assert plane.sent(PATH) == [{"source": SOURCE, "as": "LEGACY"}]
     assert ended.stderr == "Adopting a database on shop... done\n"
-    assert ended.stdout == "postgresql-curved-1 is attached as LEGACY_URL. It runs where it ran before.\n"
+    assert (
+        ended.stdout == "postgresql-curved-1 is attached as LEGACY_URL. The database still runs on the same server.\n"
+    )
 
 
 def test_a_renewed_address_is_said_to_be_one(typed: Keyboard, plane: Plane) -> None:

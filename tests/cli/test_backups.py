@@ -106,7 +106,7 @@ def test_a_restore_asks_for_the_apps_name_before_anything_is_sent(typed: Keyboar
     ended = typed("pg:backups:restore", "b001", "DATABASE_URL", "-a", "shop")
 
     assert (ended.exit_code, shop.sent(f"POST /client/v11/databases/{ADDON['id']}/restores")) == (2, [])
-    assert "is replaced by b001" in ended.stderr
+    assert "will be replaced by b001" in ended.stderr
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_a_copy_from_elsewhere_asks_for_the_targets_name(typed: Keyboard, shop: 
     [sent] = shop.sent(path)
     assert (sent["from_name"], sent["from_url"]) == ("database old on db.example.com:5432", source)
     assert (sent["to_name"], sent["to_url"]) == ("DATABASE", "postgres://u:p%40ss@127.0.0.2:20001/db")
-    assert "Neither of the two" in typed("pg:copy", source, f"{source}2", "-a", "shop").stderr
+    assert "Neither of them" in typed("pg:copy", source, f"{source}2", "-a", "shop").stderr
 
 
 FILES = ["sslrootcert=ca.pem", "sslcert=mine.pem", "sslkey=key.pem"]
@@ -327,7 +327,7 @@ HIDDEN = "CREATE TABLE public.t (id int); ALTER TABLE public.t ENABLE ROW LEVEL 
 @pytest.mark.parametrize(
     ("source", "says"),
     [
-        (FOREIGN, "FOREIGN DATA WRAPPER w. That concerns FOREIGN TABLE public.t"),
+        (FOREIGN, "FOREIGN DATA WRAPPER w, which affects FOREIGN TABLE public.t"),
         (HIDDEN, "hides rows from its role: public.t"),
     ],
 )

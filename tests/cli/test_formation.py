@@ -47,7 +47,7 @@ def test_a_change_is_sent_as_the_official_cli_sends_it(change: str, update: dict
 
 @pytest.mark.parametrize("change", ["web", "web=", "web=-1", "web=two", "=1", "web=1.5", "web=1:", "web 1"])
 def test_what_is_no_change_is_refused(change: str) -> None:
-    with pytest.raises(Misused, match="is no change of a formation"):
+    with pytest.raises(Misused, match="is not a valid change"):
         scaling(change)
 
 

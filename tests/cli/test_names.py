@@ -66,7 +66,7 @@ def test_two_remotes_of_two_apps_are_not_guessed_between(typed: Keyboard, plane:
 
 
 def test_a_remote_that_is_not_there_is_named(typed: Keyboard, plane: Plane, checkout: Path) -> None:
-    assert "The git remote nobody names no app." in typed("config", "--remote", "nobody").stderr
+    assert "The git remote nobody has no app." in typed("config", "--remote", "nobody").stderr
 
 
 CONFIG = {

@@ -166,7 +166,7 @@ def test_a_remote_that_goes_away_is_said_to_be_away(authority: Authority, tmp_pa
     [
         ("http://127.0.0.1:1", "https://changeover.example.com"),
         ("https://127.0.0.1:1/path", "https://changeover.example.com"),
-        ("https://127.0.0.1:1 --listen 0.0.0.0:0", "an address of this machine alone"),
+        ("https://127.0.0.1:1 --listen 0.0.0.0:0", "a loopback address"),
     ],
 )
 def test_what_would_carry_a_token_in_the_open_is_refused(typed: Keyboard, words: str, says: str) -> None:
@@ -176,7 +176,7 @@ def test_what_would_carry_a_token_in_the_open_is_refused(typed: Keyboard, words:
 
 
 def test_without_a_token_nothing_starts(typed: Keyboard) -> None:
-    assert "No token is named." in typed("proxy", "https://127.0.0.1:1").stderr
+    assert "No token given." in typed("proxy", "https://127.0.0.1:1").stderr
 
 
 def test_a_remote_that_is_not_certified_is_refused_at_once(typed: Keyboard, remote: Plane) -> None:

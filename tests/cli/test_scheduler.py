@@ -34,8 +34,8 @@ def test_the_list_says_when_a_job_runs_and_which_dyno_ran_last(typed: Keyboard, 
 @pytest.mark.parametrize(
     ("holder", "says"),
     [
-        ("maintenance", "Held by maintenance mode, until changeover maintenance:off -a shop."),
-        ("hand", "Held by hand, until changeover scheduler:resume -a shop."),
+        ("maintenance", "Held by maintenance mode until changeover maintenance:off -a shop."),
+        ("hand", "Held until changeover scheduler:resume -a shop."),
     ],
 )
 def test_the_list_says_what_holds_the_jobs(typed: Keyboard, plane: Plane, holder: str, says: str) -> None:
@@ -54,12 +54,15 @@ def test_adding_sends_what_was_given_and_says_when_it_runs(typed: Keyboard, plan
 
     assert plane.sent(f"POST {SCHEDULER}/jobs") == [{"command": "rake report", "every": "daily", "at": "04:00"}]
     assert ended.stderr == "Scheduling rake report on shop... done, job 7, daily at 04:00 UTC\n"
-    assert ended.stdout == "It runs next at 2026-01-02 04:00 UTC.\n"
+    assert ended.stdout == "Its next run is at 2026-01-02 04:00 UTC.\n"
 
 
 @pytest.mark.parametrize(
     ("running", "says"),
-    [(["scheduler.1234"], "Scheduler dynos that still run: scheduler.1234.\n"), ([], "No scheduler dyno runs.\n")],
+    [
+        (["scheduler.1234"], "Scheduler dynos that are still running: scheduler.1234.\n"),
+        ([], "No scheduler dyno is running.\n"),
+    ],
 )
 def test_maintenance_mode_says_which_jobs_are_still_under_way(
     typed: Keyboard, plane: Plane, running: list[str], says: str
@@ -67,7 +70,7 @@ def test_maintenance_mode_says_which_jobs_are_still_under_way(
     plane.answers["PATCH /apps/shop"] = plane.answers["GET /apps/shop"]
     plane.answers[f"GET {SCHEDULER}"] = found(held_by="maintenance", running=running)
 
-    assert typed("maintenance:on", "--scheduler-off", "-a", "shop").stdout == f"Scheduled jobs are held: 1.\n{says}"
+    assert typed("maintenance:on", "--scheduler-off", "-a", "shop").stdout == f"Scheduled jobs held: 1.\n{says}"
 
 
 def test_a_job_is_added_run_held_and_removed(control_plane: ControlPlane, things: Things) -> None:
@@ -77,8 +80,8 @@ def test_a_job_is_added_run_held_and_removed(control_plane: ControlPlane, things
 
     assert "0 4 * * mon (UTC)" in control_plane.must("scheduler", "-a", app).stdout
     assert "has no code to run" in control_plane.typed("scheduler:run", job, "-a", app).everything
-    assert "No scheduler dyno runs." in control_plane.must("scheduler:hold", "-a", app).stdout
-    assert "Held by hand" in control_plane.must("scheduler", "-a", app).stdout
+    assert "No scheduler dyno is running." in control_plane.must("scheduler:hold", "-a", app).stdout
+    assert "Held until" in control_plane.must("scheduler", "-a", app).stdout
     control_plane.must("scheduler:resume", "-a", app)
     control_plane.must("scheduler:remove", job, "-a", app)
     assert control_plane.must("scheduler", "-a", app).stdout == f"{app} has no scheduled jobs.\n"

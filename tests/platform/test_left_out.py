@@ -95,7 +95,7 @@ def test_what_needs_a_superuser_is_out_of_reach_only_where_a_table_or_function_n
     assert out_of_reach(contents(view, table, server, wrapper), refused=(), is_superuser=True) == ""
     assert (
         out_of_reach(contents(wrapper, server, table, view), refused=(), is_superuser=False)
-        == "FOREIGN DATA WRAPPER w. That concerns FOREIGN TABLE public.t, VIEW public.v"
+        == "FOREIGN DATA WRAPPER w, which affects FOREIGN TABLE public.t, VIEW public.v"
     )
 
 
@@ -107,5 +107,5 @@ def test_a_table_that_needs_a_refused_extension_is_out_of_reach() -> None:
 
     assert out_of_reach(listed, refused=["postgres_fdw"], is_superuser=False) == ""
     assert (
-        out_of_reach(listed, refused=["hstore"], is_superuser=False) == "EXTENSION hstore. That concerns TABLE public.t"
+        out_of_reach(listed, refused=["hstore"], is_superuser=False) == "EXTENSION hstore, which affects TABLE public.t"
     )

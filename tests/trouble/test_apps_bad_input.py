@@ -21,11 +21,11 @@ def app(module_plane: ControlPlane) -> App:
 
 SCALES = {
     "nobody=1": ("Couldn't find that process type (nobody).", "web, worker", "Choose one of these"),
-    "web=-1": ("web=-1 is no change of a formation.", "with a whole number", "Write it as web=2"),
+    "web=-1": ("web=-1 is not a valid change.", "with a whole number", "Use web=2"),
     "web-3": ("web can't be scaled to -1.", "0 to 20 dynos", "Give a number from 0 to 20."),
     "worker=10000": ("worker can't be scaled to 10000.", "0 to 100 dynos", "Give a number from 0 to 100."),
     "worker=2 nobody=1": ("Couldn't find that process type (nobody).", "web, worker", "Choose one of these"),
-    "web=many": ("web=many is no change of a formation.", "with a whole number", "Write it as web=2"),
+    "web=many": ("web=many is not a valid change.", "with a whole number", "Use web=2"),
 }
 
 

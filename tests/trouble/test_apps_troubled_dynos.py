@@ -175,7 +175,7 @@ def test_a_release_phase_that_fails_leaves_the_former_release_running(shop: App)
     assert typed.exit_code == 1
     assert "no such column" in typed.stdout
     assert typed.stdout.count("Running release command...") == 1
-    assert f"{former} runs on." in spaced(typed.stderr)
+    assert f"{former} continues to run." in spaced(typed.stderr)
     assert "changeover releases:output" in spaced(typed.stderr)
     assert "release command failed" in shop.must("releases").stdout
     assert (shop.pids(), current(shop)) == (pids, [former])

@@ -1,6 +1,6 @@
-"""What a person types. One file a topic; speaks HTTP only, through client.py.
+"""The command line. One file for each topic; only client.py speaks HTTP.
 
-Nothing but `main` is imported from here: start-up time is a feature of this package (see index.py).
+Only `main` is imported here, because start-up time matters (see index.py).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ def main() -> None:
     """The console command `changeover`."""
     import gc  # noqa: PLC0415
 
-    gc.disable()  # until the command's own file is imported (program.py): an eighth of its time
-    from changeover.cli.program import run  # noqa: PLC0415 - spares click to whoever imports one of our files alone
+    gc.disable()  # until the command's file is imported (program.py), which saves an eighth of the time
+    from changeover.cli.program import run  # noqa: PLC0415 - so that importing one of our modules does not import click
 
     run()

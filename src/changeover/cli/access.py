@@ -1,4 +1,4 @@
-"""Who has access to an app."""
+"""Collaborators of an app."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _permissions(person: Record) -> str:
 
 
 def _admins(session: Session, team: str) -> list[Record]:
-    """The team's admins, who may everything; nobody where we may not see them."""
+    """The team's admins, who may do everything. Empty if we have no right to see them."""
     try:
         members = session.client.get(f"/teams/{segment(team)}/members")
     except ChangeoverError as error:
@@ -52,9 +52,9 @@ def _admins(session: Session, team: str) -> list[Record]:
 @command()
 @click.argument("email")
 @takes_app
-@click.option("--permissions", "-p", help="deploy, operate, manage, with commas between; view is always included.")
+@click.option("--permissions", "-p", help="Comma-separated: deploy, operate, manage. View is always included.")
 def add(session: Session, *, email: str, app: str, permissions: str | None) -> None:
-    """Give an account access to an app."""
+    """Add a collaborator to an app."""
     found = session.client.get(f"/apps/{segment(app)}")
     features = session.client.get(f"/teams/{segment(found['team']['name'])}/features") if found.get("team") else []
     text, path = f"Adding {paint('info', email)} access to the app {paint('app', app)}", "/apps"
@@ -72,9 +72,9 @@ def add(session: Session, *, email: str, app: str, permissions: str | None) -> N
 @command()
 @click.argument("email")
 @takes_app
-@click.option("--permissions", "-p", required=True, help="deploy, operate, manage, with commas between.")
+@click.option("--permissions", "-p", required=True, help="Comma-separated: deploy, operate, manage.")
 def update(session: Session, *, email: str, app: str, permissions: str) -> None:
-    """Change what a collaborator may do on an app."""
+    """Change a collaborator's permissions on an app."""
     granted = sorted({*permissions.split(","), "view"})
     with action(
         f"Updating {paint('info', email)} in application {paint('app', app)} with {', '.join(granted)} permissions"
@@ -89,7 +89,7 @@ def update(session: Session, *, email: str, app: str, permissions: str) -> None:
 @click.argument("email")
 @takes_app
 def remove(session: Session, *, email: str, app: str) -> None:
-    """Take somebody's access to an app away."""
+    """Remove a collaborator from an app."""
     with action(f"Removing {paint('info', email)} access from the app {paint('app', app)}"):
         reply = session.client.delete(f"/apps/{segment(app)}/collaborators/{segment(email)}")
     session.tell(reply, lambda: None)

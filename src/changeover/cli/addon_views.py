@@ -1,4 +1,4 @@
-"""Looking at add-ons: lists, one add-on, services, plans, documentation, waiting. Nothing here changes anything."""
+"""Read-only commands for add-ons: lists, details, services, plans, documentation, waiting."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HOURS_A_MONTH = 720
 
 
 def price(of: Record | None, *, hourly: bool) -> str:
-    """`~$2.083/hour` or `$1500/month`; `free`, `contract`, `metered`; empty when there is none."""
+    """`~$2.083/hour` or `$1500/month`; `free`, `contract`, `metered`; empty without a price."""
     if not of:
         return ""
     for word in ("contract", "metered"):
@@ -46,7 +46,7 @@ def price_line(of: Record | None) -> str:
 
 
 def billed(addon: Record) -> Record | None:
-    """The price that its owner pays, which may be older than the plan's."""
+    """The price that the owner pays, which may be older than the plan's."""
     of_plan: Record | None = addon["plan"].get("price")
     own = addon.get("billed_price")
     return {**(of_plan or {}), "cents": own.get("cents"), "contract": own.get("contract")} if own else of_plan
@@ -54,7 +54,7 @@ def billed(addon: Record) -> Record | None:
 
 @command()
 @may_take_app
-@click.option("--all", "-A", "of_all", is_flag=True, help="The add-ons of all apps.")
+@click.option("--all", "-A", "of_all", is_flag=True, help="Show add-ons of all apps.")
 @click.option("--no-wrap", is_flag=True, hidden=True)
 def index(session: Session, *, app: str | None, of_all: bool, no_wrap: bool) -> None:
     """List add-ons and their attachments."""
@@ -83,7 +83,7 @@ def _show_all(addons: list[Record]) -> None:
 
 
 def _of_app(session: Session, app: str) -> list[Record]:
-    """The app's own add-ons and those of other apps that are attached to it, each with its `attachments`."""
+    """The app's own add-ons and attached ones of other apps, each with its `attachments`."""
     addons = session.client.get(f"/apps/{segment(app)}/addons")
     everywhere = sorted(session.client.get("/addon-attachments"), key=lambda each: str(each["addon"]["id"]))
     attachments = {key: list(group) for key, group in groupby(everywhere, key=lambda each: str(each["addon"]["id"]))}
@@ -131,7 +131,7 @@ def _with_attachments(addon: Record, app: str) -> str:
 
 
 def attachment_lines(attachments: list[Record], app: str) -> list[str]:
-    """`├─ as DATABASE` for each; with the app's name where it is another than `app`."""
+    """`├─ as DATABASE` for each attachment, with the app's name if it is not `app`."""
     lines = []
     for attachment in attachments:
         owner = attachment["app"]["name"]
@@ -145,7 +145,7 @@ def attachment_lines(attachments: list[Record], app: str) -> list[str]:
 @click.argument("name", metavar="ADDON")
 @may_take_app
 def info(session: Session, *, name: str, app: str | None) -> None:
-    """Show an add-on: plan, price, attachments, state."""
+    """Show details of an add-on."""
     addon = find_addon(session.client, name, app)
     attachments = session.client.get(f"/addons/{addon['id']}/addon-attachments")
     session.tell({**addon, "attachments": attachments}, lambda: _show(addon, attachments))
@@ -174,9 +174,9 @@ def _long_date(iso: str) -> str:
 @command()
 @click.argument("name", metavar="[ADDON]", required=False)
 @may_take_app
-@click.option("--wait-interval", type=float, default=1.0, show_default=True, help="Seconds between two looks.")
+@click.option("--wait-interval", type=float, default=1.0, show_default=True, help="Seconds between checks.")
 def wait(session: Session, *, name: str | None, app: str | None, wait_interval: float) -> None:
-    """Wait until add-ons are created or gone."""
+    """Wait until add-ons are created or destroyed."""
     client = session.client
     everywhere = f"/apps/{segment(app)}/addons" if app else "/addons"
     waited = []
@@ -195,7 +195,7 @@ def wait(session: Session, *, name: str | None, app: str | None, wait_interval: 
 @command()
 @click.argument("service", metavar="SERVICE")
 def plans(session: Session, *, service: str) -> None:
-    """List the plans of a service, with their prices."""
+    """List the plans and prices of a service."""
     found = session.client.get(f"/addon-services/{segment(service)}/plans")
     found.sort(key=lambda plan: (bool(plan["price"].get("contract")), plan["price"]["cents"]))
     columns = [
@@ -210,7 +210,7 @@ def plans(session: Session, *, service: str) -> None:
 
 @command()
 def services(session: Session) -> None:
-    """List the services that add-ons can be made of."""
+    """List the available add-on services."""
     found = session.client.get("/addon-services")
 
     def show() -> None:
@@ -228,9 +228,9 @@ def services(session: Session) -> None:
 @command()
 @click.argument("name", metavar="ADDON|SERVICE")
 @may_take_app
-@click.option("--show-url", is_flag=True, help="Only print the address.")
+@click.option("--show-url", is_flag=True, help="Print the URL instead of opening it.")
 def docs(session: Session, *, name: str, app: str | None, show_url: bool) -> None:
-    """Open a service's documentation in the browser; without a terminal, print its address."""
+    """Open a service's documentation in the browser. Without a terminal, print its URL."""
     slug = name.partition(":")[0]
     try:
         service = session.client.get(f"/addon-services/{segment(slug)}")

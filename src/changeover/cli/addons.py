@@ -1,4 +1,4 @@
-"""Add-ons: create, attach, detach, rename, destroy. What only looks at them is in addon_views.py."""
+"""Add-ons: create, attach, detach, rename, destroy. Read-only commands are in addon_views.py."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LATEST = "version ..; max=1, order=desc"
 @click.option("--as", "alias", help="Name for the initial attachment.")
 @takes_confirm
 @click.option("--name", help="Name for the add-on.")
-@click.option("--wait", is_flag=True, help="Wait until it is created.")
+@click.option("--wait", is_flag=True, help="Wait until the add-on is created.")
 def create(
     session: Session,
     *,
@@ -44,7 +44,7 @@ def create(
 ) -> None:
     """Create an add-on: `addons:create heroku-postgresql:private-4 -a APP -- --follow DATABASE`."""
     if not words or words[0].startswith("-"):
-        raise Misused("Missing the plan.", fix="For example: `changeover addons:create heroku-postgresql:standard-0`.")
+        raise Misused("No plan given.", fix="For example: `changeover addons:create heroku-postgresql:standard-0`.")
     body = {
         "plan": {"name": words[0]},
         "config": parse_config(words[1:]),
@@ -71,14 +71,14 @@ def create(
 
 
 def parse_config(words: tuple[str, ...] | list[str]) -> dict[str, str | bool]:
-    """`--key value`, `--key=value` and lone `--flag` as the API's config: texts, and true for flags."""
+    """`--key value`, `--key=value` and lone `--flag` as the API's config: strings, and true for flags."""
     config: dict[str, str | bool] = {}
     left = list(words)
     while left:
         word = left.pop(0)
         if not word.startswith("--") or word == "--":
             raise Misused(
-                f"Unexpected argument {word}.", fix="Options of the add-on look like this: -- --follow DATABASE"
+                f"Unexpected argument {word}.", fix="Pass options of the add-on like this: -- --follow DATABASE"
             )
         key, given, value = word[2:].partition("=")
         if given:
@@ -118,11 +118,11 @@ def _say_created(addon: dict[str, Any], *, with_message: bool = False) -> None:
 @takes_app
 @click.option("--as", "alias", help="Name for the attachment.")
 @takes_confirm
-@click.option("--credential", help="Credential of the database to attach.")
+@click.option("--credential", help="Database credential to attach.")
 def attach(
     session: Session, *, addon_name: str, app: str, alias: str | None, confirm: str | None, credential: str | None
 ) -> None:
-    """Attach an add-on to a further app."""
+    """Attach an add-on to another app."""
     is_of_app = "::" in addon_name
     addon = (
         find_addon(session.client, addon_name, None)
@@ -154,7 +154,7 @@ def attach(
 @click.argument("attachment_name", metavar="ATTACHMENT")
 @takes_app
 def detach(session: Session, *, attachment_name: str, app: str) -> None:
-    """Take an attachment away from an app; the add-on stays."""
+    """Detach an add-on from an app without destroying it."""
     attachment = session.client.get(f"/apps/{segment(app)}/addon-attachments/{segment(attachment_name)}")
     name, addon = paint("attachment", attachment["name"]), paint("addon", attachment["addon"]["name"])
     with action(f"Detaching {name} to {addon} from {paint('app', app)}"):
@@ -173,12 +173,14 @@ def _show_release(session: Session, verb: str, attachment: str, app: str) -> Non
 @click.argument("names", metavar="ADDON...", nargs=-1, required=True)
 @may_take_app
 @takes_confirm
-@click.option("--force", "-f", is_flag=True, envvar="HEROKU_FORCE", help="Even if other apps have it attached.")
-@click.option("--wait", is_flag=True, help="Wait until it is gone.")
+@click.option(
+    "--force", "-f", is_flag=True, envvar="HEROKU_FORCE", help="Destroy it even if it is attached to other apps."
+)
+@click.option("--wait", is_flag=True, help="Wait until the add-on is destroyed.")
 def destroy(
     session: Session, *, names: tuple[str, ...], app: str | None, confirm: str | None, force: bool, wait: bool
 ) -> None:
-    """Destroy add-ons with all their data, for ever."""
+    """Permanently destroy add-ons with all their data."""
     addons = [find_addon(session.client, name, app) for name in names]
     for addon in addons:
         owner = addon["app"]["name"]
@@ -186,7 +188,7 @@ def destroy(
             raise BadRequest(
                 f"{addon['name']} is on {owner} not {app}.",
                 why="Only the app that owns an add-on can destroy it.",
-                fix=f"Repeat it with --app {owner}, or only detach it: `changeover addons:detach NAME --app {app}`.",
+                fix=f"Repeat the command with --app {owner}, or only detach it: `changeover addons:detach NAME --app {app}`.",
             )
     for owner in dict.fromkeys(addon["app"]["name"] for addon in addons):
         ask_to_confirm(owner, confirm)
@@ -218,7 +220,7 @@ def _destroy_one(session: Session, addon: dict[str, Any], *, force: bool, wait: 
 @click.argument("addon_name", metavar="ADDON")
 @click.argument("new_name", metavar="NEW_NAME")
 def rename(session: Session, *, addon_name: str, new_name: str) -> None:
-    """Give an add-on another name; its attachments keep theirs."""
+    """Rename an add-on. Its attachments keep their names."""
     addon = session.client.get(f"/addons/{segment(addon_name)}")
     renamed = session.client.patch(f"/apps/{addon['app']['id']}/addons/{addon['id']}", {"name": new_name})
     session.tell(

@@ -1,7 +1,7 @@
-"""How a person names a database: a URL, `service=NAME`, `env:NAME`, or one of ours by its name. No HTTP here.
+"""Database addresses on the command line: a URL, `service=NAME`, `env:NAME`, or the name of one of our databases. No HTTP here.
 
-The user's files and variables are read here, because the control plane has others: certificates are sent as their text.
-Passwords come from .pgpass, from a question, or, with a warning, from the URL itself.
+The user's files and variables are read here, because the control plane has different ones; certificates are sent as text.
+Passwords come from .pgpass, from a prompt, or, with a warning, from the URL itself.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from changeover.settings import client_files, variable
 
 SCHEMES = ("postgres://", "postgresql://")
 WORD = r"(\w+)\s*=\s*('(?:\\.|[^'\\])*'|(?:\\.|[^\s'\\])*)"
-"""One `name=value` of a conninfo string, as libpq reads it."""
+"""One `name=value` of a conninfo string, parsed like libpq does."""
 VARIABLE = re.compile(r"env:(?!:)")
-"""And not `env::NAME`, a database of the app env."""
+"""Not `env::NAME`, which is a database of the app env."""
 PEM = "-----BEGIN "
 FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 
 
 def address(text: str, what: str = "SOURCE") -> str:
-    """What the API takes: an address with its password, or the name of one of our databases as it was typed.
+    """The address for the API, with its password, or the name of one of our databases as typed.
 
-    Raises Misused for what can't be read; the text is not repeated, for it may hold a password.
+    Raises Misused if it can't be parsed. The error doesn't repeat the text, which may contain a password.
     """
     if VARIABLE.match(text):
         return _complete(_from_variable(text.removeprefix("env:"), what), what)
@@ -36,19 +36,19 @@ def address(text: str, what: str = "SOURCE") -> str:
         return _complete(_from_service(text.removeprefix("service="), what), what)
     if text.startswith(SCHEMES):
         if urlsplit(text).password:
-            warn(f"The password of {what} stands in your shell's history and in the list of processes.\n"
-                 "Put the URL into a variable and write env:NAME, or the password into ~/.pgpass.")  # fmt: skip
+            warn(f"The password of {what} is visible in your shell's history and in the list of processes.\n"
+                 "Put the URL into a variable and use env:NAME, or put the password into ~/.pgpass.")  # fmt: skip
         return _complete(text, what)
     return _complete(text, what) if "=" in text else text
 
 
 def is_address(text: str) -> bool:
-    """And not the name of one of ours."""
+    """Whether it is an address, not the name of one of our databases."""
     return bool(VARIABLE.match(text)) or text.startswith(SCHEMES) or "=" in text
 
 
 def place(complete: str, what: str) -> tuple[str, str, str]:
-    """Host, port and database that an address names; the database may be empty."""
+    """Host, port and database of an address. The database may be empty."""
     parts = _parts(complete, what)
     return parts.get("host", "localhost"), parts.get("port", "5432"), parts.get("dbname", "")
 
@@ -56,7 +56,7 @@ def place(complete: str, what: str) -> tuple[str, str, str]:
 def _from_variable(name: str, what: str) -> str:
     value = variable(name)
     if not value:
-        raise Misused(f"{what} is env:{name}, and no such variable is set.", fix=f"export {name}=postgres://…")
+        raise Misused(f"{what} is env:{name}, but this variable is not set.", fix=f"export {name}=postgres://…")
     return value
 
 
@@ -72,11 +72,11 @@ def _from_service(name: str, what: str) -> str:
         if services.has_section(name):
             return " ".join(f"{key}={_quoted(value)}" for key, value in services.items(name))
     looked = ", ".join(str(place) for place in places)
-    raise Misused(f"{what} is service={name}, and there is none of that name.", why=f"Looked in {looked}.")
+    raise Misused(f"{what} is service={name}, but there is no such service.", why=f"Looked in {looked}.")
 
 
 def _complete(text: str, what: str) -> str:
-    """With the text of its certificates, and a password if one is known or is told now."""
+    """Adds the text of its certificates, and a password from .pgpass or a prompt."""
     parts = _parts(text, what)
     extra = _certificates(parts)
     if not parts.get("password"):
@@ -87,7 +87,7 @@ def _complete(text: str, what: str) -> str:
 
 
 def _certificates(parts: dict[str, str]) -> dict[str, str]:
-    """Their text in place of their path. Like libpq, takes the user's own authority if none is named."""
+    """The text of certificates instead of paths. Like libpq, defaults to the user's root certificates."""
     own = Path.home() / ".postgresql" / "root.crt"
     if parts.get("sslmode", "").startswith("verify") and "sslrootcert" not in parts and own.is_file():
         parts = {**parts, "sslrootcert": str(own)}
@@ -99,9 +99,9 @@ def _text_of(name: str, path: str) -> str:
     try:
         text = Path(path).expanduser().read_text()
     except (OSError, UnicodeError) as error:
-        raise Misused(f"{name} can't be read.", why=f"{path}: {error}.", fix="Name a file with PEM text.") from None
+        raise Misused(f"{name} can't be read.", why=f"{path}: {error}.", fix="Use a file with PEM text.") from None
     if PEM not in text:
-        raise Misused(f"{name} can't be used.", why=f"{path} has no PEM text.", fix="Name a file with PEM text.")
+        raise Misused(f"{name} can't be used.", why=f"{path} has no PEM text.", fix="Use a file with PEM text.")
     return text[text.index(PEM) :]
 
 
@@ -113,13 +113,13 @@ def _parts(text: str, what: str) -> dict[str, str]:
                      "dbname": url.path.lstrip("/")}  # fmt: skip
             return {k: unquote(v) for k, v in found.items() if v} | dict(parse_qsl(url.query))
         if not re.fullmatch(rf"\s*(?:{WORD}\s*)+", text):
-            raise ValueError(text)  # noqa: TRY301 - said once, below
+            raise ValueError(text)  # noqa: TRY301 - one message for all, below
         return {name: re.sub(r"\\(.)", r"\1", _bare(value)) for name, value in re.findall(WORD, text)}
     except ValueError:
         raise Misused(
             f"{what} can't be parsed as a database address.",
-            why="It is not repeated here, because it may hold a password.",
-            fix="Write it as postgres://user@host:5432/name, with anything unusual in it percent-encoded.",
+            why="It is not repeated here, because it may contain a password.",
+            fix="Write it as postgres://user@host:5432/name, with special characters percent-encoded.",
         ) from None
 
 
@@ -128,14 +128,14 @@ def _bare(value: str) -> str:
 
 
 def _from_password_file(parts: dict[str, str]) -> str | None:
-    """As libpq reads it: the first line that fits; a file that others can read is not read."""
+    """Like libpq: the first matching line. A file that others can read is ignored."""
     _, file = client_files()
     user = parts.get("user", "postgres")
     wanted = [parts.get("host", "localhost"), parts.get("port", "5432"), parts.get("dbname", user), user]
     if not file.is_file():
         return None
     if file.stat().st_mode & 0o077:
-        warn(f"{file} is not used: others may read it (chmod 600 {file}).")
+        warn(f"{file} is ignored, because others can read it (chmod 600 {file}).")
         return None
     for line in file.read_text().splitlines():
         fields = [re.sub(r"\\(.)", r"\1", field) for field in re.findall(r"((?:\\.|[^:\\])*)(?::|$)", line)]
@@ -146,13 +146,13 @@ def _from_password_file(parts: dict[str, str]) -> str | None:
 
 
 def _asked(parts: dict[str, str], what: str) -> str | None:
-    """Nobody is asked for a socket's password, or where nobody sits."""
+    """Prompts for the password. Never for a socket, or without a terminal."""
     host = parts.get("host", "")
     if host.startswith("/") or not is_interactive():
         return None
-    import getpass  # noqa: PLC0415 - only a question needs it
+    import getpass  # noqa: PLC0415 - only prompts need it
 
-    question = f"Password of {parts.get('user', 'postgres')} at {host or what} (Enter: none): "
+    question = f"Password of {parts.get('user', 'postgres')} at {host or what} (Enter for none): "
     return getpass.getpass(question, stream=sys.stderr) or None
 
 

@@ -1,4 +1,4 @@
-"""`pg:adopt`: makes a database that somebody else runs an add-on of an app."""
+"""`pg:adopt`: attaches an external database to an app as an add-on."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from changeover.client import segment
 @click.option("--as", "alias", help="Name for the attachment.")
 @takes_confirm
 def adopt(session: Session, *, source: str, app: str, alias: str | None, confirm: str | None) -> None:
-    """Make a database that somebody else runs an add-on; nothing is changed there.
+    """Attach an external database to an app as an add-on. The database itself is not changed.
 
-    SOURCE is a URL, service=NAME or env:NAME. Again with the same --as, it renews address and password.
+    SOURCE is a URL, service=NAME or env:NAME. With the --as of an earlier call, renews its address and password.
     """
     body = {"source": address(source)} | ({"as": alias} if alias else {})
 
@@ -36,8 +36,8 @@ def adopt(session: Session, *, source: str, app: str, alias: str | None, confirm
     def show() -> None:
         name, var = paint("addon", done["addon"]["name"]), paint("name", f"{done['attachment']['name']}_URL")
         if done["was_known"]:
-            say(f"{var} has the new address of {name}, on every app that it is attached to.")
+            say(f"{var} has the new address of {name} on every app to which it is attached.")
         else:
-            say(f"{name} is attached as {var}. It runs where it ran before.")
+            say(f"{name} is attached as {var}. The database still runs on the same server.")
 
     session.tell(done, show)

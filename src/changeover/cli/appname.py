@@ -1,4 +1,4 @@
-"""Which app a checkout belongs to: its git remotes. Everything that names an app otherwise is in session.py."""
+"""Finds the app of a checkout by its git remotes. session.py has the other ways to choose an app."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _APP_OF_URL = re.compile(r"[/:]([a-z][a-z0-9-]*)\.git$")
 
 
 def find_app(remote: str | None) -> str | None:
-    """The app of git remote `remote`, or the one that our remotes agree on; None where there is none."""
+    """The app of git remote `remote`, or the one that all our remotes have. None without a remote of ours."""
     listing = git_remotes()
     apps = apps_of_remotes(listing, [remote] if remote else OUR_REMOTES)
     if remote and not apps:
         raise Misused(
-            f"The git remote {remote} names no app.",
-            why="There is no such remote here, or its address does not end with /APP.git.",
+            f"The git remote {remote} has no app.",
+            why="There is no such remote, or its address does not end with /APP.git.",
             fix="See `git remote -v`, or repeat the command with --app NAME.",
         )
     if len(set(apps.values())) > 1:
@@ -32,7 +32,7 @@ def find_app(remote: str | None) -> str | None:
 
 
 def apps_of_remotes(listing: str, names: Sequence[str]) -> dict[str, str]:
-    """Remote → app, from what `git remote -v` prints, for the remotes in `names`."""
+    """Remote → app for the remotes in `names`, from the output of `git remote -v`."""
     found = {}
     for line in listing.splitlines():
         name, _, address = line.partition("\t")
@@ -43,7 +43,7 @@ def apps_of_remotes(listing: str, names: Sequence[str]) -> dict[str, str]:
 
 
 def git_remotes() -> str:
-    """What `git remote -v` prints here; empty outside a checkout or without git."""
+    """The output of `git remote -v`. Empty outside a checkout or without git."""
     try:
         asked = subprocess.run(["git", "remote", "-v"], capture_output=True, text=True, check=False, timeout=10)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Apps: list, create, look at, rename, hand over, destroy."""
+"""Apps: list, create, show, rename, transfer, destroy."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from changeover.errors import BadRequest, ChangeoverError, Misused
 
 
 @command()
-@click.option("--all", "-A", "of_all", is_flag=True, help="Apps of all teams too.")
-@click.option("--personal", "-p", is_flag=True, help="Personal apps, though a default team is set.")
+@click.option("--all", "-A", "of_all", is_flag=True, help="Include apps of all teams.")
+@click.option("--personal", "-p", is_flag=True, help="List personal apps even if a default team is set.")
 @click.option("--space", "-s", help="Only the apps in this space.")
 @click.option("--team", "-t", help="Only the apps of this team.")
 def index(session: Session, *, of_all: bool, personal: bool, space: str | None, team: str | None) -> None:
@@ -72,9 +72,9 @@ def _listed_name(app: Record) -> str:
 @click.option("--app", "-a", "named", hidden=True)
 @click.option("--region", help="Region to run in.")
 @click.option("--space", help="Private space to create it in.")
-@click.option("--team", "-t", help="Team that it belongs to.")
+@click.option("--team", "-t", help="Team of the app.")
 @click.option("--stack", "-s", help="Stack to create it on.")
-@click.option("--addons", help="Plans of add-ons to create with it, with commas between.")
+@click.option("--addons", help="Comma-separated plans of add-ons to create.")
 @click.option("--no-remote", "-n", is_flag=True, help="Don't add a git remote.")
 @click.option("--remote", "-r", default="heroku", show_default=True, help="Name of the git remote.")
 def create(
@@ -110,7 +110,7 @@ def create(
 
 
 def _add_remote(name: str, url: str) -> None:
-    """Let the checkout that we stand in know its app, unless the remote exists or this is no checkout's top."""
+    """Add a git remote for the app, unless the remote exists or the current folder is not the top of a checkout."""
     if not os.path.exists(".git") or re.search(rf"^{re.escape(name)}\t", git_remotes(), re.MULTILINE):  # noqa: PTH110
         return
     subprocess.run(["git", "remote", "add", "--", name, url], check=False)
@@ -119,9 +119,9 @@ def _add_remote(name: str, url: str) -> None:
 @command()
 @click.argument("name", metavar="[APP]", required=False)
 @may_take_app
-@click.option("--shell", "-s", is_flag=True, help="As key=value lines.")
+@click.option("--shell", "-s", is_flag=True, help="Print key=value lines.")
 def info(session: Session, *, name: str | None, app: str | None, shell: bool) -> None:
-    """Show an app: add-ons, addresses, owner, region, space."""
+    """Show details of an app."""
     name = _one_name(name, app)
     client, path = session.client, f"/apps/{segment(name)}"
     found = client.get(path)
@@ -142,7 +142,7 @@ def _one_name(name: str | None, app: str | None) -> str:
 
 
 def _optional(session: Session, path: str, otherwise: Any) -> Any:
-    """What only some apps have: absence is an answer here."""
+    """The answer, or `otherwise` if the app has none."""
     try:
         return session.client.get(path)
     except ChangeoverError as error:
@@ -198,7 +198,7 @@ def _size(size_bytes: int | None) -> str:
 @may_take_app
 @takes_confirm
 def destroy(session: Session, *, name: str | None, app: str | None, confirm: str | None) -> None:
-    """Destroy an app and its add-ons, for ever."""
+    """Permanently destroy an app and its add-ons."""
     name = _one_name(name, app)
     session.client.get(f"/apps/{segment(name)}")
     ask_to_confirm(name, confirm, f"This will delete {paint('app', name)} including all add-ons.")
@@ -214,7 +214,7 @@ def destroy(session: Session, *, name: str | None, app: str | None, confirm: str
 @click.argument("new_name", metavar="NEW_NAME")
 @takes_app
 def rename(session: Session, *, new_name: str, app: str) -> None:
-    """Give an app another name."""
+    """Rename an app."""
     with action(f"Renaming {paint('app', app)} to {paint('info', new_name)}"):
         renamed = session.client.patch(f"/apps/{segment(app)}", {"name": new_name})
 
@@ -229,7 +229,7 @@ def rename(session: Session, *, new_name: str, app: str) -> None:
 @click.argument("path", default="")
 @takes_app
 def open_(session: Session, *, path: str, app: str) -> None:
-    """Open an app in the browser; without a terminal, print its address."""
+    """Open an app in the browser. Without a terminal, print its URL."""
     url = urljoin(session.client.get(f"/apps/{segment(app)}")["web_url"], path)
 
     def show() -> None:
@@ -243,7 +243,7 @@ def open_(session: Session, *, path: str, app: str) -> None:
 @command()
 @takes_app
 def stacks(session: Session, *, app: str) -> None:
-    """List the stacks that there are, and the app's own."""
+    """List the available stacks and the app's stack."""
     own = session.client.get(f"/apps/{segment(app)}")
     found = sorted(session.client.get("/stacks"), key=lambda stack: str(stack["name"]))
 
@@ -261,9 +261,9 @@ def stacks(session: Session, *, app: str) -> None:
 @click.argument("recipient")
 @takes_app
 @takes_confirm
-@click.option("--locked", "-l", is_flag=True, help="Lock the app afterwards.")
+@click.option("--locked", "-l", is_flag=True, help="Lock the app after the transfer.")
 def transfer(session: Session, *, recipient: str, app: str, confirm: str | None, locked: bool) -> None:
-    """Hand an app over to another person or team."""
+    """Transfer an app to another user or team."""
     found = session.client.get(f"/apps/{segment(app)}")
     is_person, is_of_team = "@" in recipient, found["owner"]["email"].endswith("@herokumanager.com")
     warning = f"{paint('app', found['name'])} will belong to {recipient}."
@@ -285,14 +285,14 @@ def transfer(session: Session, *, recipient: str, app: str, confirm: str | None,
 @command()
 @takes_app
 def lock(session: Session, *, app: str) -> None:
-    """Keep people of the team from joining an app."""
+    """Prevent team members from joining an app."""
     session.tell(_set_locked(session, app, True), lambda: None)
 
 
 @command()
 @takes_app
 def unlock(session: Session, *, app: str) -> None:
-    """Let people of the team join an app again."""
+    """Allow team members to join an app."""
     session.tell(_set_locked(session, app, False), lambda: None)
 
 

@@ -1,4 +1,4 @@
-"""Who did what."""
+"""The audit trail."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from changeover.client import segment
 
 
 @command()
-@click.option("--app", "-a", "of_app", help="Only what was done to this app; you must manage it.")
-@click.option("--num", "-n", "most", type=click.IntRange(1, 1000), default=100, help="How many events at most.")
+@click.option("--app", "-a", "of_app", help="Only events of this app, which you must manage.")
+@click.option("--num", "-n", "most", type=click.IntRange(1, 1000), default=100, help="Maximum number of events.")
 def index(session: Session, *, of_app: str | None, most: int) -> None:
-    """List who did what, when, and from where, the newest first."""
+    """List events of the audit trail, newest first."""
     app = f"&app={segment(of_app)}" if of_app else ""
     found = session.client.get(f"/changeover/v1/audit?most={most}{app}")
     columns = [

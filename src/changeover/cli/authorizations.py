@@ -1,4 +1,4 @@
-"""Who we are to the control plane: account, own token, further tokens."""
+"""The current account, its token, and further tokens."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from changeover.client import segment
 
 @command()
 def whoami(session: Session) -> None:
-    """Show whose token this is."""
+    """Show the current account."""
     account = session.client.get("/account")
     session.tell(account, lambda: say(account["email"]))
 
 
 @command()
 def token(session: Session) -> None:
-    """Print the token that the CLI uses."""
+    """Print the current token."""
     session.tell({"token": session.endpoint.token}, lambda: say(session.endpoint.token))
 
 
@@ -46,11 +46,11 @@ def index(session: Session) -> None:
 
 
 @command()
-@click.option("--description", "-d", help="What it is for.")
+@click.option("--description", "-d", help="Description of the token.")
 @click.option("--scope", "-s", help="identity, read, read-protected, write, write-protected or global (the default).")
-@click.option("--expires-in", "-e", type=click.IntRange(1), help="Seconds until it ends.")
-@click.option("--user", "-u", help="The account that it is for; only the operator may name another.")
-@click.option("--short", "-S", is_flag=True, help="Print the token alone.")
+@click.option("--expires-in", "-e", type=click.IntRange(1), help="Seconds until it expires.")
+@click.option("--user", "-u", help="Account of the token; only the operator can choose another.")
+@click.option("--short", "-S", is_flag=True, help="Only print the token.")
 def create(
     session: Session,
     *,
@@ -60,7 +60,7 @@ def create(
     user: str | None,
     short: bool,
 ) -> None:
-    """Make a further token."""
+    """Create a token."""
     given = {"description": description, "scope": scope.split(",") if scope else None, "user": user}
     body: Record = {key: value for key, value in given.items() if value}
     body |= {"expires_in": str(expires_in)} if expires_in else {}
@@ -72,7 +72,7 @@ def create(
 @command()
 @click.argument("authorization_id", metavar="ID")
 def info(session: Session, *, authorization_id: str) -> None:
-    """Show a token's authorization."""
+    """Show details of a token."""
     found = session.client.get(_path(authorization_id))
     session.tell(found, lambda: _show(found))
 
@@ -80,7 +80,7 @@ def info(session: Session, *, authorization_id: str) -> None:
 @command()
 @click.argument("authorization_id", metavar="ID")
 def revoke(session: Session, *, authorization_id: str) -> None:
-    """Make a token worthless."""
+    """Revoke a token."""
     with action("Revoking OAuth Authorization") as doing:
         gone = session.client.delete(_path(authorization_id))
         doing.says = f"done, revoked authorization from {paint('info', gone['description'])}"
@@ -90,7 +90,7 @@ def revoke(session: Session, *, authorization_id: str) -> None:
 @command()
 @click.argument("authorization_id", metavar="ID")
 def rotate(session: Session, *, authorization_id: str) -> None:
-    """Replace a token by a new one."""
+    """Replace a token with a new one."""
     with action("Rotating OAuth Authorization"):
         changed = session.client.post(f"{_path(authorization_id)}/actions/regenerate-tokens")
     session.tell(changed, lambda: _show(changed))
@@ -98,7 +98,7 @@ def rotate(session: Session, *, authorization_id: str) -> None:
 
 @command()
 @click.argument("authorization_id", metavar="ID")
-@click.option("--description", "-d", required=True, help="What it is for.")
+@click.option("--description", "-d", required=True, help="Description of the token.")
 def update(session: Session, *, authorization_id: str, description: str) -> None:
     """Change a token's description."""
     with action("Updating OAuth Authorization"):

@@ -1,4 +1,4 @@
-"""Backups as they are: listed, shown, downloaded, verified, deleted, cancelled; and those that are made every day."""
+"""Backups: list, show, download, verify, delete, cancel, schedule."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ READ_BYTES = 2**20
 ATTEMPTS = 5
 SILENCE_S = 60.0
 Told = Callable[[int, int], None]
-"""Bytes that are here, and of how many."""
+"""Downloaded and total bytes."""
 
 
 @command()
 @takes_app
 def index(session: Session, *, app: str) -> None:
-    """List an app's backups, restores and copies, the newest first."""
+    """List an app's backups, restores and copies, newest first."""
     found = session.client.get(path_of(app))
     session.tell(found, lambda: _show_all(found))
 
@@ -65,7 +65,7 @@ def _columns(title: str) -> list[Column]:
 
 
 def status(one: Record) -> str:
-    """In one cell."""
+    """The status in one cell."""
     if one["succeeded"]:
         return f"Finished with {one['warnings']} warnings" if one["warnings"] else f"Completed {one['finished_at']}"
     if one["finished_at"]:
@@ -74,7 +74,7 @@ def status(one: Record) -> str:
 
 
 def verified(one: Record) -> str | None:
-    """When it was last restored into a scratch server, and what came out; None when it never was."""
+    """Time and result of the last test restore into a scratch server. None if there was none."""
     found = one["verified"]
     if found is None:
         return None
@@ -86,7 +86,7 @@ def verified(one: Record) -> str | None:
 @click.argument("backup", required=False)
 @takes_app
 def info(session: Session, *, backup: str | None, app: str) -> None:
-    """Show a backup, a restore or a copy, with its log; the newest backup by default."""
+    """Show details of a backup, restore or copy, by default the newest backup."""
     name = backup or _newest_of_any(session.client.get(path_of(app)), app)["name"]
     found = session.client.get(f"{path_of(app)}/{segment(name)}")
     session.tell(found, lambda: _show(found))
@@ -127,7 +127,7 @@ def _show(found: Record) -> None:
 @click.argument("backup", required=False)
 @takes_app
 def url(session: Session, *, backup: str | None, app: str) -> None:
-    """Print an address that anybody can download a backup from, for an hour."""
+    """Print a public download URL for a backup, valid for an hour."""
     found = _public_url(session, app, backup)
     session.tell(found, lambda: say(found["url"]))
 
@@ -141,9 +141,11 @@ def _public_url(session: Session, app: str, backup: str | None) -> Record:
 @command()
 @click.argument("backup", required=False)
 @takes_app
-@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="File to write; latest.dump.")
+@click.option(
+    "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Output file (default: latest.dump)."
+)
 def download(session: Session, *, backup: str | None, app: str, output: Path | None) -> None:
-    """Download a backup; what is broken off goes on where it was."""
+    """Download a backup. Resumes after a lost connection."""
     target = output or _free_name()
     with action(f"Getting backup from {paint('app', app)}") as doing:
         found = _public_url(session, app, backup)
@@ -169,7 +171,7 @@ def _free_name() -> Path:
 
 
 def _download(address: str, file: IO[bytes], told: Told) -> None:
-    """Raises NoAnswer when it breaks off again and again, Reported for a refusal."""
+    """Raises NoAnswer if the connection is lost too often, Reported if the server refuses."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
             _take(address, file, told)
@@ -177,7 +179,7 @@ def _download(address: str, file: IO[bytes], told: Told) -> None:
             if attempt == ATTEMPTS:
                 host = urlsplit(address).netloc
                 raise NoAnswer(
-                    f"The download from {host} broke off {ATTEMPTS} times.", why=str(lost), fix="Try again."
+                    f"The download from {host} was interrupted {ATTEMPTS} times.", why=str(lost), fix="Try again."
                 ) from lost
         else:
             return
@@ -190,7 +192,7 @@ def _take(address: str, file: IO[bytes], told: Told) -> None:
             raise Reported(
                 {
                     "id": "backup_gone", "what": "The backup can't be downloaded.",
-                    "why": f"The answer was {answer.status} {answer.reason}.", "fix": "Ask for its address again.",
+                    "why": f"The answer was {answer.status} {answer.reason}.", "fix": "Repeat the command to get a new URL.",
                 }
             )  # fmt: skip
         if answer.status == 200:
@@ -209,7 +211,7 @@ def _take(address: str, file: IO[bytes], told: Told) -> None:
 @takes_app
 @takes_confirm
 def delete(session: Session, *, backup: str, app: str, confirm: str | None) -> None:
-    """Delete a backup, for ever."""
+    """Permanently delete a backup."""
     ask_to_confirm(app, confirm)
     with action(f"Deleting backup {paint('name', backup)} on {paint('app', app)}"):
         gone = session.client.delete(f"{path_of(app)}/{segment(backup)}")
@@ -220,11 +222,11 @@ def delete(session: Session, *, backup: str, app: str, confirm: str | None) -> N
 @click.argument("backup", required=False)
 @takes_app
 def cancel(session: Session, *, backup: str | None, app: str) -> None:
-    """Cancel a backup, a restore or a copy; the newest that is under way by default."""
+    """Cancel a backup, restore or copy, by default the newest one in progress."""
     if backup is None:
         under_way = [one for one in session.client.get(path_of(app)) if not one["finished_at"]]
         if not under_way:
-            raise NotFound("No active backups/transfers.", fix=f"`changeover pg:backups -a {app}` lists all.")
+            raise NotFound("No active backups/transfers.", fix=f"`changeover pg:backups -a {app}` lists all of them.")
         backup = str(under_way[0]["name"])
     path = f"{path_of(app)}/{segment(backup)}"
     with action(f"Cancelling {paint('name', backup)}"):
@@ -239,7 +241,7 @@ def cancel(session: Session, *, backup: str | None, app: str) -> None:
 @click.argument("backup", required=False)
 @takes_app
 def verify(session: Session, *, backup: str | None, app: str) -> None:
-    """Restore a backup into a scratch server now, and count what comes out."""
+    """Verify a backup by restoring it into a scratch server."""
     name = backup or newest(session.client.get(path_of(app)), app)["name"]
     begun = session.client.post(f"/changeover/v1/apps/{segment(app)}/backups/{segment(name)}/actions/verify")
     with progress(f"Verifying {paint('name', name)}") as (doing, advance):
@@ -260,12 +262,16 @@ def verify(session: Session, *, backup: str | None, app: str) -> None:
 @command()
 @click.argument("database", required=False)
 @takes_app
-@click.option("--at", required=True, metavar="'HH:00 ZONE'", help="The hour, and whose: '02:00 America/New_York'.")
+@click.option(
+    "--at", required=True, metavar="'HH:00 ZONE'", help="Hour and time zone, for example '02:00 America/New_York'."
+)
 def schedule(session: Session, *, database: str | None, app: str, at: str) -> None:
-    """Back a database up every day, at an hour of any time zone."""
+    """Schedule daily backups of a database."""
     found = re.fullmatch(r"(\d|[01]\d|2[0-3]):00 ?(\S*)", at.strip())
     if found is None:
-        raise Misused(f"--at {at!r} can't be read.", fix="Write it as '02:00 America/New_York'; UTC without a zone.")
+        raise Misused(
+            f"--at {at!r} can't be read.", fix="Write it as '02:00 America/New_York'; Without a zone, UTC is used."
+        )
     hour, zone = found[1], ZONES.get(found[2].upper(), found[2]) or "UTC"
     attachment = find_attachment(session.client, app, database or "DATABASE_URL")
     wish = {"hour": hour, "timezone": zone, "schedule_name": f"{attachment['name']}_URL"}
@@ -278,7 +284,7 @@ def schedule(session: Session, *, database: str | None, app: str, at: str) -> No
 @command()
 @takes_app
 def schedules(session: Session, *, app: str) -> None:
-    """List an app's daily backups."""
+    """List an app's backup schedules."""
     found = _schedules(session, app)
 
     def show() -> None:
@@ -304,14 +310,14 @@ def _schedules(session: Session, app: str) -> list[Record]:
 @click.argument("database", required=False)
 @takes_app
 def unschedule(session: Session, *, database: str | None, app: str) -> None:
-    """Make no more daily backups; those that there are stay."""
+    """Stop daily backups of a database. Existing backups are kept."""
     found = _schedules(session, app)
     if database is not None:
         name = find_attachment(session.client, app, database)["name"]
         found = [one for one in found if one["name"] == f"{name}_URL"]
     if len(found) != 1:
         names = ", ".join(one["name"] for one in found) or "none"
-        raise Misused(f"Name one schedule on {app}.", why=f"There are: {names}.",
+        raise Misused(f"Choose one schedule on {app}.", why=f"The schedules are: {names}.",
                       fix=f"`changeover pg:backups:schedules -a {app}` lists them.")  # fmt: skip
     addon = find_attachment(session.client, app, found[0]["name"])["addon"]
     with action(f"Unscheduling {paint('datastore', found[0]['name'])} daily backups"):

@@ -1,4 +1,4 @@
-"""`changeover check`: what speaks against moving a database, and the facts for whoever prepares the move."""
+"""`changeover check`: whether a database can be moved, and the facts for planning the move."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from changeover.errors.elsewhere import CheckFailed
 
 PATH = "/changeover/v1/checks"
 PATIENCE_S = 1800.0
-"""For a server that answers each check only just within its limit."""
+"""Long enough for a server that answers each check just within its limit."""
 EXIT_CODES = {"ready": 0, "not ready": 1, "unknown": UNKNOWN}
 VERDICTS = {
-    "ready": ("good", "Nothing stands in the way."),
-    "not ready": ("bad", "Not ready: mend what is marked ✘, then check again."),
-    "unknown": ("caution", "Not found out: what is marked ? could not be checked; nothing else stands in the way."),
+    "ready": ("good", "Ready: the database can be moved."),
+    "not ready": ("bad", "Not ready: correct what is marked ✘, then check again."),
+    "unknown": ("caution", "Unknown: what is marked ? could not be checked. All other checks passed."),
 }
 FILES = {
     "settings.csv": ("settings", ("name", "source", "target", "unit", "category", "says")),
@@ -35,7 +35,7 @@ FILES = {
     "extensions.csv": ("extensions", ("name", "version", "schema", "target", "status")),
     "findings.csv": ("findings", ("id", "title", "about", "result", "what", "why", "query", "fix")),
 }
-"""What --csv writes: which list, and its columns."""
+"""The lists that --csv writes, and their columns."""
 
 
 @command()
@@ -44,7 +44,7 @@ FILES = {
 @click.option("--csv", "folder", type=click.Path(path_type=Path), metavar="DIR",
               help="Also write settings, clients, extensions and findings as CSV into this folder.")  # fmt: skip
 @click.option("--sample", "sample_s", type=click.FloatRange(0, 3600), default=5.0, show_default=True, metavar="SECONDS",
-              help="How long to watch who connects to the source.")  # fmt: skip
+              help="How long to sample the source's clients.")  # fmt: skip
 def check(session: Session, *, source: str, target: str | None, folder: Path | None, sample_s: float) -> None:
     """Check whether the database SOURCE can be moved (to TARGET). Changes nothing on either side."""
     if folder is not None:
@@ -54,7 +54,7 @@ def check(session: Session, *, source: str, target: str | None, folder: Path | N
         wish["target"] = address(target, "TARGET")
     with a_plane(session) as client:
         client.timeout_s = PATIENCE_S + sample_s
-        client.close()  # what is open has the usual patience
+        client.close()  # its open connection has the usual timeout
         checked = _checked(session, client, wish)
     if folder is not None:
         for name, (key, columns) in FILES.items():
@@ -66,7 +66,7 @@ def check(session: Session, *, source: str, target: str | None, folder: Path | N
 
 
 def _checked(session: Session, client: Client, wish: Record) -> Record:
-    """Exits with 3 when the server refused even the first look: 1 would say that the database can't be moved."""
+    """Exits with 3 if the server refused even the first queries. 1 would mean that the database can't be moved."""
     try:
         checked: Record = client.post(PATH, wish)
     except ChangeoverError as failure:
@@ -78,7 +78,7 @@ def _checked(session: Session, client: Client, wish: Record) -> Record:
 
 
 def show_report(checked: Record) -> None:
-    """Who is checked, what is not passed, the facts, the verdict."""
+    """Both sides, the findings, the facts, the verdict."""
     if checked["source"]:
         _show_sides(checked)
     show_findings(checked["findings"])
@@ -97,15 +97,15 @@ def _show_sides(checked: Record) -> None:
     rows(
         {
             "Source": _side(source),
-            "Special there": [one_line(note) for note in source["provider"]["notes"]],
-            "Target": _side(target) if target else "none given: checked against the PostgreSQL of this machine",
-            "Special at target": [one_line(note) for note in target["provider"]["notes"]] if target else None,
-            "Size": f"{bytes_of(size['bytes'])} of {bytes_of(size['limit_bytes'])} that a snapshot suits,"
+            "Provider notes": [one_line(note) for note in source["provider"]["notes"]],
+            "Target": _side(target) if target else "none; checked against the PostgreSQL installations of this machine",
+            "Target's provider notes": [one_line(note) for note in target["provider"]["notes"]] if target else None,
+            "Size": f"{bytes_of(size['bytes'])} of {bytes_of(size['limit_bytes'])} recommended for a snapshot,"
             f" {size['tables']} tables",
             "Downtime": f"about {_time(forecast['downtime_s'])} if writers are held for the whole copy",
             "Because": one_line(forecast["because"]),
             "Roles": ", ".join(one_line(role["name"]) for role in checked["roles"] if not role["is_reserved"]) or None,
-            "Settings": f"{len(checked['settings'])}, all of them by --csv",
+            "Settings": f"{len(checked['settings'])}, listed with --csv",
         }
     )
     say()
@@ -136,9 +136,11 @@ def _show_clients(checked: Record) -> None:
     clients = checked["clients"]
     header("Clients")
     if not clients:
-        say(f"Nobody else was connected in {checked['sampled_s']:g} s. Look longer, with --sample, at a busy hour.\n")
+        say(
+            f"No other client was connected in {checked['sampled_s']:g} s. Use a longer --sample when the server is busy.\n"
+        )
         return
-    say(f"Seen in {checked['sampled_s']:g} s; each must be pointed to the target:\n")
+    say(f"Connected in {checked['sampled_s']:g} s. Each must be switched to the target:\n")
     table(
         clients,
         [
@@ -175,11 +177,11 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise Misused(f"{folder} can't be made.", why=error.strerror or "", fix="Name another folder.") from None
+        raise Misused(f"{folder} can't be created.", why=error.strerror or "", fix="Choose another folder.") from None
 
 
 def _write(path: Path, columns: tuple[str, ...], records: Iterable[Mapping[str, Any]]) -> None:
-    """A spreadsheet takes what begins with = + - @ for a formula, so such a text gets a quote before it."""
+    """Quotes texts that start with = + - @, which a spreadsheet would evaluate as a formula."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(columns)

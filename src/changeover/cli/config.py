@@ -20,7 +20,7 @@ def _path(app: str) -> str:
 
 @command()
 @takes_app
-@click.option("--shell", "-s", is_flag=True, help="In a shell's form.")
+@click.option("--shell", "-s", is_flag=True, help="Print in shell format.")
 def index(session: Session, *, app: str, shell: bool) -> None:
     """Show an app's config vars."""
     config = session.client.get(_path(app))
@@ -39,9 +39,9 @@ def index(session: Session, *, app: str, shell: bool) -> None:
 @command()
 @click.argument("names", metavar="KEY...", nargs=-1, required=True)
 @takes_app
-@click.option("--shell", "-s", is_flag=True, help="In a shell's form.")
+@click.option("--shell", "-s", is_flag=True, help="Print in shell format.")
 def get(session: Session, *, names: tuple[str, ...], app: str, shell: bool) -> None:
-    """Print the values of config vars, one a line."""
+    """Print the values of config vars, one per line."""
     config = session.client.get(_path(app))
     found = [{"key": name, "value": config.get(name)} for name in names]
 
@@ -57,7 +57,7 @@ def get(session: Session, *, names: tuple[str, ...], app: str, shell: bool) -> N
 @click.argument("pairs", metavar="KEY=VALUE...", nargs=-1, required=True)
 @takes_app
 def set_(session: Session, *, pairs: tuple[str, ...], app: str) -> None:
-    """Set config vars, all in one release."""
+    """Set config vars in one release."""
     values = {}
     for pair in pairs:
         name, given, value = pair.partition("=")
@@ -73,7 +73,7 @@ def set_(session: Session, *, pairs: tuple[str, ...], app: str) -> None:
 @click.argument("names", metavar="KEY...", nargs=-1, required=True)
 @takes_app
 def unset(session: Session, *, names: tuple[str, ...], app: str) -> None:
-    """Remove config vars, all in one release."""
+    """Unset config vars in one release."""
     config = _change(session, app, "Unsetting", dict.fromkeys(names))
     session.tell(config, lambda: None)
 
@@ -93,7 +93,7 @@ def _change(session: Session, app: str, verb: str, values: dict[str, str] | dict
 def edit(session: Session, *, key: str | None, app: str) -> None:
     """Edit config vars in your editor (VISUAL or EDITOR)."""
     if not is_interactive():
-        raise Misused("There is no terminal to edit on.", fix="Use `changeover config:set KEY=VALUE`.")
+        raise Misused("Editing requires a terminal.", fix="Use `changeover config:set KEY=VALUE`.")
     with action("Fetching config"):
         before = session.client.get(_path(app))
     after = _edited(before, key)
@@ -106,13 +106,13 @@ def edit(session: Session, *, key: str | None, app: str) -> None:
             say(paint("bad", f"- {name}={shell_quote(before[name])}")) if name in before else None
             say(paint("good", f"+ {name}={shell_quote(after[name])}")) if name in after else None
     say()
-    import questionary  # noqa: PLC0415 - a tenth of a second that only a question is worth
+    import questionary  # noqa: PLC0415 - takes a tenth of a second; only prompts need it
 
     if not questionary.confirm(f"Update config on {app} with these values?").unsafe_ask():
         return
     with action("Verifying new config"):
         if session.client.get(_path(app)) != before:
-            raise BadRequest("Config changed on server. Refusing to update.", fix="Start the edit again.")
+            raise BadRequest("Config changed on server. Refusing to update.", fix="Repeat the command.")
     with action("Updating config"):
         changed = session.client.patch(_path(app), {**dict.fromkeys(before), **after})
     session.tell(changed, lambda: None)
@@ -128,7 +128,7 @@ def _edited(before: dict[str, str], key: str | None) -> dict[str, str]:
 
 
 def parse_listing(text: str) -> dict[str, str]:
-    """KEY=value lines with a shell's quoting, values over several lines included."""
+    """Parses KEY=value lines with shell quoting. Values may span several lines."""
     values = {}
     for word in shlex.split(text):
         name, given, value = word.partition("=")

@@ -1,4 +1,4 @@
-"""The credentials of a database: which there are, and the address that each makes."""
+"""Credentials of a database, and their connection URLs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from changeover.errors import NotFound
 @takes_app
 @click.option("--no-wrap", is_flag=True, hidden=True)
 def index(session: Session, *, database: str | None, app: str, no_wrap: bool) -> None:
-    """List a database's credentials and where they are attached."""
+    """List a database's credentials and their attachments."""
     del no_wrap  # our tables never wrap
     addon = find_attachment(session.client, app, database or "DATABASE_URL")["addon"]
     found = session.client.get(f"/postgres/v0/databases/{segment(addon['id'])}/credentials")
@@ -39,9 +39,9 @@ def index(session: Session, *, database: str | None, app: str, no_wrap: bool) ->
 @command()
 @click.argument("database", required=False)
 @takes_app
-@click.option("--name", "-n", default="default", show_default=True, help="Which credential to show.")
+@click.option("--name", "-n", default="default", show_default=True, help="Credential to show.")
 def url(session: Session, *, database: str | None, app: str, name: str) -> None:
-    """Show how to connect to a database with one of its credentials."""
+    """Show the connection information of a database."""
     addon = find_attachment(session.client, app, database or "DATABASE_URL")["addon"]
     found = session.client.get(f"/postgres/v0/databases/{segment(addon['name'])}/credentials/{segment(name)}")
     active = next((each for each in found["credentials"] if each["state"] == "active"), None)

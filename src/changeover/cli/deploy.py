@@ -1,4 +1,4 @@
-"""`deploy`: a folder becomes an app's next release. What is packed is decided in packing.py, what runs by the server."""
+"""`deploy`: makes a folder an app's next release. packing.py decides which files are sent."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ LAST_LINES = 20
 @command()
 @click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @takes_app
-@click.option("--description", "-m", help="What the list of releases says about it.")
+@click.option("--description", "-m", help="Description of the release.")
 def deploy(session: Session, *, folder: Path, app: str, description: str | None) -> None:
-    """Make a folder with a Procfile the app's next release: `deploy . --app shop`."""
+    """Deploy a folder with a Procfile as the app's next release: `deploy . --app shop`."""
     _require_procfile(folder)
     former = session.client.get(f"/apps/{segment(app)}/releases", order="version ..; max=10, order=desc")
     sent = _send(session, folder, app, description)
@@ -48,14 +48,15 @@ def _require_procfile(folder: Path) -> None:
         return
     raise Misused(
         f"{folder} has no Procfile.",
-        why="It says what an app runs, in a line for each process type: its name, a colon, a command. "
-        f"Nothing was sent. (What {IGNORED} names is not sent either.)",
-        fix="Write a file named Procfile there, such as `web: python app.py`, with a line `worker: …` for each other type.",
+        why="It has one line for each process type of the app: a name, a colon, a command. "
+        f"Nothing was sent. (Files listed in {IGNORED} are never sent.)",
+        fix="Create a file named Procfile there, for example with the line `web: python app.py`. Each other type needs its own"
+        " line.",
     )
 
 
 def _send(session: Session, folder: Path, app: str, description: str | None) -> Record:
-    """What the server made of it, with the number of files."""
+    """The server's answer, after printing the number of files."""
     query = f"?description={quote(description, safe='')}" if description else ""
     with (
         tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES) as archive,
@@ -78,7 +79,7 @@ def _send(session: Session, folder: Path, app: str, description: str | None) -> 
 
 
 def _await_end(session: Session, app: str, made: Record) -> Record:
-    """The release once its release phase has ended, whose output is shown while it runs."""
+    """The release after its release phase has ended. Shows the output of a running release phase."""
     is_announced = is_shown = session.wants_json
     for release in looks(session.client, app, made["version"], timeout_s=LONGEST_S):
         url = release.get("output_stream_url")
@@ -89,14 +90,14 @@ def _await_end(session: Session, app: str, made: Record) -> Record:
             is_shown = _show_output(url)
     if release["status"] == "pending":
         raise NoAnswer(
-            f"The release phase of v{release['version']} has not ended within its time.",
+            f"The release phase of v{release['version']} did not end in time.",
             fix=f"See `changeover releases --app {app}`.",
         )
     return release
 
 
 def _await_dynos(session: Session, app: str, sent: Record, release: Record) -> Record:
-    """The release once its dynos have started. Raises what kept them from it, below the last lines that they said."""
+    """The release once its dynos have started. If they fail, prints their last log lines and raises the error."""
     if not sent["run"]:
         return release
     with action(f"Starting dynos of {paint('app', app)}") as doing:
@@ -112,7 +113,7 @@ def _await_dynos(session: Session, app: str, sent: Record, release: Record) -> R
 
 
 def _show_output(url: str) -> bool:
-    """Whether it was shown, as far as it went: what broke off is not shown twice."""
+    """Whether the output was shown, even in part. Interrupted output is not shown twice."""
     try:
         return copy_output(url)
     except NoAnswer as error:
@@ -121,9 +122,9 @@ def _show_output(url: str) -> bool:
 
 
 def _failure(app: str, release: Record, former: Record | None) -> ReleaseFailed:
-    runs_on = f"v{former['version']} runs on." if former else "Nothing was changed."
+    runs_on = f"v{former['version']} continues to run." if former else "Nothing was changed."
     return ReleaseFailed(
         f"Release v{release['version']} of {app} failed.",
         why=f"Its release phase was unsuccessful. {runs_on}",
-        fix=f"See what it said: `changeover releases:output v{release['version']} --app {app}`, mend it and deploy again.",
+        fix=f"See its output: `changeover releases:output v{release['version']} --app {app}`, correct it and deploy again.",
     )

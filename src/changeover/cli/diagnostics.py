@@ -1,4 +1,4 @@
-"""`pg:locks` and its family: each runs one text of queries.py in the app's database and prints the rows."""
+"""`pg:locks` and similar commands. Each runs one query of queries.py in the app's database and prints the rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SNIPPET = 40
 
 
 def _show(session: Session, target: Target, sql: str) -> None:
-    """The rows of `sql` as psql draws them, or as JSON with their types."""
+    """The rows of `sql` in psql's format, or as JSON with their types."""
     if session.wants_json:
         wrapped = f"SELECT coalesce(json_agg(found), '[]') FROM ({sql}) AS found"  # noqa: S608 - texts of queries.py only
         found: Any = json.loads(query(session, target, wrapped, "--tuples-only", "--no-align"))
@@ -67,9 +67,9 @@ def _snippet(is_short: bool) -> str:
 @command()
 @click.argument("database", required=False)
 @takes_app
-@click.option("--verbose", "-v", is_flag=True, help="Idle connections too.")
+@click.option("--verbose", "-v", is_flag=True, help="Include idle connections.")
 def ps(session: Session, *, database: str | None, app: str, verbose: bool) -> None:
-    """Show what runs in a database."""
+    """Show the active queries of a database."""
     sql = queries.PS.format(query="query", which="" if verbose else "AND state <> 'idle'")
     _show(session, find_target(session, app, database), sql)
 
@@ -77,7 +77,7 @@ def ps(session: Session, *, database: str | None, app: str, verbose: bool) -> No
 @command()
 @click.argument("database", required=False)
 @takes_app
-@click.option("--truncate", "-t", is_flag=True, help="Queries to 40 characters.")
+@click.option("--truncate", "-t", is_flag=True, help="Truncate queries to 40 characters.")
 def locks(session: Session, *, database: str | None, app: str, truncate: bool) -> None:
     """Show queries with active locks."""
     _show(session, find_target(session, app, database), queries.LOCKS.format(query=_snippet(truncate)))
@@ -87,7 +87,7 @@ def locks(session: Session, *, database: str | None, app: str, truncate: bool) -
 @click.argument("pid", type=int)
 @click.argument("database", required=False)
 @takes_app
-@click.option("--force", "-f", is_flag=True, help="End the connection, not only its query.")
+@click.option("--force", "-f", is_flag=True, help="Terminate the connection instead of cancelling its query.")
 def kill(session: Session, *, pid: int, database: str | None, app: str, force: bool) -> None:
     """Cancel a query by its process id."""
     sql = (queries.TERMINATE if force else queries.CANCEL).format(pid=pid)
@@ -98,10 +98,10 @@ def kill(session: Session, *, pid: int, database: str | None, app: str, force: b
 @click.argument("database", required=False)
 @takes_app
 @click.option("--num", "-n", type=click.IntRange(1), default=10, show_default=True, help="How many queries.")
-@click.option("--truncate", "-t", is_flag=True, help="Queries to 40 characters.")
-@click.option("--reset", is_flag=True, help="Forget what was gathered so far.")
+@click.option("--truncate", "-t", is_flag=True, help="Truncate queries to 40 characters.")
+@click.option("--reset", is_flag=True, help="Reset the statistics.")
 def outliers(session: Session, *, database: str | None, app: str, num: int, truncate: bool, reset: bool) -> None:
-    """Show the queries that took most time in all."""
+    """Show the queries with the highest total time."""
     target = find_target(session, app, database)
     schema, version = _statements(session, target)
     if reset:
@@ -114,9 +114,9 @@ def outliers(session: Session, *, database: str | None, app: str, num: int, trun
 @command()
 @click.argument("database", required=False)
 @takes_app
-@click.option("--truncate", "-t", is_flag=True, help="Queries to 40 characters.")
+@click.option("--truncate", "-t", is_flag=True, help="Truncate queries to 40 characters.")
 def calls(session: Session, *, database: str | None, app: str, truncate: bool) -> None:
-    """Show the queries that were called most often."""
+    """Show the most frequent queries."""
     target = find_target(session, app, database)
     schema, version = _statements(session, target)
     _show(session, target, statements_sql(schema, version, order="calls", limit=10, is_short=truncate))
@@ -128,7 +128,7 @@ def _statements(session: Session, target: Target) -> tuple[str, int]:
     if not found:
         raise NotFound(
             "The pg_stat_statements extension needs to be installed first.",
-            why="It gathers the figures that this command shows.",
+            why="It collects the statistics that this command shows.",
             fix="You can install it by running:\n\nCREATE EXTENSION pg_stat_statements;",
         )
     schema, version = found.rsplit(" ", 1)
@@ -136,7 +136,7 @@ def _statements(session: Session, target: Target) -> tuple[str, int]:
 
 
 def statements_sql(schema: str, version: int, *, order: str, limit: int, is_short: bool) -> str:
-    """The query over pg_stat_statements; PostgreSQL 17 renamed its times."""
+    """The query of pg_stat_statements. PostgreSQL 17 renamed its times."""
     prefix = "shared_blk" if version >= 170000 else "blk"
     return queries.STATEMENTS.format(
         read_time=f"{prefix}_read_time",

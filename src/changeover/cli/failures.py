@@ -1,4 +1,4 @@
-"""How a failure ends a command: what it prints, and the exit code. Nothing here decides what is a failure."""
+"""Prints the failure of a command and returns its exit code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CODES = {
 
 
 def exit_code(error: ChangeoverError) -> int:
-    """1: failed. 2: misused. 3: unknown, because a server did not answer or was never asked."""
+    """1: failed. 2: misused. 3: unknown, because a server did not answer or was not asked."""
     return _CODES.get(error.id, 1)
 
 
@@ -38,7 +38,7 @@ def report(error: ChangeoverError, *, as_json: bool) -> None:
 
 
 def lines(error: ChangeoverError) -> list[str]:
-    """What happened, why, what to do, and the id by which it can be looked up."""
+    """What happened, why, what to do, and the id of the error."""
     mark = f" {terminal.paint('bad', '▸')}    "
     said = [mark + line for part in (error.what, error.why) if part for line in part.splitlines()]
     said += [mark + terminal.paint("label", line) for line in error.fix.splitlines()]
@@ -46,7 +46,7 @@ def lines(error: ChangeoverError) -> list[str]:
 
 
 def from_click(error: click.ClickException) -> Misused:
-    """What click found wrong with a command line, in our form."""
+    """A usage error of click in our format."""
     context = error.ctx if isinstance(error, click.UsageError) else None
     name = context.info_name if context and context.parent else None
     fix = f"See `changeover {name} --help`." if name else "See `changeover --help`."

@@ -1,4 +1,4 @@
-"""How the findings of checks look, for `check` and every plan."""
+"""Prints the findings of checks, for `check` and every plan."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _OTHERS = {"warning": "with a warning", "failed": "failed", "unknown": "unknown"
 
 
 def show_findings(findings: list[Record]) -> None:
-    """Those that are not passed, and how many checks came to which result. Of several findings of a check the worst counts."""
+    """Those that did not pass, and the number of checks by result. The worst finding of a check counts."""
     worst: dict[str, int] = {}
     for finding in findings:
         worst[finding["id"]] = max(worst.get(finding["id"], 0), _GRAVITY.index(finding["result"]))

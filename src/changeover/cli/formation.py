@@ -1,4 +1,4 @@
-"""The formation: how many dynos of which size each process type has. What these dynos do is in ps.py."""
+"""The formation: number and size of the dynos of each process type. ps.py has the dynos themselves."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TYPE = re.compile(r"([\w-]+)=([\w-]+)")
 @click.argument("changes", metavar="[TYPE=QUANTITY[:SIZE]]...", nargs=-1)
 @takes_app
 def scale(session: Session, *, changes: tuple[str, ...], app: str) -> None:
-    """Show how many dynos run of each type, or change it: `ps:scale web=2:Standard-2X worker+1`."""
+    """Show or change the number of dynos of each type: `ps:scale web=2:Standard-2X worker+1`."""
     updates = [scaling(change) for change in changes]
     if not updates:
         found = _formation(session, app)
@@ -39,12 +39,12 @@ def scale(session: Session, *, changes: tuple[str, ...], app: str) -> None:
 
 
 def scaling(change: str) -> Record:
-    """`web=2:Standard-2X`, `worker+1`, `worker-1` as the API's update. Raises Misused for anything else."""
+    """`web=2:Standard-2X`, `worker+1`, `worker-1` as an update for the API. Raises Misused if it is none of these."""
     if not (given := _SCALE.fullmatch(change)):
         raise Misused(
-            f"{change} is no change of a formation.",
-            why="It names a process type, then =N, +N or -N with a whole number, then a size if that changes too.",
-            fix="Write it as web=2, worker+1 or web=1:Standard-2X.",
+            f"{change} is not a valid change.",
+            why="It must be a process type followed by =N, +N or -N with a whole number, and optionally a size.",
+            fix="Use web=2, worker+1 or web=1:Standard-2X.",
         )
     kind, quantity, size = given.groups()
     update = {"type": kind, "quantity": quantity.removeprefix("=")}
@@ -68,7 +68,7 @@ def _formation(session: Session, app: str) -> list[Record]:
 @click.argument("changes", metavar="[SIZE | TYPE=SIZE...]", nargs=-1)
 @takes_app
 def type_(session: Session, *, changes: tuple[str, ...], app: str) -> None:
-    """Show the sizes of dynos, or change them: `ps:type standard-2x` for all, `ps:type web=standard-2x`."""
+    """Show or change the sizes of dynos: `ps:type standard-2x` for all, `ps:type web=standard-2x` for a type."""
     if changes:
         updates = resizing(changes, [each["type"] for each in _formation(session, app)])
         with action(f"Scaling dynos on {paint('app', app)}"):
@@ -78,10 +78,12 @@ def type_(session: Session, *, changes: tuple[str, ...], app: str) -> None:
 
 
 def resizing(changes: tuple[str, ...], kinds: list[str]) -> list[Record]:
-    """One size for all of `kinds`, or TYPE=SIZE for some. Raises Misused for a type that is not among them."""
+    """One size for all of `kinds`, or TYPE=SIZE for some. Raises Misused for an unknown type."""
     if not any("=" in change for change in changes):
         if len(changes) > 1:
-            raise Misused("One SIZE is for all process types.", fix="Write TYPE=SIZE for each type, or one SIZE.")
+            raise Misused(
+                "A single SIZE applies to all process types.", fix="Use TYPE=SIZE for each type, or one SIZE."
+            )
         return [{"type": kind, "size": changes[0]} for kind in kinds]
     updates = []
     for change in changes:

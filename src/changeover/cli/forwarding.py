@@ -1,6 +1,6 @@
-"""Plain HTTP in, HTTPS out: each connection here has one there, and bodies pass as they come, both ways.
+"""An HTTP proxy to an HTTPS server. Each local connection has one remote connection, and bodies are streamed both ways.
 
-Only the head of a request is read and rewritten; answers are bytes, so that event streams pass without delay.
+Only the head of a request is parsed and rewritten. Answers are passed as bytes, so event streams are not delayed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CONNECT_S = 20.0
 
 @dataclass(frozen=True)
 class Remote:
-    """Where requests go, and whose certificates count there."""
+    """Where requests go, and which certificates are trusted."""
 
     host: str
     port: int
@@ -35,7 +35,7 @@ class Remote:
 
 
 class BadHead(Exception):
-    """A request that can't be passed on; `status` is what it is answered with."""
+    """A request that can't be forwarded. `status` is the status of the answer."""
 
     def __init__(self, status: str, message: str) -> None:
         super().__init__(message)
@@ -44,7 +44,7 @@ class BadHead(Exception):
 
 @dataclass(frozen=True)
 class Head:
-    """The head of one request: its first line, its headers, how its body ends."""
+    """The head of a request: request line, headers, and how its body ends."""
 
     line: str
     headers: tuple[tuple[str, str], ...]
@@ -55,7 +55,7 @@ class Head:
         pairs = [line.partition(":") for line in rest]
         is_first = re.fullmatch(r"[A-Z]+ /\S* HTTP/1\.[01]", first)
         if not is_first or not all(colon and name and name == name.strip() for name, colon, _ in pairs):
-            raise BadHead("400 Bad Request", "The request can't be read.")
+            raise BadHead("400 Bad Request", "The request can't be parsed.")
         return cls(first, tuple((name, value.strip()) for name, _, value in pairs))
 
     def all(self, name: str) -> list[str]:
@@ -66,21 +66,21 @@ class Head:
         return self.all("transfer-encoding") == ["chunked"]
 
     def body_bytes(self) -> int:
-        """The body's announced length. Raises BadHead where two readers could disagree about it."""
+        """The body's Content-Length. Raises BadHead if it is ambiguous."""
         lengths, encodings = self.all("content-length"), self.all("transfer-encoding")
         if len(lengths) + len(encodings) > 1 or encodings not in ([], ["chunked"]):
             raise BadHead("400 Bad Request", "It is unclear where the request ends.")
         if lengths and not lengths[0].isdigit():
-            raise BadHead("400 Bad Request", "Content-Length is no number.")
+            raise BadHead("400 Bad Request", "Content-Length is not a number.")
         return int(lengths[0]) if lengths else 0
 
     def rewritten(self, remote: str, local: str) -> bytes:
-        """For the remote: by its own name, with the address by which it was reached here beside it.
+        """The head for the remote, with its own name as Host and the local address as X-Forwarded-Host.
 
-        Raises BadHead for another name than ours: a web page that has its own name lead to this machine.
+        Raises BadHead for any other Host, because a web page's name may be pointed to this machine.
         """
         if self.all("host") not in ([local], [local.replace("127.0.0.1", "localhost")]):
-            raise BadHead("421 Misdirected Request", f"This is {local} and nothing else.")
+            raise BadHead("421 Misdirected Request", f"This server only answers as {local}.")
         replaced = ("host", "x-forwarded-host", "x-forwarded-proto")
         kept = [(name, value) for name, value in self.headers if name.lower() not in replaced]
         told = [("Host", remote), ("X-Forwarded-Host", local), ("X-Forwarded-Proto", "http")]
@@ -90,7 +90,7 @@ class Head:
 
 
 async def forward(remote: Remote, host: str, port: int, ready: Callable[[int], None]) -> None:
-    """Forward until SIGINT or SIGTERM; `ready` is called with the port once it answers. Raises PortTaken."""
+    """Forward until SIGINT or SIGTERM. Calls `ready` with the port once it listens. Raises PortTaken."""
     tasks: set[asyncio.Task[None]] = set()
     address = ""
 
@@ -103,7 +103,7 @@ async def forward(remote: Remote, host: str, port: int, ready: Callable[[int], N
         server = await asyncio.start_server(accept, host, port, limit=HEAD_BYTES)
     except OSError as error:
         raise PortTaken(
-            f"{host}:{port} can't be listened on.", why=str(error), fix="Choose another port with --listen, or port 0."
+            f"Can't listen on {host}:{port}.", why=str(error), fix="Choose another port with --listen, or port 0."
         ) from error
     bound_port = server.sockets[0].getsockname()[1]
     address = f"{host}:{bound_port}"
@@ -119,7 +119,7 @@ async def forward(remote: Remote, host: str, port: int, ready: Callable[[int], N
 
 
 async def _serve(client: asyncio.StreamReader, answers: asyncio.StreamWriter, remote: Remote, local: str) -> None:
-    """One connection, for as many requests as come over it."""
+    """One connection, with any number of requests."""
     upstream: asyncio.StreamWriter | None = None
     pump: asyncio.Task[None] | None = None
     try:
@@ -137,7 +137,7 @@ async def _serve(client: asyncio.StreamReader, answers: asyncio.StreamWriter, re
         await _refuse(answers, "502 Bad Gateway", error.id, error.message)
     except (ConnectionError, ssl.SSLError):
         if pump is not None:
-            await pump  # the remote hung up: what it still said is passed on
+            await pump  # the remote closed the connection; forward the rest of its answer
     finally:
         if pump is not None:
             pump.cancel()
@@ -148,13 +148,13 @@ async def _serve(client: asyncio.StreamReader, answers: asyncio.StreamWriter, re
 
 
 async def _next_head(client: asyncio.StreamReader) -> bytes:
-    """The next request's head; empty when no more comes."""
+    """The head of the next request. Empty at the end."""
     try:
         return await client.readuntil(b"\r\n\r\n")
     except asyncio.IncompleteReadError:
         return b""
     except asyncio.LimitOverrunError:
-        raise BadHead("431 Request Header Fields Too Large", "The request's head is too long.") from None
+        raise BadHead("431 Request Header Fields Too Large", "The request's headers are too long.") from None
 
 
 async def _connect(remote: Remote) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -163,11 +163,11 @@ async def _connect(remote: Remote) -> tuple[asyncio.StreamReader, asyncio.Stream
             return await asyncio.open_connection(
                 remote.host, remote.port, ssl=remote.trust, server_hostname=remote.host, limit=CHUNK
             )
-    except OSError as error:  # among them TimeoutError, and a certificate that is not to be trusted
+    except OSError as error:  # includes TimeoutError and untrusted certificates
         raise NoAnswer(
             f"The remote control plane at {remote.name} is not reachable.",
-            why=f"{str(error) or 'It took too long'}; nothing was changed.",
-            fix="See whether it runs, and whether the network leads there.",
+            why=f"{str(error) or 'It took too long'}. Nothing was changed.",
+            fix="Check that it runs and that this machine can reach it.",
         ) from error
 
 
@@ -179,18 +179,18 @@ async def _pass_body(client: asyncio.StreamReader, upstream: asyncio.StreamWrite
 
 
 async def _pass_bytes(client: asyncio.StreamReader, upstream: asyncio.StreamWriter, count: int) -> None:
-    """Exactly so many, as they come."""
+    """Exactly `count` bytes, as they arrive."""
     while count:
         data = await client.read(min(count, CHUNK))
         if not data:
-            raise ConnectionResetError("The client hung up within its request.")
+            raise ConnectionResetError("The client closed the connection within its request.")
         count -= len(data)
         upstream.write(data)
         await upstream.drain()
 
 
 async def _pass_chunks(client: asyncio.StreamReader, upstream: asyncio.StreamWriter) -> None:
-    """A chunked body, as it comes: sizes are read only to see where it ends."""
+    """A chunked body, as it arrives. Sizes are parsed only to find its end."""
     while True:
         try:
             line = await client.readline()
@@ -207,7 +207,7 @@ async def _pass_chunks(client: asyncio.StreamReader, upstream: asyncio.StreamWri
 
 
 async def _copy(source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
-    """Every byte as it comes, until one side ends; then the client's connection ends too."""
+    """Every byte as it arrives, until one side ends. Then closes the client's connection."""
     with contextlib.suppress(ConnectionError, ssl.SSLError):
         while data := await source.read(CHUNK):
             to.write(data)

@@ -1,4 +1,4 @@
-"""Commands about this machine: the control plane's own process, its state and keys, the demo. No HTTP here."""
+"""Commands on this machine: the control plane's own process, its state and keys, the demo. No HTTP here."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from changeover.errors import ChangeoverError, Reported, ServerFailed
 
 
 def takes_data_dir(function: Command) -> Command:
-    option = click.option("--data-dir", type=click.Path(path_type=Path), help="Where data lives (CHANGEOVER_HOME).")
+    option = click.option("--data-dir", type=click.Path(path_type=Path), help="Data directory (CHANGEOVER_HOME).")
     return option(function)
 
 
 def program(module: str, words: Sequence[str]) -> list[str]:
-    """The argument list that runs one of our own programs with this Python."""
+    """The arguments that run one of our programs with this Python."""
     return [sys.executable, "-P", "-m", module, *words]
 
 
 def options(**given: str | Path | bool | None) -> list[str]:
-    """`data_dir=Path("/x")` as `--data-dir /x`; True as a flag; None and False as nothing."""
+    """`data_dir=Path("/x")` as `--data-dir /x`. True is a flag; None and False are left out."""
     words: list[str] = []
     for name, value in given.items():
         if value is not None and value is not False:
@@ -38,7 +38,7 @@ def options(**given: str | Path | bool | None) -> list[str]:
 
 
 def become(arguments: Sequence[str]) -> NoReturn:
-    """Replace this process, so that signals and the exit code are the other program's own."""
+    """Replace this process, so that signals and the exit code are those of the other program."""
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(arguments[0], list(arguments))  # noqa: S606
@@ -46,13 +46,15 @@ def become(arguments: Sequence[str]) -> NoReturn:
 
 @command()
 @takes_data_dir
-@click.option("--listen", metavar="HOST:PORT", help="Where the API answers; port 0 picks a free one.")
-@click.option("--router-listen", metavar="HOST:PORT", help="Where apps answer.")
-@click.option("--leave-running", is_flag=True, help="Databases, dynos and router go on when this stops.")
-@click.option("--tls-cert", type=click.Path(exists=True, dir_okay=False), help="Certificate, beyond loopback needed.")
-@click.option("--tls-key", type=click.Path(exists=True, dir_okay=False), help="Its key.")
+@click.option("--listen", metavar="HOST:PORT", help="Address of the API; port 0 picks a free one.")
+@click.option("--router-listen", metavar="HOST:PORT", help="Address of the router for apps.")
+@click.option("--leave-running", is_flag=True, help="Leave databases, dynos and router running when it stops.")
+@click.option(
+    "--tls-cert", type=click.Path(exists=True, dir_okay=False), help="Certificate; required if not on loopback."
+)
+@click.option("--tls-key", type=click.Path(exists=True, dir_okay=False), help="Key of the certificate.")
 def server(session: Session, *, data_dir: Path | None, leave_running: bool, **given: str | None) -> NoReturn:
-    """Run the control plane: API, job worker, state."""
+    """Start the control plane: API, job worker, state."""
     home = data_dir or session.settings.home
     become(
         program(
@@ -73,7 +75,7 @@ def stop(session: Session, *, data_dir: Path | None) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @takes_data_dir
 def backup(session: Session, *, file: Path, data_dir: Path | None) -> None:
-    """Save our own state and keys to a file."""
+    """Save the control plane's state and keys to a file."""
     _ask_service(session, "backup", data_dir, file)
 
 
@@ -81,12 +83,12 @@ def backup(session: Session, *, file: Path, data_dir: Path | None) -> None:
 @click.argument("file", type=click.Path(path_type=Path, exists=True))
 @takes_data_dir
 def restore(session: Session, *, file: Path, data_dir: Path | None) -> None:
-    """Restore our own state and keys from such a file."""
+    """Restore the control plane's state and keys from a file."""
     _ask_service(session, "restore", data_dir, file)
 
 
 def _ask_service(session: Session, what: str, data_dir: Path | None, *files: Path) -> None:
-    """Let our service do `what`; raises Reported for what it refuses, so that it looks like any other failure."""
+    """Let the service do `what`. Raises Reported if it refuses, so that its errors look like all others."""
     words = [what, *(str(file.absolute()) for file in files), "--json"]
     words += options(data_dir=data_dir or session.settings.home)
     ended = subprocess.run(program("changeover.service", words), stdout=subprocess.PIPE, text=True, check=False)
@@ -108,5 +110,5 @@ def _refusal(what: str, said: str) -> ChangeoverError:
 @command(passes_unknown=True)
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[OPTIONS]")
 def demo(session: Session, *, words: tuple[str, ...]) -> NoReturn:
-    """Move a live database before your eyes, and prove that nothing was lost."""
+    """Move a live database and show that nothing is lost."""
     become(program("changeover.demo", [*words, *options(json=session.wants_json)]))

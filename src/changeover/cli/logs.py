@@ -1,4 +1,4 @@
-"""`logs`: what apps, router and platform said. How a stream of lines is read is in logstream.py."""
+"""`logs`: log lines of apps, router and platform. logstream.py reads the stream."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _FURTHER = ("38;5;43", "38;5;212", "38;5;185", "38;5;117", "38;5;214")
 
 @command()
 @takes_app
-@click.option("--tail", "-t", is_flag=True, help="Go on with what is said from now on; Ctrl-C ends it.")
-@click.option("--num", "-n", type=click.IntRange(1), default=100, show_default=True, help="How many lines.")
+@click.option("--tail", "-t", is_flag=True, help="Follow new lines until Ctrl-C.")
+@click.option("--num", "-n", type=click.IntRange(1), default=100, show_default=True, help="Number of lines.")
 @click.option("--process-type", "--ps", "-p", "kind", metavar="TYPE", help="Only dynos of this type, such as web.")
 @click.option("--dyno-name", "--dyno", "-d", "dyno", metavar="DYNO", help="Only this dyno, such as web.1.")
 @click.option("--source", "-s", help="Only this source: app or heroku.")
 def index(
     session: Session, *, app: str, tail: bool, num: int, kind: str | None, dyno: str | None, source: str | None
 ) -> None:
-    """Show what apps, router and platform said, or follow it. With --json one object a line."""
+    """Show the logs of an app, or follow them. With --json, prints one object per line."""
     if kind and dyno:
-        raise Misused("--dyno-name and --process-type exclude each other.", fix="Name a dyno or a type.")
+        raise Misused("--dyno-name and --process-type exclude each other.", fix="Use only one of them.")
     show_logs(session, app, dyno=dyno or kind, source=source, lines=num, tail=tail)
 
 
@@ -47,7 +47,7 @@ def show_logs(
     lines: int | None = None,
     tail: bool = False,
 ) -> None:
-    """Print log lines until they end, or until Ctrl-C, which is how people end a tail."""
+    """Print log lines until the stream ends, or until Ctrl-C, which is the normal end of a tail."""
     body = {"tail": tail, "lines": lines, "dyno": dyno, "source": source}
     opened = session.client.post(
         f"/apps/{segment(app)}/log-sessions", {key: value for key, value in body.items() if value is not None}
@@ -59,7 +59,7 @@ def show_logs(
 
 
 def show_last_lines(session: Session, app: str, count: int) -> None:
-    """What the app's web dynos, and the platform about them, said last; on stderr, for a command that fails."""
+    """The last lines of the app's web dynos, and of the platform about them. On stderr, for a command that fails."""
     opened = session.client.post(f"/apps/{segment(app)}/log-sessions", {"dyno": "web", "lines": count})
     for line in lines_of(opened["logplex_url"], follows=False):
         mention(line)
@@ -74,13 +74,13 @@ def _print(lines: Iterable[str], *, as_json: bool) -> None:
 
 
 def parsed(line: str) -> Record:
-    """A line's time, source (app or heroku), dyno and text; only the text of a line that has not that form."""
+    """A line's time, source (app or heroku), dyno and text. Only the text if the line has another format."""
     found = _LINE.fullmatch(line)
     return found.groupdict() if found else {"at": None, "source": None, "dyno": None, "text": line}
 
 
 def painted(line: str) -> str:
-    """The line with its head in the colour of its process type, and what failed in a router's line in red."""
+    """The line with its head in the color of its process type, and errors of router lines in red."""
     found = _LINE.fullmatch(line)
     if not found:
         return line
@@ -91,5 +91,5 @@ def painted(line: str) -> str:
 
 
 def _colour_of(kind: str) -> str:
-    """The same colour for the same type in every run of the command."""
+    """A type has the same color in every run of the command."""
     return _COLOURS.get(kind) or _FURTHER[sum(kind.encode()) % len(_FURTHER)]

@@ -1,4 +1,4 @@
-"""Reading log lines from a stream of server-sent events, over lost connections, each line once."""
+"""Reads log lines from a stream of server-sent events. Reconnects, and returns each line once."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from changeover.client import streamed
 from changeover.errors import ChangeoverError, NoAnswer, NotFound
 
 SILENCE_S = 120.0
-"""A stream that says nothing, not even a comment, for as long may be dead without knowing it."""
+"""A stream without even a comment for this long may be dead."""
 PATIENCE_S = 30.0
-"""How long a control plane may be away, such as while it restarts."""
+"""How long a control plane may be unavailable, for example during a restart."""
 REMEMBERED = 2000
 
 
 @dataclass(frozen=True)
 class Event:
-    """One server-sent event; `id` is where to go on after it."""
+    """One server-sent event. A new connection continues after `id`."""
 
     id: str
     data: str
 
 
 def events(lines: Iterable[bytes]) -> Iterator[Event]:
-    """The events in the lines of an event stream. An event without its closing empty line was cut off: not one."""
+    """The events of an event stream. Ignores an incomplete event without its final empty line."""
     data: list[str] = []
     last_id = ""
     for raw in lines:
@@ -44,9 +44,9 @@ def events(lines: Iterable[bytes]) -> Iterator[Event]:
 
 
 def lines_of(url: str, *, follows: bool, pause_s: float = 1.0) -> Iterator[str]:
-    """The log lines at `url`; with `follows` without end, connecting again where the last one ended.
+    """The log lines at `url`. With `follows`, never ends, and reconnects at the last line.
 
-    Raises NotFound when the session is over, NoAnswer when nobody answers for half a minute.
+    Raises NotFound when the session has expired, NoAnswer if the server does not answer for half a minute.
     """
     last_id, seen, heard_at = "", deque[str](maxlen=REMEMBERED), float("-inf")
     while True:
@@ -68,7 +68,7 @@ def lines_of(url: str, *, follows: bool, pause_s: float = 1.0) -> Iterator[str]:
 
 
 def _connection(url: str, last_id: str, *, follows: bool) -> Iterator[Event]:
-    """The events of one connection, until it ends in whatever way."""
+    """The events of one connection, until it ends in any way."""
     headers = {"Accept": "text/event-stream", "Cache-Control": "no-cache"}
     headers |= {"Last-Event-ID": last_id} if last_id else {}
     with streamed(url, headers=headers, timeout_s=SILENCE_S) as response:
@@ -78,12 +78,12 @@ def _connection(url: str, last_id: str, *, follows: bool) -> Iterator[Event]:
             yield from events(response)
         except (OSError, http.client.HTTPException) as error:
             if not follows:
-                raise NoAnswer("The log lines broke off.", why=str(error), fix="Repeat the command.") from error
+                raise NoAnswer("The log stream was interrupted.", why=str(error), fix="Repeat the command.") from error
 
 
 def _refusal(response: http.client.HTTPResponse, *, follows: bool) -> ChangeoverError:
     if follows and response.status in (403, 404):
-        return NotFound("Log stream timed out. Please try again.", fix="Repeat the command for a new stream.")
+        return NotFound("Log stream timed out. Please try again.", fix="Repeat the command.")
     return NoAnswer(
         f"Logs eventsource failed with: {response.status} {response.reason}", fix="Repeat the command in a moment."
     )

@@ -1,4 +1,4 @@
-"""Maintenance mode: whether it is on, and switching it, with or without the scheduled jobs."""
+"""Maintenance mode: show, enable, disable, with or without the scheduled jobs."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def index(session: Session, *, app: str) -> None:
 
 @command()
 @takes_app
-@click.option("--scheduler-off", is_flag=True, help="Hold scheduled jobs too, until maintenance:off.")
+@click.option("--scheduler-off", is_flag=True, help="Also hold scheduled jobs until maintenance:off.")
 def on(session: Session, *, app: str, scheduler_off: bool) -> None:
-    """Answer all requests with the maintenance page. Workers go on; scale them down where they must not write."""
+    """Answer all requests with the maintenance page. Workers continue; scale them down if they must not write."""
     body = {"maintenance": True} | ({"scheduler": False} if scheduler_off else {})
     with action(f"Enabling maintenance mode for {paint('app', app)}"):
         changed = session.client.patch(f"/apps/{segment(app)}", body)
@@ -36,16 +36,16 @@ def _say_jobs(session: Session, app: str) -> None:
     except ChangeoverError as error:
         if error.id != "not_found":
             raise
-        say(f"{paint('app', app)} has no Scheduler, and so no jobs to hold.")
+        say(f"{paint('app', app)} has no Scheduler, so it has no jobs to hold.")
         return
-    say(f"Scheduled jobs are held: {len(found['jobs'])}.")
+    say(f"Scheduled jobs held: {len(found['jobs'])}.")
     say_running(found)
 
 
 @command()
 @takes_app
 def off(session: Session, *, app: str) -> None:
-    """Let requests through to the app again, and bring back scheduled jobs that were held."""
+    """Send requests to the app again, and resume held scheduled jobs."""
     with action(f"Disabling maintenance mode for {paint('app', app)}"):
         changed = session.client.patch(f"/apps/{segment(app)}", {"maintenance": False})
     session.tell(changed, lambda: None)

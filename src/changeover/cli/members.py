@@ -13,20 +13,20 @@ ROLES = ("admin", "collaborator", "member", "viewer")
 
 
 def _takes_team(function: Command) -> Command:
-    return click.option("--team", "-t", help="Team to use; CHANGEOVER_TEAM otherwise.")(function)
+    return click.option("--team", "-t", help="Team to use (default: CHANGEOVER_TEAM).")(function)
 
 
 def _takes_role(function: Command) -> Command:
     return click.option(
-        "--role", "-r", type=click.Choice(ROLES), required=True, help="What the account is in the team."
+        "--role", "-r", type=click.Choice(ROLES), required=True, help="Role of the account in the team."
     )(function)
 
 
 def _path(session: Session, team: str | None) -> str:
-    """Raises Misused where no team is named."""
+    """Raises Misused if no team is given."""
     named = team or session.settings.team
     if not named:
-        raise Misused("No team is named.", fix="Repeat the command with --team NAME; `changeover teams` lists yours.")
+        raise Misused("No team given.", fix="Repeat the command with --team NAME; `changeover teams` lists yours.")
     return f"/teams/{segment(named)}/members"
 
 

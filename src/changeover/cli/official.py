@@ -1,4 +1,4 @@
-"""Living with the official CLI: the environment that points it to us, and running it in that environment."""
+"""The official CLI: the environment variables that point it to us, and running it with them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from changeover.settings import Settings
 
 
 def exports(endpoint: Endpoint) -> dict[str, str]:
-    """What both CLIs read. The official one talks to the real Heroku unless its host is 127.0.0.1, so it always is."""
+    """Variables for both CLIs. The official one uses the real Heroku unless its host is 127.0.0.1, so that is always the host."""
     here = f"{urlsplit(endpoint.url).scheme}://127.0.0.1:{endpoint.port}"
     return {
         "CHANGEOVER_URL": endpoint.url,
@@ -43,7 +43,7 @@ def exports(endpoint: Endpoint) -> dict[str, str]:
 @command()
 @takes_data_dir
 def env(session: Session, *, data_dir: Path | None) -> None:
-    """Print the exports that point both CLIs here: `eval "$(changeover env)"`."""
+    """Print environment variables that point both CLIs to this control plane: `eval "$(changeover env)"`."""
     found = exports(_endpoint(session.settings, data_dir))
     if session.wants_json:
         print_json(found)
@@ -53,7 +53,7 @@ def env(session: Session, *, data_dir: Path | None) -> None:
 
 
 def _endpoint(settings: Settings, data_dir: Path | None) -> Endpoint:
-    # a folder that is named means the server there, whatever the surroundings say
+    # a given folder means its own server, whatever the environment says
     return Endpoint.find(replace(settings, home=data_dir.absolute(), url=None, api_key=None) if data_dir else settings)
 
 
@@ -66,9 +66,9 @@ def heroku(session: Session, *, words: tuple[str, ...]) -> NoReturn:
         raise ToolMissing(
             "The official CLI is not installed.",
             why="There is no `heroku` on PATH.",
-            fix="Install it (with Node.js: npm install --global heroku), or use the same command of ours.",
+            fix="Install it (with Node.js: npm install --global heroku), or use the same command of `changeover`.",
         )
-    # it edits git's configuration in HOME: it gets one of its own
+    # it edits git's configuration in HOME, so it gets a separate one
     home = session.settings.home / "heroku-home"
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.environ.update(exports(session.endpoint), HOME=str(home))

@@ -1,4 +1,4 @@
-"""Packing a folder as a .tar.gz: which files belong in it, which are refused. Knows nothing of apps."""
+"""Packs a folder as a .tar.gz: which files to include, which to refuse."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ IGNORED = ".slugignore"
 
 @dataclass(frozen=True)
 class Packed:
-    """What went into an archive."""
+    """The contents of an archive."""
 
     files: int
     size_bytes: int
@@ -26,7 +26,7 @@ class Packed:
 
 @dataclass(frozen=True)
 class Pattern:
-    """A line of a .slugignore: `*.psd` anywhere, `/test` or `doc/drafts` from the top, `tmp/` folders only."""
+    """A line of a .slugignore: `*.psd` anywhere, `/test` or `doc/drafts` from the top, `tmp/` for folders only."""
 
     glob: str
     is_anchored: bool
@@ -36,9 +36,9 @@ class Pattern:
     def read(cls, line: str) -> Pattern:
         if line.startswith("!"):
             raise Misused(
-                f"The pattern {line} in {IGNORED} is not understood.",
-                why="A .slugignore says what stays behind; it can't take anything back in with an exclamation mark.",
-                fix="Name what is to stay behind more closely.",
+                f"The pattern {line} in {IGNORED} is not supported.",
+                why="A .slugignore only excludes files. It can't include files again with an exclamation mark.",
+                fix="Use more specific patterns.",
             )
         bare = line.rstrip("/")
         return cls(bare.lstrip("/"), "/" in bare, line.endswith("/"))
@@ -50,9 +50,9 @@ class Pattern:
 
 
 def pack(folder: Path, to: IO[bytes]) -> Packed:
-    """Write `folder` as a .tar.gz; what is in it belongs to nobody, and can be read by everybody.
+    """Write `folder` as a .tar.gz. Its files have no owner and are readable by everyone.
 
-    Raises Misused for a file that can't be read, and for a link that leads out of the folder.
+    Raises Misused for a file that can't be read, and for a link that leads outside the folder.
     """
     count, began = 0, to.tell()
     with tarfile.open(fileobj=to, mode="w:gz", compresslevel=6, format=tarfile.PAX_FORMAT) as archive:
@@ -63,14 +63,14 @@ def pack(folder: Path, to: IO[bytes]) -> Packed:
                 raise Misused(
                     f"{folder / path} can't be packed.",
                     why=str(error),
-                    fix=f"Make it readable and leave it alone while it is packed, or name it in {IGNORED}.",
+                    fix=f"Make it readable and don't change it while it is packed, or add it to {IGNORED}.",
                 ) from error
             count += not (folder / path).is_dir() or (folder / path).is_symlink()
     return Packed(count, to.tell() - began)
 
 
 def members(folder: Path) -> Iterator[PurePosixPath]:
-    """What belongs in the archive, folders before what is in them. Sockets, pipes and devices don't."""
+    """The files and folders for the archive, parents first. Without sockets, pipes and devices."""
     patterns = _patterns(folder)
 
     def below(place: PurePosixPath) -> Iterator[PurePosixPath]:
@@ -101,14 +101,14 @@ def _patterns(folder: Path) -> list[Pattern]:
 
 
 def _refuse_leaving(folder: Path, path: PurePosixPath) -> None:
-    target = os.readlink(folder / path)  # noqa: PTH115 - as it is written, not as a normalised path
+    target = os.readlink(folder / path)  # noqa: PTH115 - as written, not normalized
     lexical = os.path.normpath(path.parent / target)
     real, top = os.path.realpath(folder / path), os.path.realpath(folder)
     if target.startswith("/") or lexical.startswith("..") or os.path.commonpath([real, top]) != top:
         raise Misused(
-            f"The link {path} leads out of {folder}.",
-            why=f"It points to {target}, which will not be there where the app runs.",
-            fix=f"Put the file itself in its place, or name the link in {IGNORED}.",
+            f"The link {path} leads outside {folder}.",
+            why=f"It points to {target}, which does not exist where the app runs.",
+            fix=f"Replace the link by the file, or add it to {IGNORED}.",
         )
 
 

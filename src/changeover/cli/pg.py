@@ -1,4 +1,4 @@
-"""The life of a database as the app sees it: info, wait, unfollow, promote, end connections."""
+"""The life cycle of an app's database: info, wait, unfollow, promote, terminate connections."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from changeover.errors import ChangeoverError, NotAFollower
 
 RELEASE_PHASE_S = 15 * 60
 MOST_AT_ONCE = 4
-"""Databases asked at the same time: few enough to leave the control plane to others."""
+"""Databases that are queried at the same time. Low, to leave the control plane to others."""
 
 
 def database_path(addon: Record) -> str:
@@ -36,7 +36,7 @@ def database_path(addon: Record) -> str:
 @click.argument("database", required=False)
 @takes_app
 def info(session: Session, *, database: str | None, app: str) -> None:
-    """Show databases: plan, status, size, followers, how far behind."""
+    """Show details of databases: plan, status, size, followers, replication lag."""
     client = session.client
     config = readable_config(client, app)
     addons = [_named(client, app, database)] if database else all_databases(client, app)
@@ -60,11 +60,11 @@ def _named(client: Client, app: str, database: str) -> Record:
 
 
 def _records(session: Session, addons: list[Record]) -> list[Record | None]:
-    """In the order of `addons`; None for one that is not yet provisioned, which is said."""
+    """In the order of `addons`. None, with a warning, for one that is not yet provisioned."""
     if len(addons) < 2:
         records = [_record(session.client, addon) for addon in addons]
     else:
-        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - one that is far away keeps none waiting
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - a slow database must not delay the others
 
         with ThreadPoolExecutor(max_workers=MOST_AT_ONCE) as pool:
             records = list(pool.map(functools.partial(_record_of_its_own, session), addons))
@@ -93,7 +93,7 @@ def _record(client: Client, addon: Record) -> Record | None:
 
 
 def _place_in_list(names: list[str]) -> tuple[bool, str]:
-    """Databases known only as DATABASE_URL come first, the others by their first name."""
+    """Sorts databases known only as DATABASE_URL first, others by their first name."""
     first = names[0] if names else ""
     return first != "DATABASE_URL", first
 
@@ -119,7 +119,7 @@ def _values(row: Record, config: dict[str, str]) -> str:
 @command()
 @click.argument("database", required=False)
 @takes_app
-@click.option("--wait-interval", type=float, default=1.0, show_default=True, help="Seconds between two looks.")
+@click.option("--wait-interval", type=float, default=1.0, show_default=True, help="Seconds between checks.")
 @click.option("--no-notify", is_flag=True, hidden=True)
 def wait(session: Session, *, database: str | None, app: str, wait_interval: float, no_notify: bool) -> None:
     """Wait until databases are available."""
@@ -136,14 +136,14 @@ def wait(session: Session, *, database: str | None, app: str, wait_interval: flo
 @takes_app
 @takes_confirm
 def unfollow(session: Session, *, database: str, app: str, confirm: str | None) -> None:
-    """Make a follower a writable database, for ever."""
+    """Permanently turn a follower into a writable database."""
     addon = find_attachment(session.client, app, database)["addon"]
     record = session.client.get(database_path(addon))
     if not record.get("following"):
         raise NotAFollower(
             f"{addon['name']} is not a follower",
             why="Only a database that follows another can stop following.",
-            fix=f"See what it is: `changeover pg:info {addon['name']} --app {app}`.",
+            fix=f"See its details: `changeover pg:info {addon['name']} --app {app}`.",
         )
     origin = name_of_url(record["following"], readable_config(session.client, app))
     name = paint("addon", addon["name"])
@@ -161,7 +161,7 @@ def unfollow(session: Session, *, database: str, app: str, confirm: str | None) 
 @click.argument("database")
 @takes_app
 @click.option("--as", "alias", help="Name for the attachment, instead of DATABASE.")
-@click.option("--force", "-f", is_flag=True, help="Even while it is not yet available.")
+@click.option("--force", "-f", is_flag=True, help="Promote it even if it is not yet available.")
 def promote(session: Session, *, database: str, app: str, alias: str | None, force: bool) -> int:
     """Make a database the app's DATABASE_URL."""
     client = session.client
@@ -181,7 +181,7 @@ def promote(session: Session, *, database: str, app: str, alias: str | None, for
 
 
 def _say_promoted(name: str, app: str, done: Record) -> None:
-    """It was one act; these lines tell it in the order that people know."""
+    """Prints the steps of the official CLI, although the promotion was one request."""
     if done.get("previous"):
         with action(f"Ensuring an alternate alias for existing {paint('datastore', 'DATABASE_URL')}") as doing:
             doing.says = paint("attachment", f"{done['alias']}_URL") if done.get("alias") else "done"
@@ -202,7 +202,7 @@ def _warn_of_a_follower(record: Record, app: str) -> None:
 
 
 def _await_release_phase(session: Session, app: str, done: Record) -> int:
-    """Where the app has a release phase: wait for that of the new DATABASE_URL, and say how it went. An exit code."""
+    """If the app has a release phase, wait for that of the new DATABASE_URL and print its result. Returns an exit code."""
     client = session.client
     processes = client.get(f"/apps/{segment(app)}/formation")
     if not any(process["type"] == "release" for process in processes):
@@ -216,7 +216,7 @@ def _await_release_phase(session: Session, app: str, done: Record) -> int:
 
 
 def release_verdict(attach: Record, detach: Record, former: str | None) -> tuple[str, int]:
-    """What the promotion came to, in the official CLI's words, and as an exit code."""
+    """The result of the promotion, in the official CLI's words, and its exit code."""
     if attach["status"] == "succeeded":
         has_failed = detach.get("status") == "failed"
         ignored = f" It is safe to ignore the failed {detach['description']} release." if has_failed else ""
@@ -235,7 +235,7 @@ def release_verdict(attach: Record, detach: Record, former: str | None) -> tuple
 @click.argument("database", required=False)
 @takes_app
 def killall(session: Session, *, database: str | None, app: str) -> None:
-    """End all connections of all credentials."""
+    """Terminate all connections of all credentials."""
     with action("Terminating connections for all credentials"):
         addon = find_attachment(session.client, app, database or "DATABASE_URL")["addon"]
         reply = session.client.post(f"{database_path(addon)}/connection_reset")

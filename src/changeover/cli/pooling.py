@@ -1,4 +1,4 @@
-"""Connection pooling: many clients share few connections to a database."""
+"""Connection pooling: attaches a pool of connections to a database."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from changeover.client import segment
 @takes_app
 @click.option("--as", "alias", help="Name for the attachment, instead of DATABASE_CONNECTION_POOL.")
 def attach(session: Session, *, database: str | None, app: str, alias: str | None) -> None:
-    """Give an app a URL that goes through the database's pooler."""
+    """Attach a connection pool of a database to an app."""
     client = session.client
     addon = find_attachment(client, app, database or "DATABASE_URL")["addon"]
     body: Record = {"app": app, "credential": "default"} | ({"name": alias} if alias else {})

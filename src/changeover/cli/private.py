@@ -1,7 +1,7 @@
-"""A control plane for one command, where none runs: what moves a database shall not need a server of ours first.
+"""A private control plane for the commands that move a database, used if no control plane runs.
 
-It is an ordinary one over a home of its own, in a session of its own, so that a closed terminal doesn't end it. It ends
-itself when no command uses it and no run of it is unfinished; what it knows stays, and the next such command goes on.
+It is an ordinary one with its own home, in its own session, so a closed terminal doesn't end it. It ends when no command uses it
+and none of its runs is unfinished. Its state is kept for the next such command.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ LOOK_S = 0.02
 
 @contextmanager
 def a_plane(session: Session) -> Iterator[Client]:
-    """A client of the control plane that runs, else of a private one, kept for as long as the block takes."""
+    """A client of the running control plane, or else of a private one, for the duration of the block."""
     if _answers(session):
         yield session.client
         return
     home = _home(session)
     home.mkdir(mode=0o711, parents=True, exist_ok=True)
     with (home / "in-use").open("a") as used:
-        fcntl.flock(used, fcntl.LOCK_SH)  # one that is just ending is waited for
+        fcntl.flock(used, fcntl.LOCK_SH)  # waits for one that is just ending
         client = _started(dataclasses.replace(session.settings, home=home, url=None, api_key=None))
         try:
             yield client
@@ -44,7 +44,7 @@ def a_plane(session: Session) -> Iterator[Client]:
 
 
 def was_any(session: Session) -> bool:
-    """Whether there is a control plane to ask, or ever was a private one."""
+    """Whether there is a control plane, or ever was a private one."""
     return _answers(session) or _home(session).exists()
 
 
@@ -53,7 +53,7 @@ def _home(session: Session) -> Path:
 
 
 def _answers(session: Session) -> bool:
-    """Whether there is one to speak to. Raises NotRunning when one was named and is not there."""
+    """Whether a control plane runs. Raises NotRunning if one was given explicitly and does not run."""
     try:
         session.client.request("GET", "/healthz")
     except NotRunning:
@@ -67,7 +67,7 @@ def _answers(session: Session) -> bool:
 
 
 def _started(settings: Settings) -> Client:
-    """Of the one over that home: the one that another command uses, or a new one."""
+    """A client of the private one: started by another command, or now."""
     server: subprocess.Popen[bytes] | None = None
     deadline = time.monotonic() + READY_S
     while time.monotonic() < deadline:
@@ -81,7 +81,7 @@ def _started(settings: Settings) -> Client:
             time.sleep(LOOK_S)
         else:
             return client
-    raise ServerFailed("The private control plane did not get ready.", fix=f"The logs in {settings.home}/log say more.")
+    raise ServerFailed("The private control plane did not become ready.", fix=f"See the logs in {settings.home}/log.")
 
 
 def _start(home: Path) -> subprocess.Popen[bytes]:
@@ -94,7 +94,7 @@ def _start(home: Path) -> subprocess.Popen[bytes]:
 
 
 def _raise_why_it_ended(home: Path, server: subprocess.Popen[bytes] | None) -> None:
-    """Unless another command's was faster, and is the one to speak to."""
+    """Does not raise if another command started one that answers."""
     if server is None:
         return
     said = (home / "said").read_text(errors="replace").strip()

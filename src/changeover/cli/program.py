@@ -1,4 +1,4 @@
-"""The command as a whole: finds the command's file by the index, and turns every ending into an exit code."""
+"""The program: finds a command's file by the index, and returns an exit code for every result."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from changeover.errors import ChangeoverError, Misused
 
 ABOUT = "Moves live PostgreSQL databases, and the apps in front of them, without losing a row."
 PARTS = 4
-"""No command has more parts: `pg:credentials:url` has three."""
+"""No command has more parts, for example `pg:credentials:url`."""
 
 
 class Program(click.Group):
-    """A group that imports a command's file when that command is called, and not before."""
+    """A group that imports a command's file only when that command is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature, as below
         return sorted(INDEX)
@@ -32,7 +32,7 @@ class Program(click.Group):
             return None
         entry = INDEX[name]
         module = importlib.import_module(f"changeover.cli.{entry.module}")
-        gc.freeze()  # what was imported stays to the end: it need not be looked through, then or now
+        gc.freeze()  # imported modules stay until the end, so the collector can skip them
         gc.enable()
         command = cast("click.Command", getattr(module, entry.attribute))
         command.name, command.help = name, command.help or entry.help
@@ -57,7 +57,7 @@ class Program(click.Group):
 
 
 def split_name(args: Sequence[str]) -> tuple[str, list[str]]:
-    """The longest command name at the start of `args`, whose parts may be apart: `pg info` is `pg:info`."""
+    """The longest command name at the start of `args`, whose parts may be separate words: `pg info` is `pg:info`."""
     for count in range(min(PARTS, len(args)), 0, -1):
         name = ":".join(args[:count])
         if name in INDEX or name in ALIASES:
@@ -66,7 +66,7 @@ def split_name(args: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def unknown_command(name: str) -> Misused:
-    import difflib  # noqa: PLC0415 - needed for misspelt commands only
+    import difflib  # noqa: PLC0415 - only needed for misspelled commands
 
     near = difflib.get_close_matches(name, [*INDEX, *ALIASES], n=1, cutoff=0.6)
     return Misused(
@@ -76,12 +76,12 @@ def unknown_command(name: str) -> Misused:
 
 
 def run() -> None:
-    """Run the command line of this process, and end it with the exit code."""
+    """Run the command line of this process and exit."""
     sys.exit(exit_code_of(sys.argv[1:]))
 
 
 def exit_code_of(arguments: list[str]) -> int:
-    """Run a command line; every failure that a user can meet is printed, and becomes its exit code."""
+    """Run a command line. Prints every failure and returns its exit code."""
     terminal.want_json_lines(False)
     try:
         return _invoke(arguments)
@@ -93,7 +93,7 @@ def exit_code_of(arguments: list[str]) -> int:
         terminal.mention()
         return 130
     except BrokenPipeError:
-        # the reader (head, less) has enough; Python must not try again at exit
+        # the reader (head, less) has closed the pipe, so Python must not flush again at exit
         sys.stdout = None
         return 141
 
@@ -105,7 +105,7 @@ def _invoke(arguments: list[str]) -> int:
 
 def _program() -> Program:
     version = click.Option(["--version"], is_flag=True, help="Show the version and exit.")
-    # an option only so that click reads NO_COLOR, whatever its value is
+    # an option, so that click reads NO_COLOR with any value
     colours = click.Option(["--no-color"], envvar="NO_COLOR", hidden=True, is_eager=True, expose_value=False)
     colours.callback = _choose_colours
     settings = {"help_option_names": ["--help", "-h"], "max_content_width": 120}
@@ -126,7 +126,7 @@ def _choose_colours(_context: click.Context, _option: click.Parameter, given: st
 @click.pass_context
 def _without_command(context: click.Context, /, version: bool) -> None:
     if version:
-        from changeover.cli.shells import own_version  # noqa: PLC0415 - reads the installed packages' names
+        from changeover.cli.shells import own_version  # noqa: PLC0415 - reads the names of installed packages
 
         terminal.say(f"changeover {own_version()}")
         context.exit()

@@ -1,6 +1,6 @@
-"""`proxy`: a remote control plane on a loopback port, for the official CLI, which trusts no other address.
+"""`proxy`: a local port for a remote control plane, because the official CLI only trusts this machine.
 
-How requests travel is in forwarding.py.
+forwarding.py forwards the requests.
 """
 
 from __future__ import annotations
@@ -23,15 +23,13 @@ from changeover.loopback import is_loopback
 
 @command()
 @click.argument("url", metavar="URL")
-@click.option(
-    "--listen", metavar="127.0.0.1:PORT", default="127.0.0.1:0", help="Where to answer; a free port by default."
-)
-@click.option("--token", help="Token for the exports; CHANGEOVER_API_KEY by default, which others here can't see.")
-@click.option("--ca", type=click.Path(exists=True, dir_okay=False), help="Certificate of the remote's authority (PEM).")
+@click.option("--listen", metavar="127.0.0.1:PORT", default="127.0.0.1:0", help="Local address (default: a free port).")
+@click.option("--token", help="Token for the exports (default: CHANGEOVER_API_KEY, which other users can't see).")
+@click.option("--ca", type=click.Path(exists=True, dir_okay=False), help="Certificate authority of the remote (PEM).")
 def proxy(session: Session, *, url: str, listen: str, token: str | None, ca: str | None) -> None:
-    """Forward a remote control plane to this machine, until Ctrl-C.
+    """Forward a local port to a remote control plane, until Ctrl-C.
 
-    Prints the exports that point both CLIs here. Anybody on this machine can reach the port; nobody gets in without a token.
+    Prints environment variables for both CLIs. Every user of this machine can reach the port, but needs a token.
     """
     host, port = loopback(listen)
     parts = urlsplit(url)
@@ -39,7 +37,7 @@ def proxy(session: Session, *, url: str, listen: str, token: str | None, ca: str
         raise BadSetting("URL", url, wants="the address of a control plane, such as https://changeover.example.com")
     given = token or session.settings.api_key
     if not given:
-        raise Misused("No token is named.", fix="Set CHANGEOVER_API_KEY to one of the remote control plane's tokens.")
+        raise Misused("No token given.", fix="Set CHANGEOVER_API_KEY to one of the remote control plane's tokens.")
     trust = ssl.create_default_context(cafile=ca)
     remote = Remote(parts.hostname, parts.port or 443, trust)
     _try_out(Endpoint(f"https://{parts.netloc}", given), trust)
@@ -51,21 +49,21 @@ def proxy(session: Session, *, url: str, listen: str, token: str | None, ca: str
             terminal.print_json(found)
         else:
             terminal.say("\n".join(f"export {name}={shlex.quote(value)}" for name, value in found.items()))
-        terminal.mention(f"{address} is {url} now; Ctrl-C ends it.")
+        terminal.mention(f"{address} forwards to {url}. Ctrl-C ends it.")
 
     asyncio.run(forward(remote, host, port, ready))
 
 
 def loopback(listen: str) -> tuple[str, int]:
-    """HOST and PORT. Raises BadSetting for any host but this machine: what arrives there is not encrypted."""
+    """HOST and PORT. Raises BadSetting if the host is not this machine, because the local connection is not encrypted."""
     host, _, port = listen.rpartition(":")
     if not is_loopback(host) or not port.isdigit() or int(port) > 65535:
-        raise BadSetting("--listen", listen, wants="an address of this machine alone, such as 127.0.0.1:5000")
+        raise BadSetting("--listen", listen, wants="a loopback address, such as 127.0.0.1:5000")
     return host, int(port)
 
 
 def _try_out(endpoint: Endpoint, trust: ssl.SSLContext) -> None:
-    """Fail now, and not at the first request, when the remote is not there, not certified, or does not know the token."""
+    """Fail now instead of at the first request if the remote does not answer, is not trusted, or refuses the token."""
     client = Client(endpoint, on_warning=terminal.warn, trust=trust)
     try:
         client.get("/account")

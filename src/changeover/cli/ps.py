@@ -1,4 +1,4 @@
-"""Dynos: list them, restart, stop, wait for them. How many there are of which size is in formation.py."""
+"""Dynos: list, restart, stop, wait. formation.py has their number and size."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def index(session: Session, *, types: tuple[str, ...], app: str, no_wrap: bool) 
     for missing in [kind for kind in types if kind not in {dyno["type"] for dyno in dynos}]:
         raise NotFound(
             f"No {missing} dynos on {app}",
-            fix=f"See which types there are: `changeover ps:scale --app {app}`.",
+            fix=f"See its process types: `changeover ps:scale --app {app}`.",
         )
     dynos = sorted((dyno for dyno in dynos if not types or dyno["type"] in types), key=lambda dyno: str(dyno["name"]))
     session.tell(dynos, lambda: _show(dynos, app))
 
 
 def shown_size(sized: Record, app: Record) -> Record:
-    """`sized` with the size that its owner knows: a Shield space has sizes of its own name."""
+    """`sized` with the official name of its size, which differs in Shield spaces."""
     if sized.get("size") and (app.get("space") or {}).get("shield"):
         return {**sized, "size": sized["size"].replace("Private-", "Shield-")}
     return sized
@@ -75,14 +75,14 @@ def _number(dyno: Record) -> int:
 
 def _takes_dynos(function: Command) -> Command:
     function = click.option("--process-type", "-p", "kind", metavar="TYPE", help="All dynos of this type.")(function)
-    function = click.option("--dyno-name", "-d", "named", metavar="DYNO", help="This dyno only.")(function)
+    function = click.option("--dyno-name", "-d", "named", metavar="DYNO", help="Only this dyno.")(function)
     return click.argument("dyno", required=False)(function)
 
 
 def _which(dyno: str | None, named: str | None, kind: str | None) -> tuple[str, str | None, str | None]:
-    """In words which dynos are meant; and the one dyno or the type that was named, if any."""
+    """A description of the selected dynos, and the dyno or the type if one was given."""
     if kind and (named or dyno):
-        raise Misused("--dyno-name and --process-type exclude each other.", fix="Name a dyno or a type.")
+        raise Misused("--dyno-name and --process-type exclude each other.", fix="Use only one of them.")
     if dyno:
         warn("DYNO is a deprecated argument. Use --dyno-name or --process-type instead.")
     name = named or dyno
@@ -95,7 +95,7 @@ def _which(dyno: str | None, named: str | None, kind: str | None) -> tuple[str, 
 @takes_app
 @_takes_dynos
 def restart(session: Session, *, app: str, dyno: str | None, named: str | None, kind: str | None) -> None:
-    """Restart an app's dynos: all of them, those of a type, or one."""
+    """Restart an app's dynos: all, those of a type, or one."""
     words, name, kind = _which(dyno, named, kind)
     path = f"/formations/{segment(kind)}" if kind else f"/dynos/{segment(name)}" if name else "/dynos"
     with action(f"Restarting {words} on {paint('app', app)}"):
@@ -107,12 +107,12 @@ def restart(session: Session, *, app: str, dyno: str | None, named: str | None, 
 @takes_app
 @_takes_dynos
 def stop(session: Session, *, app: str, dyno: str | None, named: str | None, kind: str | None) -> None:
-    """Stop a dyno, or all of a type. Those of the formation come back; one-off dynos don't."""
+    """Stop a dyno, or all dynos of a type. Dynos of the formation restart; one-off dynos don't."""
     words, name, kind = _which(dyno, named, kind)
     if not name and not kind:
         raise Misused(
             "Please specify a process type or dyno name to stop.",
-            fix=f"Name it with --dyno-name or --process-type; `changeover ps --app {app}` lists them.",
+            fix=f"Use --dyno-name or --process-type. `changeover ps --app {app}` lists them.",
         )
     path = f"/formations/{segment(kind)}" if kind else f"/dynos/{segment(name or '')}"
     with action(f"Stopping {words} on {paint('app', app)}"):
@@ -123,8 +123,8 @@ def stop(session: Session, *, app: str, dyno: str | None, named: str | None, kin
 @command()
 @takes_app
 @click.option("--type", "-t", "kind", help="Only dynos of this type.")
-@click.option("--with-run", "-R", is_flag=True, help="One-off dynos too.")
-@click.option("--wait-interval", "-w", type=float, default=1.0, show_default=True, help="Seconds between two looks.")
+@click.option("--with-run", "-R", is_flag=True, help="Include one-off dynos.")
+@click.option("--wait-interval", "-w", type=float, default=1.0, show_default=True, help="Seconds between checks.")
 def wait(session: Session, *, app: str, kind: str | None, with_run: bool, wait_interval: float) -> None:
     """Wait until every dyno runs the latest release."""
     if kind and with_run:

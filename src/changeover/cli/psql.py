@@ -1,4 +1,4 @@
-"""psql against an app's database: where psql is, what it is told, and running it. The SQL is the caller's."""
+"""Runs psql on an app's database. Finds psql and passes the connection in its environment."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from changeover.client import segment
 from changeover.errors import Misused, NotFound, ServerFailed, ToolMissing
 
 NO_CONNECTION = 2
-"""psql's exit code for a connection that it could not make or lost; 1 is its own trouble, 3 a script's."""
+"""psql's exit code for a connection that failed or was lost. 1 is an error of psql, 3 one of a script."""
 VARIABLES = {
     "sslmode": "PGSSLMODE", "sslrootcert": "PGSSLROOTCERT", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY",
     "sslcrl": "PGSSLCRL", "sslnegotiation": "PGSSLNEGOTIATION", "channel_binding": "PGCHANNELBINDING",
     "hostaddr": "PGHOSTADDR", "options": "PGOPTIONS", "require_auth": "PGREQUIREAUTH", "gssencmode": "PGGSSENCMODE",
 }  # fmt: skip
-"""What an adopted database's URL may say besides."""
+"""Further parameters that an adopted database's URL may have."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """A database as psql reaches it."""
+    """A database to connect psql to."""
 
     attachment: Record
     url: str
 
     def environment(self, application: str) -> dict[str, str]:
-        """What psql reads the connection from: no part of it ever stands in an argument list."""
+        """The connection for psql. No part of it is ever an argument."""
         parts = urlsplit(self.url)
         return {
             "PGHOST": parts.hostname or "",
@@ -53,7 +53,7 @@ class Target:
 
 
 def find_target(session: Session, app: str, database: str | None, credential: str | None = None) -> Target:
-    """The database that `database` (DATABASE_URL by default) means, with its address out of the app's config."""
+    """The database of `database` (DATABASE_URL by default), with its address from the app's config."""
     namespace = f"credential:{credential}" if credential and credential != "default" else None
     try:
         attachment = find_attachment(session.client, app, database or "DATABASE_URL", namespace)
@@ -69,14 +69,14 @@ def find_target(session: Session, app: str, database: str | None, credential: st
     if not url.startswith("postgres://"):
         raise NotFound(
             f"{owner} has no address for {attachment['name']}.",
-            why=f"Its config var {url_var(attachment)} is missing or holds something else.",
+            why=f"Its config var {url_var(attachment)} is missing or is not a database URL.",
             fix=f"Wait with `changeover pg:wait --app {owner}`, or attach the database again.",
         )
     return Target(attachment, url)
 
 
 def find_psql(installations: tuple[Path, ...]) -> str:
-    """psql: on PATH, in a given installation, in the system's PostgreSQL, else in the bundled one."""
+    """psql on PATH, in a given installation, in the system's PostgreSQL, or else in the bundled one."""
     if on_path := shutil.which("psql"):
         return on_path
     folders = [folder / "bin" for folder in installations]
@@ -89,12 +89,12 @@ def find_psql(installations: tuple[Path, ...]) -> str:
     raise ToolMissing(
         "The local psql command could not be located.",
         why="It is neither on PATH nor part of an installed PostgreSQL.",
-        fix="Install it (Debian: apt-get install postgresql-client), or name an installation in CHANGEOVER_POSTGRES.",
+        fix="Install it (Debian: apt-get install postgresql-client), or set CHANGEOVER_POSTGRES to an installation.",
     )
 
 
 def query(session: Session, target: Target, sql: str, *options: str) -> str:
-    """What psql prints for `sql`. Raises ServerFailed with what it said."""
+    """psql's output for `sql`. Raises ServerFailed with its error output."""
     arguments = ["--no-psqlrc", "--set", "ON_ERROR_STOP=1", *options, "--command", sql]
     ended = subprocess.run(
         [find_psql(session.settings.installations), *arguments],
@@ -116,8 +116,8 @@ def query(session: Session, target: Target, sql: str, *options: str) -> str:
 def _remedy(target: Target, ended: subprocess.CompletedProcess[str]) -> str:
     if ended.returncode == NO_CONNECTION:
         app = target.attachment["app"]["name"]
-        return f"See whether the database is there: `changeover pg:info {target.attachment['name']} --app {app}`."
-    return "Correct the SQL; nothing after the error was run."
+        return f"Check the database: `changeover pg:info {target.attachment['name']} --app {app}`."
+    return "Correct the SQL; nothing after the error was executed."
 
 
 @command()
@@ -131,7 +131,7 @@ def psql(
 ) -> int | None:
     """Open psql on a database, or run SQL in it."""
     if session.wants_json and not sql:
-        raise Misused("--json needs --command.", why="Only the rows of one query have a form as JSON.")
+        raise Misused("--json needs --command.", why="Only the rows of a query can be printed as JSON.")
     target = find_target(session, app, database, credential)
     if session.wants_json and sql:
         print_json(list(csv.DictReader(io.StringIO(query(session, target, sql, "--csv")))))
@@ -144,7 +144,7 @@ def psql(
 
 
 def _hand_over(session: Session, target: Target, script: str | None, app: str) -> int:
-    """psql with our terminal: a script's output as it comes, or a session of its own."""
+    """psql on our terminal: runs a script, or an interactive session."""
     arguments = ["--set", "ON_ERROR_STOP=1", "--file", script] if script else _prompts(target, app)
     application = "psql non-interactive" if script else "psql interactive"
     child = [find_psql(session.settings.installations), *(["--no-psqlrc"] if script else []), *arguments]

@@ -1,6 +1,6 @@
-"""What `pg:locks` and its family ask a database: one SQL text for each, and nothing else.
+"""The SQL queries of `pg:locks` and similar commands.
 
-Every text works on PostgreSQL 13 and newer; {holes} are filled with values of our own (numbers and fixed texts) only.
+They work on PostgreSQL 13 and newer. {holes} are only filled with our own values (numbers and fixed texts).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The release phase, from outside: copying what its command prints, and waiting for how it ends."""
+"""Follows a release phase: copies its output and waits for its end."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from changeover.client import Client, poll, segment, streamed
 from changeover.errors import NoAnswer
 
 LONGEST_S = 65 * 60
-"""A release phase may take an hour, and may be silent all the while; then the server ends it."""
+"""A release phase may take an hour without any output. Then the server ends it."""
 
 
 def looks(client: Client, app: str, version: int, *, timeout_s: float, every_s: float = 1.0) -> Iterator[Record]:
-    """The release, again and again; last when its phase has ended, or when time is up."""
+    """The release, repeatedly, until its phase has ended or the time is up."""
     deadline = time.monotonic() + timeout_s
     for release in poll(lambda: client.get(f"/apps/{segment(app)}/releases/{version}"), every_s=every_s):
         yield release
@@ -26,9 +26,9 @@ def looks(client: Client, app: str, version: int, *, timeout_s: float, every_s: 
 
 
 def copy_output(url: str) -> bool:
-    """Copy the output to stdout as it is printed, until its end; False when the command has not started yet.
+    """Copy the output to stdout as it arrives, until its end. False if the command has not started yet.
 
-    Raises NoAnswer when it breaks off.
+    Raises NoAnswer if the connection is lost.
     """
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     for chunk in _chunks(url):
@@ -40,13 +40,13 @@ def copy_output(url: str) -> bool:
 
 
 def read_output(url: str) -> str | None:
-    """The whole output, once it is complete; None when the command has not started yet."""
+    """The complete output. None if the command has not started yet."""
     chunks = list(_chunks(url))
     return None if None in chunks else b"".join(chunk for chunk in chunks if chunk).decode(errors="replace")
 
 
 def _chunks(url: str) -> Iterator[bytes | None]:
-    """What comes, as it comes; a single None when there is no output yet."""
+    """The output as it arrives. A single None if there is no output yet."""
     with streamed(url, headers={"Accept": "text/plain"}, timeout_s=LONGEST_S) as response:
         if response.status == 404:
             yield None
@@ -55,14 +55,14 @@ def _chunks(url: str) -> Iterator[bytes | None]:
             while response.status == 200 and (chunk := response.read1(65536)):
                 yield chunk
         except (OSError, http.client.HTTPException) as error:
-            raise _broken_off("it broke off") from error
+            raise _broken_off("the connection was lost") from error
         if response.status != 200:
             raise _broken_off(f"the answer was {response.status}")
 
 
 def _broken_off(why: str) -> NoAnswer:
     return NoAnswer(
-        "The release output can't be read to its end.",
-        why=f"The control plane was asked for it, and {why}. The release phase itself goes on.",
-        fix="See how it ends with `changeover releases`, and what it printed with `changeover releases:output`.",
+        "The release output is incomplete.",
+        why=f"When reading it from the control plane, {why}. The release phase itself continues.",
+        fix="`changeover releases` shows its result, and `changeover releases:output` its output.",
     )

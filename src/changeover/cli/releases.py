@@ -1,4 +1,4 @@
-"""Releases: list, look at, read what their release phase printed, roll back."""
+"""Releases: list, show, output of the release phase, rollback."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _numbered(session: Session, app: str, version: str) -> Any:
 
 @command()
 @takes_app
-@click.option("--num", "-n", type=click.IntRange(1), default=15, show_default=True, help="How many.")
+@click.option("--num", "-n", type=click.IntRange(1), default=15, show_default=True, help="Number of releases.")
 def index(session: Session, *, app: str, num: int) -> None:
     """List an app's releases, newest first."""
     found = sorted(_newest(session, app, num), key=lambda release: -int(release["version"]))
@@ -57,7 +57,7 @@ def index(session: Session, *, app: str, num: int) -> None:
 
 
 def _note(release: Record) -> str | None:
-    """Without a `failure`, which former versions do not tell, only a release command can have failed, where there was one."""
+    """Earlier versions have no `failure`. Then only a release command can have failed, if there was one."""
     if release.get("status") == "failed" and (failure := release.get("failure")):
         return "web dynos did not start" if DID_NOT_START in failure else "failed before its dynos ran"
     if release.get("status") == "failed" and not release.get("output_stream_url"):
@@ -71,7 +71,7 @@ def _annotated(release: Record) -> str:
 
 
 def ago(iso: str, now: datetime | None = None) -> str:
-    """`2026/01/01 00:00:00 +0000`, and for a day `(~ 3h ago)`."""
+    """`2026/01/01 00:00:00 +0000`, and within a day `(~ 3h ago)`."""
     moment = datetime.fromisoformat(iso).astimezone(UTC)
     age_s = int(((now or datetime.now(UTC)) - moment).total_seconds())
     text = moment.strftime("%Y/%m/%d %H:%M:%S %z")
@@ -84,12 +84,14 @@ def ago(iso: str, now: datetime | None = None) -> str:
 @command()
 @click.argument("version", metavar="[RELEASE]", required=False)
 @takes_app
-@click.option("--shell", "-s", is_flag=True, help="Config vars in a shell's form.")
+@click.option("--shell", "-s", is_flag=True, help="Print config vars in shell format.")
 def info(session: Session, *, version: str | None, app: str, shell: bool) -> None:
-    """Show a release and the config that it had; the latest by default."""
+    """Show details of a release, by default of the latest one."""
     release = _numbered(session, app, version) if version else next(iter(_newest(session, app, 10)), None)
     if release is None:
-        raise NotFound(f"{app} has no releases.", fix="Its first change makes one: `changeover config:set KEY=VALUE`.")
+        raise NotFound(
+            f"{app} has no releases.", fix="Its first change creates one: `changeover config:set KEY=VALUE`."
+        )
 
     def show() -> None:
         config = _config_of(session, app, release)
@@ -109,7 +111,7 @@ def info(session: Session, *, version: str | None, app: str, shell: bool) -> Non
         header(f"{paint('name', 'v' + str(release['version']))} Config vars")
         if config is None:
             say(
-                "Hidden: reading config vars needs the permission deploy or operate, and a token that may read secrets."
+                "Hidden: reading config vars requires the permission deploy or operate, and a token that may read secrets."
             )
         elif shell:
             for name, value in config.items():
@@ -121,7 +123,7 @@ def info(session: Session, *, version: str | None, app: str, shell: bool) -> Non
 
 
 def _config_of(session: Session, app: str, release: Record) -> dict[str, str] | None:
-    """None where the account or the token may see the release, but not its secrets."""
+    """None if the account or the token may see the release, but not its secrets."""
     try:
         config: dict[str, str] = session.client.get(f"/apps/{segment(app)}/releases/{release['version']}/config-vars")
     except ChangeoverError as error:
@@ -135,10 +137,12 @@ def _config_of(session: Session, app: str, release: Record) -> dict[str, str] | 
 @click.argument("version", metavar="[RELEASE]", required=False)
 @takes_app
 def output(session: Session, *, version: str | None, app: str) -> None:
-    """Show what a release's release phase printed, or prints; of the latest release by default."""
+    """Show the output of a release's release phase, by default of the latest release."""
     release = _numbered(session, app, version) if version else next(iter(_newest(session, app, 10)), None)
     if release is None:
-        raise NotFound(f"{app} has no releases.", fix="Its first change makes one: `changeover config:set KEY=VALUE`.")
+        raise NotFound(
+            f"{app} has no releases.", fix="Its first change creates one: `changeover config:set KEY=VALUE`."
+        )
     url = release.get("output_stream_url")
     if session.wants_json:
         print_json({"version": release["version"], "output": read_output(url) if url else None})
@@ -152,7 +156,7 @@ def output(session: Session, *, version: str | None, app: str) -> None:
 @click.argument("version", metavar="[RELEASE]", required=False)
 @takes_app
 def rollback(session: Session, *, version: str | None, app: str) -> None:
-    """Go back to an earlier release; to the one before by default."""
+    """Roll back to an earlier release, by default to the previous one."""
     if version:
         target = _numbered(session, app, version)
     else:

@@ -1,6 +1,6 @@
-"""The line to an attached dyno: TLS, a secret, then bytes both ways until the dyno hangs up.
+"""The connection to an attached dyno: TLS, a secret, then bytes both ways until the dyno closes it.
 
-Nothing here knows of apps or of the API.
+Independent of apps and the API.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ LONGEST_STATUS = 64
 
 
 class Output:
-    """What the dyno says on its way to our stdout: without the line of its exit status, which becomes `code`."""
+    """The dyno's output on its way to our stdout. The line with the exit status is removed and becomes `code`."""
 
     def __init__(self, to: IO[bytes], *, watches: bool, keeps_returns: bool) -> None:
         self._to, self._watches, self._keeps_returns = to, watches, keeps_returns
@@ -44,7 +44,7 @@ class Output:
         self.code: int | None = None
 
     def write(self, data: bytes, *, is_last: bool = False) -> None:
-        """Pass `data` on, but for what may be the beginning of something that is not to be shown."""
+        """Pass `data` on, except what may be the start of a line to remove."""
         data, self._held = self._held + data, b""
         if self._watches and (found := STATUS.search(data)) and (found[2] or is_last):
             self.code = int(found[1])
@@ -58,7 +58,7 @@ class Output:
         self._to.flush()
 
     def _unsure(self, data: bytes) -> int:
-        """Where what can't be judged yet begins."""
+        """The start of the part that may belong to a line to remove."""
         if self._watches:
             for length in range(len(MARK), 0, -1):
                 at = data.rfind(MARK) if length == len(MARK) else len(data) - length
@@ -69,7 +69,7 @@ class Output:
 
 
 class Meeting:
-    """An open line to a dyno, on which the server has answered."""
+    """An open connection to a dyno."""
 
     def __init__(self, line: ssl.SSLSocket, early: bytes) -> None:
         self._line, self._early = line, early
@@ -82,7 +82,7 @@ class Meeting:
         self._line.close()
 
     def hold(self, to: IO[bytes], *, is_raw: bool, watches: bool) -> int | None:
-        """Carry bytes until the dyno hangs up (or says its exit status); that status, where it was said."""
+        """Pass bytes until the dyno closes the connection or reports its exit status. Returns the status if reported."""
         output = Output(to, watches=watches, keeps_returns=sys.stdout.isatty())
         stdin = sys.stdin.fileno() if sys.stdin else None
         with raw_terminal(stdin) if is_raw and stdin is not None else contextlib.nullcontext():
@@ -114,12 +114,12 @@ class Meeting:
         readable, writable, _ = select.select(readers, [self._line] if has_more else [], [], SILENCE_S)
         if not readable and not writable:
             raise NoAnswer(
-                "timed out", why="The dyno said nothing for an hour.", fix="See what it does with `changeover ps`."
+                "timed out", why="The dyno sent nothing for an hour.", fix="`changeover ps` shows its state."
             )
         return readable
 
     def _send(self, data: bytes) -> int:
-        """How much of it the line took."""
+        """The number of bytes that were sent."""
         if not data:
             return 0
         try:
@@ -127,10 +127,10 @@ class Meeting:
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return 0
         except OSError:
-            return len(data)  # it hung up: what it still said is read below, and then its end
+            return len(data)  # closed; the rest of its output is read below
 
     def _receive(self) -> bytes | None:
-        """What came; empty at the end, None when nothing is there yet."""
+        """The received bytes. Empty at the end, None if there are none yet."""
         try:
             return self._line.recv(CHUNK)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -139,11 +139,11 @@ class Meeting:
             return b""
 
     def _watch_interrupts(self, typed: bytes) -> None:
-        """Four times Ctrl-C within a second is for us, when the dyno no longer hears."""
+        """Four times Ctrl-C within a second disconnects from a dyno that no longer responds."""
         for _ in range(typed.count(INTERRUPT) if typed == INTERRUPT * len(typed) else 0):
             self._interrupts.append(time.monotonic())
             if len(self._interrupts) == 4 and self._interrupts[3] - self._interrupts[0] < 1:
-                raise NoAnswer("forcing dyno disconnect", fix="See whether it still runs with `changeover ps`.")
+                raise NoAnswer("forcing dyno disconnect", fix="`changeover ps` shows whether it still runs.")
 
 
 def meet(url: str, certificate: str) -> Meeting:
@@ -167,18 +167,18 @@ def meet(url: str, certificate: str) -> Meeting:
         raise ServerUnreachable(
             f"The dyno's terminal at {host}:{port} is not reachable.",
             why=str(error),
-            fix="Where that address can't be reached from here, use `changeover run:detached --tail`.",
+            fix="If that address can't be reached from this machine, use `changeover run:detached --tail`.",
         ) from error
 
 
 def _after_greeting(line: ssl.SSLSocket) -> bytes:
-    """What came with the server's first line, which only says that it is there."""
+    """The bytes after the server's greeting line."""
     heard = b""
     while b"\n" not in heard:
         chunk = line.recv(CHUNK)
         if not chunk:
             raise ConnectionResetError(
-                "It hung up instead of greeting: the dyno has ended, or its secret was used before."
+                "The connection was closed at once: the dyno has ended, or its secret was used before."
             )
         heard += chunk
     return heard.partition(b"\n")[2]
@@ -186,7 +186,7 @@ def _after_greeting(line: ssl.SSLSocket) -> bytes:
 
 @contextmanager
 def raw_terminal(stdin: int) -> Iterator[None]:
-    """Every key goes to the dyno; the terminal is as before afterwards, also when a signal ends us."""
+    """Sends every key to the dyno. Restores the terminal afterwards, even when a signal ends the program."""
     before = termios.tcgetattr(stdin)
     handlers = {number: signal.signal(number, _leave) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:

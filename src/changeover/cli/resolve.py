@@ -1,4 +1,4 @@
-"""Which add-on or attachment a person means by a name: the rules of the official CLI, which asks the server first."""
+"""Finds add-ons and attachments by name, with the rules of the official CLI, which asks the server first."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Record = dict[str, Any]
 
 
 def find_attachment(client: Client, app: str, name: str = "DATABASE_URL", namespace: str | None = None) -> Record:
-    """The attachment of a PostgreSQL that `name` (attachment, config var, add-on, APP::NAME) means on `app`."""
+    """The PostgreSQL attachment of `app` with this `name` (attachment, config var, add-on, APP::NAME)."""
     if apart := re.fullmatch(r"(.+?)::(.+)", name):
         app, name = apart[1], apart[2]
     try:
@@ -31,13 +31,13 @@ def find_attachment(client: Client, app: str, name: str = "DATABASE_URL", namesp
     if len(matches) > 1 and not _are_one_database(client, matches):
         names = ", ".join(match["name"] for match in matches)
         raise MultipleMatches(
-            f"Ambiguous identifier; multiple matching add-ons found: {names}.", fix="Name one of these attachments."
+            f"Ambiguous identifier; multiple matching add-ons found: {names}.", fix="Use one of these attachments."
         )
     return matches[0]
 
 
 def readable_config(client: Client, app: str) -> dict[str, str]:
-    """The app's config vars; empty where the account or the token may see the app, but not its secrets."""
+    """The app's config vars. Empty if the account or the token may see the app, but not its secrets."""
     try:
         config: dict[str, str] = client.get(f"/apps/{segment(app)}/config-vars")
     except ChangeoverError as error:
@@ -48,7 +48,7 @@ def readable_config(client: Client, app: str) -> dict[str, str]:
 
 
 def in_namespace(matches: list[Record], namespace: str | None) -> list[Record]:
-    """Those of `namespace`; without one, and only if there are several, those that have none."""
+    """Those of `namespace`. Without one, if there are several, those without a namespace."""
     if namespace:
         return [match for match in matches if match.get("namespace") == namespace]
     if len(matches) > 1:
@@ -57,7 +57,7 @@ def in_namespace(matches: list[Record], namespace: str | None) -> list[Record]:
 
 
 def all_databases(client: Client, app: str) -> list[Record]:
-    """The PostgreSQL add-ons attached to `app`, but for the Advanced ones, each with its `attachment_names`."""
+    """The PostgreSQL add-ons attached to `app` except Advanced ones, each with its `attachment_names`."""
     addons: dict[str, Record] = {}
     for attachment in client.get(f"/apps/{segment(app)}/addon-attachments"):
         if is_classic(attachment["addon"]):
@@ -67,7 +67,7 @@ def all_databases(client: Client, app: str) -> list[Record]:
 
 
 def find_addon(client: Client, name: str, app: str | None) -> Record:
-    """The add-on that `name` means, on `app` or among all that we may see."""
+    """The add-on with this `name` on `app`, or among all add-ons."""
     if apart := re.fullmatch(r"(.+)::(.+)", name):
         app, name = apart[1], apart[2]
     found: list[Record] = client.post("/actions/addons/resolve", {"addon": name, "app": app})
@@ -76,7 +76,7 @@ def find_addon(client: Client, name: str, app: str | None) -> Record:
     if len(found) > 1:
         names = ", ".join(addon["name"] for addon in found)
         raise MultipleMatches(
-            f"Ambiguous identifier; multiple matching add-ons found: {names}.", fix="Name one of these add-ons."
+            f"Ambiguous identifier; multiple matching add-ons found: {names}.", fix="Use one of these add-ons."
         )
     return found[0]
 
@@ -96,14 +96,14 @@ def is_essential(addon: Record) -> bool:
 
 
 def config_vars_of(url: str, config: Mapping[str, str]) -> list[str]:
-    """The config vars that lead to the database of `url`, whoever logs in; DATABASE_URL comes last."""
+    """The config vars with the database of `url`, for any login. DATABASE_URL comes last."""
     wanted = _place(url)
     names = [name for name, value in config.items() if value == url or (wanted and _place(value) == wanted)]
     return sorted(names, key=lambda name: name == "DATABASE_URL")
 
 
 def name_of_url(url: str, config: Mapping[str, str]) -> str:
-    """What the app calls the database of `url`: a config var without its _URL, else `host:port/database`."""
+    """The app's name for the database of `url`: a config var without its _URL, or else `host:port/database`."""
     names = config_vars_of(url, config)
     others = [name for name in names if name != "DATABASE_URL"] or names
     if others:
@@ -113,7 +113,7 @@ def name_of_url(url: str, config: Mapping[str, str]) -> str:
 
 
 def _by_value(client: Client, app: str, name: str) -> list[Record]:
-    """Attachments whose URL is the value of config var NAME or NAME_URL: a name that people gave by hand."""
+    """Attachments whose URL is the value of config var NAME or NAME_URL, which users may have set themselves."""
     attachments = [each for each in client.get(f"/apps/{segment(app)}/addon-attachments") if _is_postgres(each)]
     if not attachments:
         raise NotFound(f"{app} has no databases.", fix=f"Create one: `changeover addons:create {SERVICE} --app {app}`.")
@@ -154,5 +154,5 @@ def _place(url: str) -> tuple[str | None, int | None, str] | None:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        return None  # somebody's own config var, which only looks like an address
+        return None  # a user's config var that only looks like an address
     return parts.hostname, port, parts.path

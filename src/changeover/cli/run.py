@@ -1,4 +1,4 @@
-"""`run`: a command in a one-off dyno, on this terminal or detached. The connection itself is in rendezvous.py."""
+"""`run`: a command in a one-off dyno, attached or detached. rendezvous.py has the connection."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ MARKER = "\uffff heroku-command-exit-status:"
 def _takes_command(function: Command) -> Command:
     function = click.option("--env", "-e", "env", help="Environment variables: 'A=1;B=2'.")(function)
     function = click.option("--size", "-s", help="Dyno size.")(function)
-    function = click.option("--type", "kind", help="Process type that the dyno counts as.")(function)
+    function = click.option("--type", "kind", help="Process type of the dyno.")(function)
     function = click.option("--no-launcher", is_flag=True, hidden=True)(function)
-    # an option only so that click reads TERM
+    # an option, so that click reads TERM
     function = click.option("--terminal", envvar="TERM", hidden=True)(function)
     return click.argument("words", metavar="COMMAND", nargs=-1)(function)
 
@@ -34,13 +34,13 @@ def _takes_command(function: Command) -> Command:
 @command(passes_unknown=True)
 @takes_app
 @_takes_command
-@click.option("--exit-code", "-x", is_flag=True, help="End with the command's own exit code.")
+@click.option("--exit-code", "-x", is_flag=True, help="Exit with the command's exit code.")
 @click.option("--no-tty", is_flag=True, help="Run the command without a terminal.")
 @click.option("--no-notify", is_flag=True, hidden=True)
 def attached(
     session: Session, *, words: tuple[str, ...], app: str, exit_code: bool, no_tty: bool, no_notify: bool, **given: Any
 ) -> int:
-    """Run a command in a one-off dyno, on this terminal: `run bash`, `run -x -- ls -la`."""
+    """Run a command in an attached one-off dyno: `run bash`, `run -x -- ls -la`."""
     del no_notify  # scripts pass it to the official CLI; ours never shows notifications
     text = command_line(words)
     body = _body(text + f' ; echo "{MARKER} $?"' if exit_code else text, attach=True, **given)
@@ -62,7 +62,7 @@ def _ending(code: int | None, dyno: Record, app: str) -> int:
     if code is None:
         raise NoAnswer(
             "No exit code returned",
-            why=f"The connection to {dyno['name']} ended before its command did; it may still run.",
+            why=f"The connection to {dyno['name']} ended before its command, which may still be running.",
             fix=f"See `changeover ps --app {app}` and `changeover logs --app {app} --dyno {dyno['name']}`.",
         )
     if code:
@@ -73,9 +73,9 @@ def _ending(code: int | None, dyno: Record, app: str) -> int:
 @command(passes_unknown=True)
 @takes_app
 @_takes_command
-@click.option("--tail", "-t", is_flag=True, help="Show its logs from the start on.")
+@click.option("--tail", "-t", is_flag=True, help="Follow its logs from the start.")
 def detached(session: Session, *, words: tuple[str, ...], app: str, tail: bool, **given: Any) -> None:
-    """Run a command in a one-off dyno; its output goes to the logs."""
+    """Run a command in a detached one-off dyno, which logs its output."""
     text = command_line(words)
     with action(f"Running {paint('code', text)} on {paint('app', app)}") as doing:
         dyno = session.client.post(f"/apps/{segment(app)}/dynos", _body(text, attach=False, **given))
@@ -88,9 +88,9 @@ def detached(session: Session, *, words: tuple[str, ...], app: str, tail: bool, 
 
 
 def command_line(words: tuple[str, ...]) -> str:
-    """One line of shell. A single word is one already; of several, those with spaces or quotes are quoted."""
+    """One shell command. A single word is used as it is; several words are quoted if they have spaces or quotes."""
     if not words:
-        raise Misused("Usage: changeover run COMMAND", fix="Name the command: `changeover run bash`.")
+        raise Misused("Usage: changeover run COMMAND", fix="Give a command: `changeover run bash`.")
     if len(words) == 1:
         return words[0]
     return " ".join('"' + word.replace('"', '\\"') + '"' if re.search(r'[ "]', word) else word for word in words)
@@ -106,14 +106,14 @@ def _body(
     terminal: str | None,
     no_launcher: bool,
 ) -> Record:
-    del no_launcher  # there is no launcher before our commands
+    del no_launcher  # our commands have no launcher
     given = {"size": size, "type": kind}
     body = {"attach": attach, "command": text, "env": surroundings(env, terminal)}
     return body | {key: value for key, value in given.items() if value}
 
 
 def surroundings(flag: str | None, terminal: str | None) -> dict[str, Any]:
-    """What the command finds in its environment: `A=1;B=2`, the kind of this terminal and its size."""
+    """The command's environment variables: `A=1;B=2`, the terminal's type and size."""
     env: dict[str, Any] = {}
     for part in (flag or "").split(";") if flag else []:
         if found := re.fullmatch(r"\s*([\w.-]+)\s*=\s*(.*?)\s*", part, re.DOTALL):

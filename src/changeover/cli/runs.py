@@ -1,4 +1,4 @@
-"""Long work: which runs there are, what each does or waits for, and its journal. And our certificate authority."""
+"""Runs of long-running work, and the certificate of our authority."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ MARKS = {"done": "✓", "current": "▸", "pending": "·"}
 
 @command()
 @may_take_app
-@click.option("--all", "-A", "of_all", is_flag=True, help="Runs of all apps, wherever this is typed.")
+@click.option("--all", "-A", "of_all", is_flag=True, help="Runs of all apps.")
 def index(session: Session, *, app: str | None, of_all: bool) -> None:
-    """List runs: what is being done, and what it waits for."""
+    """List runs with their progress."""
     query = f"?app={segment(app)}" if app and not of_all else ""
     found = session.client.get(f"/changeover/v1/runs{query}")
 
@@ -47,7 +47,7 @@ def _status(run: Record) -> str:
 @command()
 @click.argument("run_id", metavar="ID", type=int)
 def info(session: Session, *, run_id: int) -> None:
-    """Show a run: its steps, what it waits for, its journal."""
+    """Show a run with its steps and journal."""
     run = session.client.get(f"/changeover/v1/runs/{run_id}")
     session.tell(run, lambda: _show(run))
 
@@ -96,6 +96,6 @@ def _show(run: Record) -> None:
 
 @command()
 def ca(session: Session) -> None:
-    """Print the certificate of our authority, which signs the servers' own."""
+    """Print the certificate of the control plane's authority, which signs the servers' certificates."""
     found = session.client.get("/changeover/v1/ca")
     session.tell(found, lambda: say(found["certificate"].rstrip("\n")))

@@ -1,4 +1,4 @@
-"""The Scheduler add-on: an app's jobs, which run as one-off dynos at set times. Times are UTC."""
+"""The Scheduler add-on: an app's jobs, which run as one-off dynos. Times are UTC."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from changeover.cli.session import Session, command, takes_app
 from changeover.cli.terminal import Column, action, paint, say, table
 from changeover.client import segment
 
-HOLDERS = {"maintenance": "Held by maintenance mode, until", "hand": "Held by hand, until"}
+HOLDERS = {"maintenance": "Held by maintenance mode until", "hand": "Held until"}
 ENDINGS = {"maintenance": "maintenance:off", "hand": "scheduler:resume"}
 
 
@@ -22,7 +22,7 @@ def path_of(app: str) -> str:
 @command()
 @takes_app
 def index(session: Session, *, app: str) -> None:
-    """List an app's scheduled jobs: when they run next, and which dyno ran last."""
+    """List an app's scheduled jobs, with their next time and last dyno."""
     found = session.client.get(path_of(app))
     session.tell(found, lambda: _show(found, app))
 
@@ -56,10 +56,10 @@ def _last_run(job: Record) -> str:
 @command()
 @click.argument("job_command", metavar="COMMAND")
 @takes_app
-@click.option("--every", metavar="10m|hourly|daily", help="How often it runs.")
+@click.option("--every", metavar="10m|hourly|daily", help="Interval.")
 @click.option("--at", metavar=":MM|HH:MM", help="With --every: the minute (hourly) or the time (daily).")
-@click.option("--cron", metavar="'M H D M W'", help="Minute, hour, day, month and weekday instead.")
-@click.option("--size", "-s", help="Size of its dynos.")
+@click.option("--cron", metavar="'M H D M W'", help="Cron expression instead: minute, hour, day, month, weekday.")
+@click.option("--size", "-s", help="Dyno size.")
 def add(
     session: Session,
     *,
@@ -70,21 +70,21 @@ def add(
     cron: str | None,
     size: str | None,
 ) -> None:
-    """Run a command at set times: `scheduler:add "rake report" --every daily --at 04:00`. Times are UTC."""
+    """Schedule a command: `scheduler:add "rake report" --every daily --at 04:00`. Times are UTC."""
     given = {"command": job_command, "every": every, "at": at, "cron": cron, "size": size}
     with action(f"Scheduling {paint('code', job_command)} on {paint('app', app)}") as doing:
         job = session.client.post(
             f"{path_of(app)}/jobs", {key: value for key, value in given.items() if value is not None}
         )
         doing.says = f"done, job {job['id']}, {job['schedule']}"
-    session.tell(job, lambda: say(f"It runs next at {_moment(job['next_at'])}."))
+    session.tell(job, lambda: say(f"Its next run is at {_moment(job['next_at'])}."))
 
 
 @command()
 @click.argument("job")
 @takes_app
 def remove(session: Session, *, job: str, app: str) -> None:
-    """Remove a scheduled job; a dyno of it that runs goes on."""
+    """Remove a scheduled job. Its running dynos continue."""
     with action(f"Removing job {job} from {paint('app', app)}"):
         gone = session.client.delete(f"{path_of(app)}/jobs/{segment(job)}")
     session.tell(gone, lambda: None)
@@ -94,7 +94,7 @@ def remove(session: Session, *, job: str, app: str) -> None:
 @click.argument("job")
 @takes_app
 def run(session: Session, *, job: str, app: str) -> None:
-    """Run a scheduled job now, beside its schedule; also while jobs are held."""
+    """Run a scheduled job now, in addition to its schedule. Works even while jobs are held."""
     with action(f"Running job {job} on {paint('app', app)}") as doing:
         dyno = session.client.post(f"{path_of(app)}/jobs/{segment(job)}/actions/run")
         doing.says = f"done, {dyno['name']}"
@@ -105,7 +105,7 @@ def run(session: Session, *, job: str, app: str) -> None:
 @command()
 @takes_app
 def hold(session: Session, *, app: str) -> None:
-    """Start no scheduled jobs of an app until scheduler:resume."""
+    """Hold an app's scheduled jobs until scheduler:resume."""
     with action(f"Holding the scheduled jobs of {paint('app', app)}"):
         held = session.client.post(f"{path_of(app)}/actions/hold")
     session.tell(held, lambda: say_running(held))
@@ -114,13 +114,13 @@ def hold(session: Session, *, app: str) -> None:
 @command()
 @takes_app
 def resume(session: Session, *, app: str) -> None:
-    """Let scheduled jobs run again; what was due meanwhile is not run late."""
+    """Resume an app's scheduled jobs. Jobs that were due in the meantime are not run late."""
     with action(f"Resuming the scheduled jobs of {paint('app', app)}"):
         going = session.client.post(f"{path_of(app)}/actions/resume")
     session.tell(going, lambda: None)
 
 
 def say_running(found: Record) -> None:
-    """Which dynos of jobs that began before a hold are still under way."""
+    """The running dynos of jobs that started before the hold."""
     names = found["running"]
-    say(f"Scheduler dynos that still run: {', '.join(names)}." if names else "No scheduler dyno runs.")
+    say(f"Scheduler dynos that are still running: {', '.join(names)}." if names else "No scheduler dyno is running.")

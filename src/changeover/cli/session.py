@@ -1,4 +1,4 @@
-"""What one command has at hand: settings, the client, the app it is about, and the two forms of output."""
+"""The session of a command: settings, client, app, and output as text or JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Session:
-    """One command's surroundings; the client is made when first asked for."""
+    """The state of one command. The client is created when first needed."""
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings, self.wants_json = settings or Settings.read(), False
@@ -35,7 +35,7 @@ class Session:
             self.client.close()
 
     def tell(self, found: Any, in_words: Callable[[], None]) -> None:
-        """Print `found` as JSON where that was asked for, else call `in_words`."""
+        """Print `found` as JSON if requested, else call `in_words`."""
         if self.wants_json:
             terminal.print_json(found)
         else:
@@ -43,7 +43,7 @@ class Session:
 
 
 def command(*, passes_unknown: bool = False) -> Callable[[Callable[..., Any]], click.Command]:
-    """A command whose function takes the Session first; gives every command its --json."""
+    """A command whose function gets the Session as its first argument. Adds --json to every command."""
     settings: dict[str, Any] = {"help_option_names": ["--help", "-h"], "max_content_width": 120}
     if passes_unknown:
         settings |= {"ignore_unknown_options": True}
@@ -58,19 +58,19 @@ def command(*, passes_unknown: bool = False) -> Callable[[Callable[..., Any]], c
             finally:
                 session.close()
 
-        option = click.option("--json", "-j", "wants_json", is_flag=True, help="Print JSON, errors too.")
+        option = click.option("--json", "-j", "wants_json", is_flag=True, help="Print JSON, including errors.")
         return click.command(context_settings=settings)(option(called))
 
     return decorate
 
 
 def takes_app(function: Command) -> Command:
-    """Options --app and --remote; the function gets `app: str`, from wherever it can be known."""
+    """Options --app and --remote. The function gets `app: str`, also from the environment or git."""
     return _app_options(function, "app")
 
 
 def may_take_app(function: Command) -> Command:
-    """The same; the function gets `app: str | None`."""
+    """Like takes_app, but the function gets `app: str | None`."""
     return _app_options(function, "optional_app")
 
 
@@ -80,7 +80,7 @@ def _app_options(function: Command, name: str) -> Command:
 
 
 def takes_confirm(function: Command) -> Command:
-    return click.option("--confirm", "-c", help="Name of what is affected: skips the question.")(function)
+    return click.option("--confirm", "-c", help="Confirm with the name instead of a prompt.")(function)
 
 
 def _resolved(session: Session, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -90,35 +90,35 @@ def _resolved(session: Session, arguments: dict[str, Any]) -> dict[str, Any]:
     is_needed = "app" in arguments
     app = arguments.pop("app" if is_needed else "optional_app") or session.settings.app
     if remote or not app:
-        from changeover.cli.appname import find_app  # noqa: PLC0415 - most commands are given their app
+        from changeover.cli.appname import find_app  # noqa: PLC0415 - most commands don't need it
 
         app = find_app(remote)
     if is_needed and not app:
         raise Misused(
-            "No app is named.",
-            why="There is no --app, HEROKU_APP or CHANGEOVER_APP, and no git remote here that names one.",
+            "No app given.",
+            why="There is no --app, HEROKU_APP or CHANGEOVER_APP, and no git remote with an app.",
             fix="Repeat the command with --app NAME.",
         )
     return {**arguments, "app": app}
 
 
 def ask_to_confirm(name: str, given: str | None, warning: str | None = None) -> None:
-    """Go on only when `name` was given or is typed now.
+    """Continue only if `name` was given or is typed now.
 
-    Raises ConfirmationWrong for another name, ConfirmationRequired where there is no terminal to ask on.
+    Raises ConfirmationWrong for another name, ConfirmationRequired without a terminal.
     """
     warning = warning or f"Destructive Action\nThis command will affect the app {terminal.paint('app', name)}"
     if given is None and terminal.is_interactive():
         terminal.warn(warning)
         terminal.mention()
-        import questionary  # noqa: PLC0415 - a tenth of a second that only a question is worth
+        import questionary  # noqa: PLC0415 - takes a tenth of a second; only prompts need it
 
         question = f"To proceed, type {name} or re-run this command with --confirm {name}:"
         given = cast("str | None", questionary.text(question).unsafe_ask())
     elif given is None:
         raise ConfirmationRequired(
             terminal.plain(warning),
-            why="There is no terminal here to ask on; nothing was changed.",
+            why="There is no terminal for a prompt. Nothing was changed.",
             fix=f"To proceed, re-run this command with --confirm {name}.",
         )
     if given != name:
@@ -126,24 +126,26 @@ def ask_to_confirm(name: str, given: str | None, warning: str | None = None) -> 
 
 
 def ask_to_begin(what: str, given: bool, wants_json: bool, *, else_: str = "") -> None:
-    """Go on only when that was said (`--yes`) or is said now; `what` would happen.
+    """Continue only if confirmed with `--yes` or now. `what` describes the action.
 
-    Raises ConfirmationRequired where there is nobody to ask, Misused for a no.
+    Raises ConfirmationRequired without a terminal, Misused if the answer is no.
     """
     if given:
         return
     if wants_json or not terminal.is_interactive():
         raise ConfirmationRequired(
-            what, why="There is nobody here to ask; nothing was changed.", fix=f"Repeat the command with --yes{else_}."
+            what,
+            why="There is no terminal for a prompt. Nothing was changed.",
+            fix=f"Repeat the command with --yes{else_}.",
         )
-    import questionary  # noqa: PLC0415 - only a question is worth its tenth of a second
+    import questionary  # noqa: PLC0415 - takes a tenth of a second; only prompts need it
 
     if not questionary.confirm("Begin?", default=False).unsafe_ask():
-        raise Misused("Nothing was begun.", why="You said no.")
+        raise Misused("Nothing was started.", why="You answered no.")
 
 
 def with_confirmation(app: str, given: str | None, request: Callable[[str | None], Any]) -> Any:
-    """Call `request`; where the server wants the app's name first, ask for it and call again."""
+    """Call `request`. If the server requires the app's name, ask for it and call again."""
     try:
         return request(given)
     except Reported as refusal:

@@ -1,4 +1,4 @@
-"""What shells and the curious ask of the command itself: completion, version, help by topic."""
+"""Completion, version, and help by topic."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def completion(session: Session, *, shell: str) -> None:
 
 
 def completion_script(shell: str) -> str:
-    """click's script for `shell`; bash must also be told that a colon does not end a word."""
+    """click's script for `shell`. In bash, a colon must not end a word."""
     completer = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}[shell]
     script = completer(click.Command("changeover"), {}, "changeover", VARIABLE).source()
     return "COMP_WORDBREAKS=${COMP_WORDBREAKS//:}\n" + script if shell == "bash" else script

@@ -1,4 +1,4 @@
-"""Private spaces: list, create, look at, wait, rename, destroy."""
+"""Private spaces: list, create, show, wait, rename, destroy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from changeover.errors import ChangeoverError, Misused, NotFound, StepDeadline
 
 
 def takes_space(function: Command) -> Command:
-    """The space's name, by position or by --space."""
+    """The space's name as an argument or as --space."""
     function = click.option("--space", "-s", help="Name of the space.")(function)
     return click.argument("name", metavar="[SPACE]", required=False)(function)
 
@@ -52,7 +52,7 @@ def index(session: Session, *, team: str | None) -> None:
 
 @command()
 @takes_space
-@click.option("--team", "-t", help="Team that it belongs to.")
+@click.option("--team", "-t", help="Team of the space.")
 @click.option("--region", help="Region of the space.")
 @click.option("--cidr", help="RFC 1918 range for the space.")
 @click.option("--data-cidr", help="RFC 1918 range for its data services.")
@@ -87,15 +87,17 @@ def create(
 @command()
 @takes_space
 def info(session: Session, *, name: str | None, space: str | None) -> None:
-    """Show a space: team, region, networks, state."""
+    """Show details of a space."""
     found = _with_nat(session, session.client.get(f"/spaces/{segment(_one_name(name, space))}"))
     session.tell(found, lambda: _show(found, found["region"].get("description")))
 
 
 @command()
 @takes_space
-@click.option("--interval", "-i", type=float, default=1.0, show_default=True, help="Seconds between two looks.")
-@click.option("--timeout", "-t", type=float, default=1500.0, show_default=True, help="Seconds to wait at most.")
+@click.option("--interval", "-i", type=float, default=1.0, show_default=True, help="Seconds between checks.")
+@click.option(
+    "--timeout", "-t", type=float, default=1500.0, show_default=True, help="Maximum number of seconds to wait."
+)
 def wait(session: Session, *, name: str | None, space: str | None, interval: float, timeout: float) -> None:
     """Wait until a space is allocated."""
     name, deadline = _one_name(name, space), time.monotonic() + timeout
@@ -107,7 +109,7 @@ def wait(session: Session, *, name: str | None, space: str | None, interval: flo
                 raise StepDeadline(
                     "Timeout waiting for space to become allocated.",
                     why=f"{name} is still {found['state']} after {timeout:g} s.",
-                    fix="See `changeover runs` for what it waits for.",
+                    fix="See `changeover runs` for details.",
                 )
     found = _with_nat(session, found)
     session.tell(found, lambda: _show(found, found["region"].get("description")))
@@ -122,7 +124,9 @@ def destroy(session: Session, *, name: str | None, space: str | None, confirm: s
     found = _with_nat(session, session.client.get(f"/spaces/{segment(name)}"))
     warning = f"Destructive Action\nThis command will destroy the space {paint('space', name)}"
     if addresses := _outbound(found):
-        warning += f"\nIts outbound addresses become free for others: {addresses}\nRemove them from your allowlists."
+        warning += (
+            f"\nIts outbound addresses become available to others: {addresses}\nRemove them from your allowlists."
+        )
     ask_to_confirm(name, confirm, warning)
     with action(f"Destroying space {paint('space', name)}"):
         gone = session.client.delete(f"/spaces/{segment(name)}")
@@ -130,17 +134,17 @@ def destroy(session: Session, *, name: str | None, space: str | None, confirm: s
 
 
 @command()
-@click.option("--from", "old", required=True, help="Its name now.")
+@click.option("--from", "old", required=True, help="Its current name.")
 @click.option("--to", "new", required=True, help="Its new name.")
 def rename(session: Session, *, old: str, new: str) -> None:
-    """Give a space another name."""
+    """Rename a space."""
     with action(f"Renaming space from {paint('space', old)} to {paint('info', new)}"):
         renamed = session.client.patch(f"/spaces/{segment(old)}", {"name": new})
     session.tell(renamed, lambda: None)
 
 
 def _with_nat(session: Session, space: Record) -> Record:
-    """The space with its outbound addresses, where it has any."""
+    """The space with its outbound addresses, if any."""
     if space["state"] != "allocated":
         return space
     try:

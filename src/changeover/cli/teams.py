@@ -1,4 +1,4 @@
-"""Teams, and the regions that there are."""
+"""Teams and regions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def index(session: Session) -> None:
 @click.option("--private", is_flag=True, help="Only regions for private spaces.")
 @click.option("--common", is_flag=True, help="Only regions of the common runtime.")
 def regions(session: Session, *, private: bool, common: bool) -> None:
-    """List the regions that apps and spaces can be in."""
+    """List the regions for apps and spaces."""
     found = sorted(session.client.get("/regions"), key=lambda region: (region["private_capable"], region["name"]))
     if private or common:
         found = [region for region in found if region["private_capable"] is private]

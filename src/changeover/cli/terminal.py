@@ -1,7 +1,7 @@
-"""How things look: colours, headers, rows, tables, actions that end in "done", warnings.
+"""Terminal output: colors, headers, rows, tables, actions that end in "done", warnings.
 
-The forms are those of the official CLI, because people and their scripts know them. Colour codes are always written
-into the text and taken out again where the stream is no terminal.
+The formats are those of the official CLI, because users and their scripts know them. Color codes are always written
+and removed if the stream is not a terminal.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _STYLES = {
 
 
 def paint(style: str, text: object) -> str:
-    """`text` with its colour (and glyph, for apps, datastores and spaces)."""
+    """`text` in color, with a glyph for apps, datastores and spaces."""
     return f"\x1b[{_STYLES[style]}{text}\x1b[0m"
 
 
@@ -46,7 +46,7 @@ def is_colourful(stream: TextIO) -> bool:
 
 
 def want_colours(are_wanted: bool) -> None:
-    """Whether terminals get colours at all (NO_COLOR says no)."""
+    """Whether terminals get colors at all (NO_COLOR disables them)."""
     _Colours.are_wanted = are_wanted
 
 
@@ -55,7 +55,7 @@ class _Colours:
 
 
 def is_interactive() -> bool:
-    """Whether somebody sits there who can answer a question."""
+    """Whether a user can answer prompts."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
@@ -64,12 +64,12 @@ def say(text: str = "") -> None:
 
 
 def mention(text: str = "") -> None:
-    """On stderr: for people who watch, not for programs that read."""
+    """On stderr, for users instead of programs."""
     _write(sys.stderr, text + "\n")
 
 
 def warn(text: str) -> None:
-    """A warning on stderr; while an action is under way, after its end."""
+    """A warning on stderr. During an action, after its end."""
     if _Held.depth:
         _Held.warnings.append(text)
         return
@@ -84,7 +84,7 @@ class _Json:
 
 
 def want_json_lines(wanted: bool = True) -> None:
-    """From here on each JSON value, a failure too, is one line: for commands that print events."""
+    """From now on, print each JSON value and failure on one line, for commands that print events."""
     _Json.indent = None if wanted else 2
 
 
@@ -97,7 +97,7 @@ def header(text: str) -> None:
 
 
 def rows(values: Mapping[str, Any]) -> None:
-    """One `Name: value` a line, aligned; a list takes a line for each element; None and empty lists are left out."""
+    """One aligned `Name: value` per line. A list has one line per element. None and empty lists are left out."""
     shown = {name: value for name, value in values.items() if value is not None and value != []}
     width = max((len(plain(name)) for name in shown), default=0) + 2
     for name, value in shown.items():
@@ -108,7 +108,7 @@ def rows(values: Mapping[str, Any]) -> None:
 
 
 def text_of(value: Any) -> str:
-    """A value as the official CLI prints it."""
+    """A value in the official CLI's format."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, Mapping):
@@ -117,12 +117,12 @@ def text_of(value: Any) -> str:
 
 
 def one_line(text: str) -> str:
-    """Names come from a server that we don't know: nothing in them may move the cursor."""
+    """Replaces control characters, because names come from unknown servers and must not move the cursor."""
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 def bytes_of(number: float) -> str:
-    """In the unit that suits it: `1.5 MB`."""
+    """In a suitable unit, for example `1.5 MB`."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if number < 1000:
             return f"{number:.0f} {unit}" if unit in ("bytes", "kB") else f"{number:.1f} {unit}"
@@ -132,14 +132,14 @@ def bytes_of(number: float) -> str:
 
 @dataclass(frozen=True)
 class Column:
-    """A table's column: its heading, and how a cell is made of an item (the same-named field by default)."""
+    """A table column: heading, and a function from item to cell (by default the field of the same name)."""
 
     title: str
     cell: Callable[[Any], str]
 
 
 def table(items: Iterable[Any], columns: Sequence[Column]) -> None:
-    """Headings, a line, one row an item (cells may have several lines), an empty line."""
+    """Headings, a line, one row per item (cells may have several lines), an empty line."""
     grid = [[column.cell(item).split("\n") for column in columns] for item in items]
     titles = [column.title for column in columns]
     widths = [
@@ -166,7 +166,7 @@ class _Held:
 
 @contextmanager
 def warnings_held() -> Iterator[None]:
-    """Keep warnings back until what is being printed stands complete."""
+    """Delay warnings until the current output is complete."""
     _Held.depth += 1
     try:
         yield
@@ -179,7 +179,7 @@ def warnings_held() -> Iterator[None]:
 
 
 class Action:
-    """What is being done, on stderr; `says` is how it ends."""
+    """An action in progress, on stderr. `says` is its result."""
 
     def __init__(self, text: str) -> None:
         self.text, self.says = text, "done"
@@ -187,7 +187,7 @@ class Action:
 
 @contextmanager
 def action(text: str) -> Iterator[Action]:
-    """`text... done` on stderr; ends in `!` when it fails."""
+    """Prints `text... done` on stderr, or `!` on failure."""
     doing = Action(text)
     with warnings_held():
         _write(sys.stderr, f"{text}... ")
@@ -200,7 +200,7 @@ def action(text: str) -> Iterator[Action]:
 
 
 def shell_quote(text: str) -> str:
-    """`text` for a POSIX shell, in the form in which the official CLI prints config vars."""
+    """`text` quoted for a POSIX shell, like the official CLI prints config vars."""
     if not re.search(r"""["\s#!$&'()*,:;<=>?@\[\\\]^`{|}]""", text):
         return text
     if "'" in text or "\n" in text:

@@ -1,4 +1,4 @@
-"""What begins a backup, a restore or a copy, and follows it to its end. Ctrl-C stops looking, not the work."""
+"""Starts and follows backups, restores and copies. Ctrl-C ends only the command, not the work."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def path_of(app: str) -> str:
 
 
 def size(count: float | None) -> str:
-    """`1.05MB`, as the official CLI prints it; empty when nobody knows."""
+    """`1.05MB` in the official CLI's format. Empty if unknown."""
     if count is None:
         return ""
     for unit in UNITS:
         if count < 1024 or unit == UNITS[-1]:
             return f"{count:.2f}{unit}"
         count /= 1024
-    raise AssertionError("the last unit takes everything")
+    raise AssertionError("the last unit has no limit")
 
 
 def follows(function: Command) -> Command:
-    """Options of what takes long; `--verbose` shows its log as it grows."""
-    function = click.option("--verbose", "-v", is_flag=True, help="Show its log while it goes on.")(function)
+    """Options of long-running commands. `--verbose` shows the log as it grows."""
+    function = click.option("--verbose", "-v", is_flag=True, help="Show its log during the work.")(function)
     function = click.option("--wait-interval", type=float, default=0.5, hidden=True)(function)
-    return click.option("--detach", is_flag=True, help="Begin it and return.")(function)
+    return click.option("--detach", is_flag=True, help="Start it and return.")(function)
 
 
 @command()
@@ -52,7 +52,7 @@ def follows(function: Command) -> Command:
 def capture(
     session: Session, *, database: str | None, app: str, verbose: bool, wait_interval: float, detach: bool
 ) -> None:
-    """Back a database up into the bucket."""
+    """Back up a database."""
     addon = find_attachment(session.client, app, database or "DATABASE_URL")["addon"]
     with action(f"Starting backup of {paint('datastore', addon['name'])}"):
         begun = session.client.post(f"{database_path(addon)}/backups")
@@ -65,18 +65,18 @@ def capture(
 @click.argument("database", required=False)
 @takes_app
 @takes_confirm
-@click.option("--extensions", "-e", help="Make these extensions first: hstore,myschema.pgcrypto.")
+@click.option("--extensions", "-e", help="Create these extensions first: hstore,myschema.pgcrypto.")
 @follows
 def restore(
     session: Session, *, backup: str | None, database: str | None, app: str, confirm: str | None,
     extensions: str | None, verbose: bool, wait_interval: float, detach: bool,
 ) -> None:  # fmt: skip
-    """Replace what is in a database by a backup: b001, APP::b001, a URL or a file."""
+    """Replace the contents of a database with a backup: b001, APP::b001, a URL or a file."""
     addon = find_attachment(session.client, app, database or "DATABASE_URL")["addon"]
     name, url = _backup_address(session.client, app, backup)
     ask_to_confirm(
         app, confirm,
-        f"Destructive action\nEverything in {paint('datastore', addon['name'])} is replaced by {name}.",
+        f"Destructive action\nEverything in {paint('datastore', addon['name'])} will be replaced by {name}.",
     )  # fmt: skip
     wish = {"backup_url": url} | ({"extensions": extensions.split(",")} if extensions else {})
     with action(f"Starting restore of {paint('name', name)} to {paint('datastore', addon['name'])}"):
@@ -86,7 +86,7 @@ def restore(
 
 
 def _backup_address(client: Client, app: str, named: str | None) -> tuple[str, str]:
-    """What it is called, and what a restore of it sends. Raises NotFound."""
+    """The backup's name, and the source for a restore of it. Raises NotFound."""
     if named and re.match(r"(https?|s3|file)://", named):
         return urlsplit(named).path.rpartition("/")[2] or "the backup", named
     if named and "::" not in named and Path(named).is_file():
@@ -98,7 +98,7 @@ def _backup_address(client: Client, app: str, named: str | None) -> tuple[str, s
 
 
 def newest(transfers: list[Record], app: str) -> Record:
-    """The last complete backup. Raises NotFound."""
+    """The newest complete backup. Raises NotFound."""
     complete = [one for one in transfers if one["succeeded"] and one["to_type"] == "gof3r"]
     if not complete:
         raise NotFound(f"No backups on {app}.", fix=f"Capture one: `changeover pg:backups:capture --app {app}`.")
@@ -115,12 +115,13 @@ def copy(
     session: Session, *, source: str, target: str, app: str, confirm: str | None, verbose: bool, wait_interval: float,
     detach: bool,
 ) -> None:  # fmt: skip
-    """Replace what is in one database by what is in another; one of them may be a URL, service=NAME or env:NAME."""
+    """Replace the contents of a database with those of another. One of them may be a URL, service=NAME or env:NAME."""
     origin, goal = _side(session.client, app, source, "SOURCE"), _side(session.client, app, target, "TARGET")
     ours = goal["addon"] or origin["addon"]
     if ours is None:
         raise Misused(
-            "Neither of the two is a database of ours.", fix="`changeover migrate SOURCE TARGET` copies between others."
+            "Neither of them is a database of this control plane.",
+            fix="`changeover migrate SOURCE TARGET` copies between other databases.",
         )
     ask_to_confirm(
         goal["confirm"], confirm,
@@ -149,13 +150,13 @@ def _side(client: Client, app: str, named: str, what: str) -> Record:
 def _follow(
     session: Session, app: str, begun: Record, what: str, *, verbose: bool, every_s: float, detach: bool
 ) -> None:
-    """Until it has ended. Raises what it failed of."""
+    """Follow it until its end. Raises its failure."""
     name = begun["name"]
     if detach:
         see = paint("code", f"changeover pg:backups:info {name} -a {app}")
-        session.tell(begun, lambda: say(f"{paint('name', name)} has begun; {see} shows how far it is."))
+        session.tell(begun, lambda: say(f"{paint('name', name)} has started. {see} shows its progress."))
         return
-    mention(f"Ctrl-C leaves {paint('name', name)} running; pg:backups:cancel {name} stops it.")
+    mention(f"{paint('name', name)} continues after Ctrl-C. pg:backups:cancel {name} stops it.")
     seen, shown = begun, 0
     with progress(what) as (doing, advance):
         for seen in poll(lambda: session.client.get(f"{path_of(app)}/{begun['uuid']}"), every_s=max(0.1, every_s)):
@@ -178,7 +179,7 @@ def _follow(
 def how_far(seen: Record) -> str:
     """`table public.orders, 12.40MB, 3.10MB/s, 40 s left`."""
     if not seen["started_at"]:
-        return "waits for its turn" if seen["run"] is None else "pending"
+        return "waiting for its turn" if seen["run"] is None else "pending"
     now = seen["progress"] or {}
     parts = [now.get("says") or "", size(seen["processed_bytes"])]
     if now.get("bytes_per_s"):
@@ -189,7 +190,7 @@ def how_far(seen: Record) -> str:
 
 
 def _failure(client: Client, app: str, seen: Record) -> Reported:
-    """What the run failed of; what the log says last, where there was none."""
+    """The failure of the run, or else the last line of its log."""
     run = client.get(f"/changeover/v1/runs/{seen['run']}") if seen["run"] else {}
     said = seen["logs"][-1]["message"] if seen["logs"] else ""
     info = f"changeover pg:backups:info {seen['name']} -a {app}"

@@ -257,7 +257,7 @@ def test_a_failure_is_a_line_of_json_too(migrate: Callable[..., Typed], target: 
         (("postgres://u@h/d", "postgres://u@h/d", "--yes"), "same database"),
         (("http://h/d", "postgres://u@h/d", "--yes"), "Invalid PostgreSQL address"),
         (("postgres://u:hunter2@h:x/d", "postgres://u@h/d", "--yes"), "can't be parsed"),
-        (("env:NOWHERE", "postgres://u@h/d"), "no such variable"),
+        (("env:NOWHERE", "postgres://u@h/d"), "this variable is not set"),
         (("postgres://u@h/d", "postgres://u@h/e", "--hold", "tight"), "--hold can't be"),
         (
             ("postgres://u@h/d", "postgres://u@h/e", "--hold", "pgbouncer:postgres://p@h/pgbouncer", "--yes"),
