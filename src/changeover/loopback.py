@@ -1,4 +1,4 @@
-"""Which hosts are this machine: asked wherever something may only stay here, or may do without TLS."""
+"""Which hosts are this machine, for services that are only allowed locally or may do without TLS."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ipaddress
 
 
 def is_loopback(host: str) -> bool:
-    """`localhost`, or an address of loopback. Addresses are compared as addresses: `127.0.0.1.evil.example` is a name."""
+    """`localhost`, or a loopback address. Compares addresses as addresses: `127.0.0.1.evil.example` is a name."""
     name = host.lower().removesuffix(".").removeprefix("[").removesuffix("]")
     try:
         address = ipaddress.ip_address(name)

@@ -1,6 +1,6 @@
-"""The only reader of the environment.
+"""The only module that reads the environment.
 
-A plain dataclass on purpose: the CLI reads it at every start, and a settings library costs it more time than all its work.
+A plain dataclass, because the CLI reads it at every start, and importing a settings library takes longer than most commands.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from changeover.errors import BadSetting
 
 @dataclass(frozen=True)
 class Settings:
-    """What the surroundings decide. Every field names its variable; docs/operations.md lists them."""
+    """Settings from the environment. Each field documents its variable; docs/operations.md lists them."""
 
     home: Path
-    """CHANGEOVER_HOME: where data lives. As root /var/lib/changeover, else ~/.local/share/changeover."""
+    """CHANGEOVER_HOME: the data directory. As root /var/lib/changeover, else ~/.local/share/changeover."""
     url: str | None
-    """CHANGEOVER_URL: the control plane that the CLI speaks to; None: the one that runs over `home`."""
+    """CHANGEOVER_URL: the control plane for the CLI. None: the one that runs in `home`."""
     api_key: str | None
     """CHANGEOVER_API_KEY: the CLI's token; None: HOME/operator-token."""
     app: str | None
@@ -28,11 +28,11 @@ class Settings:
     team: str | None
     """CHANGEOVER_TEAM or HEROKU_TEAM: the team of commands without --team."""
     state_url: str | None
-    """CHANGEOVER_DATABASE_URL: a PostgreSQL for our own state; None: we run a small one ourselves."""
+    """CHANGEOVER_DATABASE_URL: a PostgreSQL for our own state. None: we run a small one."""
     installations: tuple[Path, ...]
     """CHANGEOVER_POSTGRES: further PostgreSQL installations, folders with a bin/ below, separated by ':'."""
     pgbouncer: Path | None
-    """CHANGEOVER_PGBOUNCER: the program to pool connections with; None: the system's."""
+    """CHANGEOVER_PGBOUNCER: the PgBouncer program. None: the system's."""
     host_name: str
     """CHANGEOVER_HOST: this host's name in the queue `host:NAME`."""
     operator_email: str
@@ -40,34 +40,34 @@ class Settings:
     bucket: str | None
     """CHANGEOVER_BUCKET: where backups go, s3://BUCKET/PREFIX or file:///FOLDER; None: HOME/backups."""
     bucket_endpoint: str | None
-    """AWS_ENDPOINT_URL: the S3 of the bucket, where it is not Amazon's."""
+    """AWS_ENDPOINT_URL: the S3 endpoint of the bucket if it is not Amazon's."""
     max_databases: int
-    """CHANGEOVER_MAX_DATABASES: how many servers this host runs at most before it calls itself full."""
+    """CHANGEOVER_MAX_DATABASES: the maximum number of servers on this host."""
     has_spares: bool
     """CHANGEOVER_SPARE_SERVERS: whether a data directory is kept ready for the next server (1 or 0)."""
     frozen_after_s: int
-    """CHANGEOVER_FROZEN_AFTER: seconds without progress after which a process of ours is replaced."""
+    """CHANGEOVER_FROZEN_AFTER: seconds without progress until one of our processes is replaced."""
     boot_timeout_s: int
     """CHANGEOVER_BOOT_TIMEOUT: seconds within which a web dyno must listen."""
     trusted_proxies: tuple[str, ...]
     """CHANGEOVER_TRUSTED_PROXIES: addresses and networks of proxies in front of the router and the API, separated by ','."""
     deploy_packed_bytes: int
-    """CHANGEOVER_DEPLOY_PACKED_BYTES: how large the archive of a deploy may be."""
+    """CHANGEOVER_DEPLOY_PACKED_BYTES: the maximum size of a deploy's archive."""
     deploy_unpacked_bytes: int
-    """CHANGEOVER_DEPLOY_UNPACKED_BYTES: how large it may be once unpacked."""
+    """CHANGEOVER_DEPLOY_UNPACKED_BYTES: its maximum size when unpacked."""
     max_connections: int
-    """CHANGEOVER_MAX_CONNECTIONS: how many HTTP connections the control plane holds at most."""
+    """CHANGEOVER_MAX_CONNECTIONS: the control plane's maximum number of HTTP connections."""
     max_connections_per_client: int
-    """CHANGEOVER_MAX_CONNECTIONS_PER_CLIENT: how many of them one address may have."""
+    """CHANGEOVER_MAX_CONNECTIONS_PER_CLIENT: the maximum number from one address."""
     foreign_addresses: str
-    """CHANGEOVER_FOREIGN_ADDRESSES: which addresses accounts may name: `private` (private and public ones) or `public`."""
+    """CHANGEOVER_FOREIGN_ADDRESSES: which addresses accounts may use: `private` (private and public ones) or `public`."""
 
     audit_days: int
-    """CHANGEOVER_AUDIT_DAYS: how long events of the audit trail are kept."""
+    """CHANGEOVER_AUDIT_DAYS: days for which events of the audit trail are kept."""
 
     @classmethod
     def read(cls) -> Settings:
-        """From the environment of this process. Raises BadSetting for a value that can't be one."""
+        """From the environment of this process. Raises BadSetting for an invalid value."""
         env = os.environ
         default_home = Path("/var/lib/changeover") if os.geteuid() == 0 else Path.home() / ".local/share/changeover"
         return cls(
@@ -103,19 +103,19 @@ class Settings:
 
 
 def variable(name: str) -> str | None:
-    """A variable that a person named on the command line: `env:NAME`."""
+    """A variable that the user chose on the command line: `env:NAME`."""
     return os.environ.get(name) or None
 
 
 def client_files() -> tuple[list[Path], Path]:
-    """Where libpq's programs look for services, in order, and for passwords: by its own variables, else at home."""
+    """The service files of libpq in order, and the password file: from libpq's variables, or else in the home directory."""
     folder = Path(os.environ.get("PGSYSCONFDIR") or "/etc/postgresql-common")
     own = Path(os.environ.get("PGSERVICEFILE") or Path.home() / ".pg_service.conf")
     return [own, folder / "pg_service.conf"], Path(os.environ.get("PGPASSFILE") or Path.home() / ".pgpass")
 
 
 def _networks(env: Mapping[str, str], name: str) -> tuple[str, ...]:
-    """In the form that `ipaddress` writes; one address is a network of one."""
+    """In the format of `ipaddress`. A single address is a network of one."""
     if not env.get(name):
         return ()
     import ipaddress  # noqa: PLC0415 - the CLI starts without it
@@ -132,7 +132,7 @@ def _number(env: Mapping[str, str], name: str, default: int) -> int:
 
 
 def _one_of(name: str, env: Mapping[str, str], choices: tuple[str, ...]) -> str:
-    """The first is the default."""
+    """The first choice is the default."""
     value = env.get(name) or choices[0]
     if value not in choices:
         raise BadSetting(name, value, wants=" or ".join(choices))

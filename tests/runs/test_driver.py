@@ -405,7 +405,7 @@ async def test_one_subject_has_one_run_at_a_time(story: Story) -> None:
         with pytest.raises(RunConflict) as refused:
             await start_run(db, **given, given={})
 
-    assert "A run works on it: story, step one" in refused.value.why
+    assert "Another run is using it: story, step one" in refused.value.why
 
 
 async def test_a_run_is_locked_while_it_is_driven_and_free_right_after(story: Story) -> None:

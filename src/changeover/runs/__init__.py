@@ -1,4 +1,4 @@
-"""The durable run: a row, a table of steps, a journal, a lock, an epoch. The only importer of procrastinate.
+"""Durable runs: a row, a table of steps, a journal, a lock, an epoch. Only this package imports procrastinate.
 
-What the steps do is decided elsewhere (platform/, changeovers/); here is how they are driven, resumed and undone.
+Steps are defined elsewhere (platform/, changeovers/). This package drives, resumes and undoes them.
 """

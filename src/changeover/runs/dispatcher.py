@@ -1,4 +1,4 @@
-"""The worker's side of ticks: which runs are put on their way, and when. The slots decide whose turn it is."""
+"""The worker's side of ticks: which runs are driven, and when. The slots decide the order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from changeover.store.query import Db
 from changeover.store.rows import RunRow
 
 LONGEST_TRUSTED_S = 60.0
-"""A worker that finds a waiting run asks it again within this time: the clock may have been set back since it began to wait."""
+"""A worker that finds a waiting run checks it again within this time, because the clock may have been set back since."""
 
 Connection = Callable[[], AbstractAsyncContextManager[Db]]
 
@@ -29,16 +29,16 @@ class Dispatcher:
         self._slots = Slots(lambda run_id, slot: driver.drive(run_id, slot.stay))
 
     async def tick(self, run_id: int) -> None:
-        """An event: a run was started, cancelled, or told to go on."""
+        """An event: a run was started, cancelled, or told to continue."""
         rows = [] if self._slots.knows(run_id) else await self._unfinished(run_id)
-        if self._slots.knows(run_id):  # a sweep may have found it meanwhile, and let it wait
+        if self._slots.knows(run_id):  # a sweep may have found it in the meantime
             self._slots.wake(run_id)
             return
         for row in rows:
             self._add(row, after_s=0.0)
 
     async def sweep(self) -> None:
-        """Find what was forgotten: runs of a dead worker, lost ticks, waits that ended while the clock jumped."""
+        """Find forgotten runs: those of a dead worker, lost ticks, waits that ended while the clock jumped."""
         for row in await self._unfinished(None):
             after_s = (row.wakes_at - datetime.now(UTC)).total_seconds() if row.wakes_at is not None else 0.0
             if not self._slots.knows(row.id):
@@ -47,7 +47,7 @@ class Dispatcher:
                 self._slots.wake(row.id)
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         await self._slots.run()
 
     def _add(self, row: RunRow, *, after_s: float) -> None:

@@ -1,10 +1,10 @@
-"""Drives one run from where it stands to its end, or until it has to wait: steps forward, or their undoing backward.
+"""Drives one run from its current step to its end, or until it has to wait. Steps are done forward or undone backward.
 
-A crash anywhere means that the step runs again, by whoever takes the run over. The session lock says who drives; the
-epoch says whose writes count. Losing the state connection means: stop acting.
+After a crash, the step runs again with the next driver. The session lock decides who drives; the epoch decides whose writes
+count. A driver that loses its state connection stops acting.
 
-A run that waits longer than a moment returns its connection, its lock and its slot. When this driver goes on with it, the epoch
-stays: no other worker has acted meanwhile, and what its steps have begun in this process is still theirs.
+A run that waits longer than a moment returns its connection, lock and slot. If the same driver continues it, the epoch
+stays: no other worker has acted in the meantime, so work that its steps started in this process is still valid.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ RETRY_PAUSES_S = (0.5, 1, 2, 4, 8, 15)
 HEARTBEAT_S = 2.0
 LOCKED_S = 1.0
 NOTED_S = 2.0
-"""A wait without a slot that is longer than this is noted in the run's row: `runs` tells it from waiting for a slot."""
+"""A longer wait without a slot is stored in the run's row, so `runs` can distinguish it from waiting for a slot."""
 
 Connect = Callable[[], Awaitable[Db]]
 Stay = Callable[[float, bool], Awaitable[float]]
-"""Waits these seconds (urgently or not). What is left of them, where the run has to wait without a slot; else 0."""
+"""Waits these seconds (urgently or not). Returns the rest if the run has to wait without a slot, else 0."""
 
 
 async def stay_here(seconds: float, _is_urgent: bool) -> float:
-    """For a driver without slots to share."""
+    """For a driver without slots."""
     await asyncio.sleep(seconds)
     return 0.0
 
@@ -54,7 +54,7 @@ class _Parked:
 
 
 class Driver:
-    """Drives runs of the given workflows; one `drive` call, one run, one state connection of its own."""
+    """Drives runs of the given workflows. Each `drive` call drives one run with its own state connection."""
 
     def __init__(self, connect: Connect, workflows: Mapping[str, Workflow]) -> None:
         self._connect = connect
@@ -62,10 +62,10 @@ class Driver:
         self._parked: dict[int, _Parked] = {}
 
     async def drive(self, run_id: int, stay: Stay = stay_here) -> float | None:
-        """Take the run over and bring it to its end; None then.
+        """Take over the run and drive it to its end. Then returns None.
 
-        Otherwise the seconds to wait before it is driven again: its lock and connection are returned. So also for a run whose
-        lock is held: by a worker that is dying, or by one that lives and brings it to its end.
+        Otherwise returns the seconds to wait before it is driven again, without its lock and connection. This includes a run
+        whose lock is held by another worker, whether it is dying or driving the run.
         """
         db = await self._connect()
         async with db:
@@ -87,7 +87,7 @@ class Driver:
         if await query.values(db, "runs.try_lock", id=run_id) != [True]:
             return LOCKED_S
         left = await self._locked(db, run_id, stay)
-        # At once: a connection that is only closed keeps its lock until its server process has noticed.
+        # At once, because a closed connection keeps its lock until its server process notices.
         await query.values(db, "runs.unlock", id=run_id)
         return left
 
@@ -113,7 +113,7 @@ class Driver:
         return None
 
     async def _once(self, run: Run, failures: int) -> tuple[int, Wait | None]:
-        """Act or undo once; how often it has failed in a row, and how long to wait before the next time."""
+        """Act or undo once. Returns the number of consecutive failures and the wait before the next attempt."""
         workflow = self._workflows[run.row.kind]
         step = workflow.steps[workflow.position(run.row.step)]
         try:
@@ -156,7 +156,7 @@ class Driver:
             await _change(run, "move", "undone" if step.undo else "", "", step=before, status="undoing")
 
     async def _failed(self, run: Run, step: Step, error: ChangeoverError, failures: int) -> tuple[int, Wait | None]:
-        """Try again, or turn back. While undoing, and past the point of no return, only the first: nothing stays half-made."""
+        """Retry or turn back. While undoing, and past the point of no return, always retries, so nothing stays half done."""
         undoing = run.row.status == "undoing"
         if undoing or run.row.is_past_return or (error.retryable and not await _is_hopeless(run, step)):
             pause = RETRY_PAUSES_S[min(failures, len(RETRY_PAUSES_S) - 1)]
@@ -181,7 +181,7 @@ async def _advance(run: Run, workflow: Workflow, step: Step, outcome: Advance) -
 
 
 async def _change(run: Run, statement: str, event: str, detail: str, **values: Any) -> None:
-    """Change the row and write its journal entry in one transaction; the entry belongs to the step being left."""
+    """Change the row and write its journal entry in one transaction. The entry belongs to the step that ends."""
     async with run.transaction() as db:
         if event:
             await add_note(db, run.row, event, detail)
@@ -197,7 +197,7 @@ async def _raise_if_cancelled(run: Run) -> None:
 
 
 def _step_began(row: RunRow) -> float:
-    """Now, for a run that nobody drove before. Else by the clock on the wall, which may have been set since."""
+    """Now, for a run that was never driven. Otherwise by the wall clock, which may have been set since."""
     age_s = 0.0 if row.epoch == 1 else max(0.0, (datetime.now(UTC) - row.step_began_at).total_seconds())
     return time.monotonic() - age_s
 
@@ -216,12 +216,12 @@ def _raise_if_late(run: Run, step: Step, because: str) -> None:
         raise StepDeadline(
             f"“{step.says}” took longer than {step.deadline_s:.0f} seconds for {run.row.subject}.",
             why=f"It was waiting: {because}.",
-            fix="Fix what it waited for, then try again.",
+            fix="Correct what it waited for, then try again.",
         )
 
 
 def _without_room(run: Run, step: Step) -> str:
-    return f"A disk is full: “{step.says}” could not go on for {run.row.subject}."
+    return f"A disk is full: “{step.says}” could not continue for {run.row.subject}."
 
 
 def _unreachable(lost: OperationalError) -> ChangeoverError:
@@ -235,11 +235,11 @@ def _why(run: Run) -> str:
 
 
 async def _beat_until_lost(db: Db) -> None:
-    """Returns when the state connection is dead: without it nobody may act."""
+    """Returns when the state connection is lost. Without it, this driver must not act."""
     while True:
         await asyncio.sleep(HEARTBEAT_S)
         try:
             await db.execute("SELECT 1")
         except OperationalError:
-            log.warning("lost the state connection: stopping what I was doing")
+            log.warning("lost the state connection: stopped driving the run")
             return

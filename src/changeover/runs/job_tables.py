@@ -1,4 +1,4 @@
-"""procrastinate's own tables, in a schema of their own beside ours."""
+"""procrastinate's tables, in a separate schema."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ JOBS_SCHEMA = "procrastinate"
 
 
 def install_job_tables(conninfo: dict[str, str]) -> None:
-    """Make them where they are missing. Synchronous: it runs before anything serves."""
+    """Create them if they are missing. Synchronous, because it runs before any process serves."""
     with psycopg.connect(make_conninfo(**conninfo), autocommit=True) as db:
         if db.execute("SELECT to_regclass(%s)", [f"{JOBS_SCHEMA}.procrastinate_jobs"]).fetchone() != (None,):
             return

@@ -1,11 +1,11 @@
-"""Shares the worker's slots between accounts. A run holds one only while it is worked on, not while it waits.
+"""Shares the worker's slots between accounts. A run has a slot only while it is worked on, not while it waits.
 
-An account may hold at most `SHARE` times as many slots as are free, so that one account alone leaves some free. An account that
-holds none gets its first one from a reserve when none is free. Among accounts that may go on, the one with the fewest slots is
-next, then the one that was served longest ago; of one account's runs, those that people wait for are first, then the oldest.
+An account may have at most `SHARE` times as many slots as are free, so that one account alone leaves some free. If no slot is
+free, an account without slots gets its first one from a reserve. The next slot goes to the account with the fewest slots,
+then to the one served longest ago. Within an account, runs that users wait for come first, then the oldest.
 
-A run that waits briefly keeps its slot and its state connection, until another run needs them. One that waits longer returns
-them at once, and comes back by time or by a tick (an abort, a cut-over). No I/O here.
+A run that waits briefly keeps its slot and its state connection until another run needs them. A run that waits longer returns
+them at once, and comes back when its time is up or at a tick (an abort, a cut-over). No I/O here.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ log = logging.getLogger(__name__)
 TOTAL = 16
 SHARE = 2
 KEPT_S = 2.0
-"""A wait up to this long keeps its slot while nothing else needs it."""
+"""A wait up to this long keeps its slot unless another run needs it."""
 LONGEST_S = 300.0
-"""A run that waits longer looks again in between: a tick that was lost is late, and no more than that."""
+"""A run that waits longer checks again after this time, so a lost tick only causes a delay."""
 SOON_S, GRACE_S = 0.001, 5.0
 
 
 def may_hold_another(held: int, in_use: int, *, total: int = TOTAL) -> bool:
-    """Whether an account with so many slots gets one more, when all accounts together use so many."""
+    """Whether an account with `held` slots may get one more if all accounts together use `in_use`."""
     return held < SHARE * (total - in_use) or (held == 0 and in_use < total + total // 2)
 
 
 @dataclass(eq=False)
 class Slot:
-    """One run and how it stands: driven (`task`), waiting (`timer`), or queued (neither)."""
+    """One run: driven (`task`), waiting (`timer`), or queued (neither)."""
 
     run_id: int
     account_id: UUID | None
@@ -45,12 +45,12 @@ class Slot:
     task: asyncio.Task[float | None] | None = None
     timer: asyncio.TimerHandle | None = None
     is_woken: bool = False
-    """A tick came while it was driven: look again before waiting."""
+    """A tick came while it was driven: check again before waiting."""
     is_staying: bool = False
     stir: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def stay(self, seconds: float, is_urgent: bool) -> float:
-        """Wait inside the slot. The seconds that are left when the run has to give the slot back, else 0."""
+        """Wait inside the slot. Returns the remaining seconds if the run has to give up the slot, else 0."""
         if not self.is_woken:
             if seconds > KEPT_S or (not is_urgent and self.slots.is_any_queued):
                 return max(seconds, SOON_S)
@@ -61,7 +61,7 @@ class Slot:
         return 0.0
 
     async def _sleep(self, seconds: float, *, is_urgent: bool) -> float:
-        """What is left of it when it was interrupted."""
+        """The remaining seconds if it was interrupted."""
         ends_at = asyncio.get_running_loop().time() + seconds
         self.stir.clear()
         self.is_staying = not is_urgent
@@ -76,12 +76,12 @@ class Slot:
 
 
 Drive = Callable[[int, Slot], Awaitable[float | None]]
-"""Works on a run until it ends (None), or has to wait without a slot (the seconds)."""
+"""Works on a run until it ends (returns None) or has to wait without a slot (returns the seconds)."""
 _Queue = list[tuple[bool, int, Slot]]
 
 
 class Slots:
-    """All unfinished runs of this worker that it knows of."""
+    """All unfinished runs that this worker knows."""
 
     def __init__(self, drive: Drive, *, total: int = TOTAL) -> None:
         self._drive = drive
@@ -100,7 +100,7 @@ class Slots:
         return run_id in self._known
 
     def add(self, run_id: int, account_id: UUID | None, *, comes_last: bool = False, after_s: float = 0.0) -> None:
-        """Drive it as soon as it is its turn, but not before `after_s`. Nothing to do for one that is known."""
+        """Drive it when it is its turn, but not before `after_s`. No effect if it is already known."""
         if run_id in self._known or not self._is_open:
             return
         one = self._known[run_id] = Slot(run_id, account_id, comes_last, self)
@@ -108,7 +108,7 @@ class Slots:
         self._fill()
 
     def wake(self, run_id: int) -> None:
-        """An event: it need not wait any longer."""
+        """An event: stop waiting."""
         one = self._known.get(run_id)
         if one is None:
             return
@@ -120,7 +120,7 @@ class Slots:
             self._enqueue(one)
 
     async def run(self) -> None:
-        """Until cancelled; then nothing new begins, and what is driven gets a moment to end."""
+        """Run until cancelled. Then nothing new is started, and driven runs get a moment to end."""
         try:
             await asyncio.Event().wait()
         finally:
@@ -174,7 +174,7 @@ class Slots:
         return held
 
     def _ask_for_slots(self, wanted: int) -> None:
-        """Of those that only wait inside their slots: first of the accounts that hold the most."""
+        """Asks runs that only wait inside their slots, starting with the accounts that have the most."""
         held = self._held()
         staying = [one for one in self._known.values() if one.is_staying and one.task is not None]
         for one in sorted(staying, key=lambda one: -held[one.account_id])[:wanted]:
@@ -184,7 +184,7 @@ class Slots:
         left: float | None = None
         try:
             left = await self._drive(one.run_id, one)
-        except Exception:  # the outermost edge: one run must not end the worker, and the sweep finds it again
+        except Exception:  # one run must not end the worker, and the sweep will find it again
             log.exception("run %s could not be driven", one.run_id)
         finally:
             one.task = None

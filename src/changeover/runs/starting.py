@@ -1,4 +1,4 @@
-"""Puts a run on its way, and asks one to stop. The tick that gets it driven is given by ticks.py after the commit."""
+"""Starts and cancels runs. ticks.py sends the tick after the commit."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ async def start_run(
     host: str,
     given: dict[str, Any],
 ) -> RunRow:
-    """The new run's row, in the caller's transaction. Raises RunConflict while another run works on `subject`.
+    """The row of the new run, in the caller's transaction. Raises RunConflict while another run works on `subject`.
 
-    `app`: the app that the run belongs to, or an add-on of that app. `account_id`: who began it, or whose app it works for.
+    `app` is the run's app, or an add-on of that app. `account_id` is the account that started it, or the app's owner.
     """
     app_id, app_name = _owner(app)
     try:
@@ -41,10 +41,10 @@ async def start_run(
         other = await query.one(db, RunRow, "runs.unfinished_of", subject=subject)
         raise RunConflict(
             f"{subject} is busy.",
-            why=f"A run works on it: {other.kind}, step {other.step} (run {other.id})."
+            why=f"Another run is using it: {other.kind}, step {other.step} (run {other.id})."
             if other
-            else "A run works on it.",
-            fix="Wait for it (`changeover runs` shows how far it is), then repeat the command.",
+            else "Another run is using it.",
+            fix="Wait for it (`changeover runs` shows its progress), then repeat the command.",
         ) from None
 
 
@@ -55,5 +55,5 @@ def _owner(app: App | Addon | None) -> tuple[UUID | None, str | None]:
 
 
 async def cancel_run(db: Db, run_id: int) -> RunRow | None:
-    """Ask a run to turn back; None when it has ended, or is past the point of no return."""
+    """Ask a run to turn back. None if it has ended or is past the point of no return."""
     return await query.one(db, RunRow, "runs.cancel", id=run_id)

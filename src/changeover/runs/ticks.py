@@ -1,7 +1,7 @@
-"""Brings the ticks: a procrastinate job says "advance run N", and nothing else.
+"""Sends ticks: a procrastinate job means "advance run N".
 
-A lost tick is late (the sweep finds the run), a doubled one makes a run look once more. Jobs carry `queueing_lock`
-only, never `lock`: a job of a killed worker would keep that for ever.
+A lost tick is only late, because the sweep finds the run. A duplicate makes a run check once more. Jobs have only a
+`queueing_lock`, never a `lock`, which the job of a killed worker would keep forever.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ log = logging.getLogger(__name__)
 TASK = "advance"
 SHUTDOWN_S = 5.0
 POLL_S = 30.0
-"""A new job is told of (NOTIFY). This is for one that was not heard, and the sweep finds its run as soon."""
+"""New jobs are notified (NOTIFY). This interval is for a lost notification; the sweep finds its run just as soon."""
 
 
 class _Connector(procrastinate.PsycopgConnector):
-    """Hears of new jobs without waking ten times a second."""
+    """Receives notifications of new jobs without waking ten times a second."""
 
     async def _loop_notify(self, on_notification: Any, connection: Db, *_timeout: float, **_more: float) -> None:
-        """Until the connection is lost; then procrastinate makes another."""
+        """Runs until the connection is lost. procrastinate then opens another."""
         with suppress(psycopg.OperationalError):
             async for told in notifications(connection):
                 await on_notification(channel=told.channel, payload=told.payload)
 
 
 class Ticks:
-    """Gives ticks, and (in the worker) obeys them."""
+    """Sends ticks, and receives them in the worker."""
 
     def __init__(self, conninfo: dict[str, str], *, host: str, most_at_once: int = 2) -> None:
         self._host = host
@@ -54,20 +54,20 @@ class Ticks:
         await self.app.close_async()
 
     async def give(self, run_id: int, host: str) -> None:
-        """Have the run driven soon. Nothing to do when a tick waits already."""
+        """Let the run be driven soon. No effect if a tick is already waiting."""
         task = self.app.configure_task(TASK, queue=f"host:{host}", queueing_lock=f"run:{run_id}", allow_unknown=True)
         try:
             await task.defer_async(run_id=run_id)
         except AlreadyEnqueued:
-            log.debug("run %s has a tick already", run_id)
+            log.debug("run %s already has a tick", run_id)
 
     async def end_stalled_jobs(self) -> None:
-        """Those of dead workers. The dispatcher's sweep finds their runs."""
+        """End jobs of dead workers. The dispatcher's sweep finds their runs."""
         for job in await self.app.job_manager.get_stalled_jobs(queue=f"host:{self._host}"):
             await self.app.job_manager.finish_job(job, status=procrastinate.jobs.Status.FAILED, delete_job=True)
 
     async def obey(self, tick: Callable[[int], Awaitable[None]], *, concurrency: int = 4) -> None:
-        """Hand each tick on, until cancelled. A job is done at once: slots are shared by the dispatcher, not by the queue."""
+        """Pass each tick on, until cancelled. A job ends at once, because the dispatcher shares the slots, not the queue."""
 
         @self.app.task(name=TASK)
         async def advance(run_id: int) -> None:

@@ -1,7 +1,7 @@
-"""Wakes who waits for a change of the state: the state itself tells of it (NOTIFY, by trigger, at the commit).
+"""Notifies waiting code of changes in the state. Triggers send a NOTIFY at the commit.
 
-A change is named by its table (migrations/0016). A notification may be lost, with the connection that was to hear it: who
-waits looks again after a while in any case.
+A change is identified by its table (migrations/0016). A notification may be lost with its connection, so waiting code also
+checks periodically.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ CHANNEL = "changeover_changes"
 ANY = "any"
 AGAIN_S = 1.0
 PROOF_S = 15.0
-"""How often a quiet connection is asked whether it is still one: over a network, silence can mean anything."""
+"""How often a quiet connection is tested, because on a network it may be lost without a sign."""
 
 
 class Changes:
-    """One for a process."""
+    """One for each process."""
 
     def __init__(self) -> None:
         self._bells: dict[asyncio.Event, frozenset[str]] = {}
@@ -35,7 +35,7 @@ class Changes:
 
     @contextmanager
     def bell(self, *tables: str) -> Iterator[asyncio.Event]:
-        """Set when one of the tables changes; whoever waits clears it first, and looks then."""
+        """An event that is set when one of the tables changes. Clear it before you check the state."""
         event = asyncio.Event()
         self._bells[event] = frozenset(tables)
         try:
@@ -44,11 +44,11 @@ class Changes:
             del self._bells[event]
 
     def mark(self, table: str) -> str:
-        """Another one after each change of the table, and in each process: whoever has an older one looks again."""
+        """A value that changes with each change of the table, and with each process. Compare it to detect changes."""
         return f"{self._began}-{self._told[ANY]}-{self._told[table]}"
 
     async def newer_mark(self, table: str, than: str, *, within_s: float) -> str:
-        """As soon as there is another one; the same when the time is over."""
+        """The new mark as soon as it differs. The same one when the time is up."""
         with self.bell(table) as bell, suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 while self.mark(table) == than:
@@ -57,7 +57,7 @@ class Changes:
         return self.mark(table)
 
     async def keep_hearing(self, connect: Callable[[], Awaitable[Db]]) -> None:
-        """As `hear`, over another connection whenever one is lost: for who can wait until the state is back."""
+        """Like `hear`, but reconnects when the connection is lost. For code that can wait until the state is back."""
         while True:
             try:
                 async with await connect() as db:
@@ -67,9 +67,9 @@ class Changes:
             await asyncio.sleep(AGAIN_S)
 
     async def hear(self, db: Db) -> None:
-        """For ever, over a connection that nobody else uses. Raises OperationalError as soon as the state is lost."""
+        """Runs forever, on a connection for this purpose only. Raises OperationalError when the state is lost."""
         await db.execute(f"LISTEN {CHANNEL}")
-        self._told[ANY] += 1  # what was told before nobody has heard
+        self._told[ANY] += 1  # earlier notifications were not received
         for event in self._bells:
             event.set()
         async for told in notifications(db):
@@ -83,14 +83,14 @@ class Changes:
 
 
 async def notifications(db: Db) -> AsyncIterator[Notify]:
-    """For ever. Raises OperationalError as soon as the connection is lost.
+    """Runs forever. Raises OperationalError when the connection is lost.
 
-    As psycopg's own, which wakes ten times a second and can't be cancelled before its time is over.
+    Replaces psycopg's own, which wakes ten times a second and can't be cancelled before its timeout.
     """
     beside_answers: list[Notify] = []
     db.add_notify_handler(beside_answers.append)
     while True:
-        # Also what was read with an answer and stands behind it: the socket says nothing about that any more.
+        # Also notifications that were read after an answer, for which the socket is no longer readable.
         while (one := db.pgconn.notifies()) is not None:
             yield Notify(one.relname.decode(), one.extra.decode(), one.be_pid)
         while beside_answers:
@@ -102,7 +102,7 @@ async def notifications(db: Db) -> AsyncIterator[Notify]:
 
 
 async def _is_readable(handle: int) -> bool:
-    """False when it is time to ask."""
+    """False when the connection should be tested."""
     readable = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_reader(handle, readable.set)
