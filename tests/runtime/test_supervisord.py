@@ -16,24 +16,24 @@ RESTS_S = 0.1
 
 def nobody_reads() -> int:
     """The writing end of a pipe without a reader, as the standard input of a dyno is."""
-    ear, mouth = os.pipe()
-    os.close(ear)
-    return mouth
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    return write_end
 
 
 def test_a_number_that_means_something_else_by_now_is_not_polled() -> None:
     """A closed connection's number becomes that of a pipe that nobody reads."""
-    ear, mouth = os.pipe()
+    read_end, write_end = os.pipe()
     kernel = Poller(None)
-    kernel.register_readable(ear)
+    kernel.register_readable(read_end)
     assert kernel.poll(0) == ([], [])
     broken = nobody_reads()
-    os.dup2(broken, ear)
+    os.dup2(broken, read_end)
 
     began = time.monotonic()
     assert kernel.poll(RESTS_S) == ([], [])
     assert time.monotonic() - began >= RESTS_S
-    for end in (ear, mouth, broken):
+    for end in (read_end, write_end, broken):
         os.close(end)
 
 
@@ -50,14 +50,14 @@ def test_who_wants_to_use_a_broken_descriptor_learns_of_it() -> None:
 
 
 def test_a_descriptor_can_be_wanted_for_both() -> None:
-    kernel, (ear, mouth) = Poller(None), os.pipe()
-    for fd in (ear, mouth):
+    kernel, (read_end, write_end) = Poller(None), os.pipe()
+    for fd in (read_end, write_end):
         kernel.register_readable(fd)
         kernel.register_writable(fd)
-    os.write(mouth, b"!")
+    os.write(write_end, b"!")
 
-    assert kernel.poll(1) == ([ear], [mouth])
-    for fd in (ear, mouth):
+    assert kernel.poll(1) == ([read_end], [write_end])
+    for fd in (read_end, write_end):
         os.close(fd)
 
 

@@ -104,7 +104,7 @@ def test_stop_says_when_there_is_nothing_to_stop(own_plane: ControlPlane) -> Non
     typed = own_plane.typed("stop")
 
     assert typed.exit_code == 3
-    assert "Nothing of changeover runs" in typed.stderr
+    assert "No control plane runs" in typed.stderr
 
 
 def test_a_backup_holds_state_and_keys_and_opens_in_another_place(
@@ -139,7 +139,7 @@ def test_a_restore_never_replaces_a_state_that_is_there(
     typed = plane.typed("restore", str(file))
 
     assert typed.exit_code == 1
-    assert "has a state already" in typed.stderr
+    assert "already has a state" in typed.stderr
     with plane.client() as api:
         assert api.get(f"/apps/{app}").status_code == 200
 
@@ -152,7 +152,7 @@ def test_a_file_that_is_no_backup_leaves_nothing_behind(tmp_path: Path) -> None:
         typed = plane.typed("restore", str(file))
 
         assert typed.exit_code == 1
-        assert "no backup" in typed.stderr
+        assert "not a backup" in typed.stderr
         assert not (plane.home / "state").exists()
     finally:
         remove_home(plane.home)

@@ -29,20 +29,20 @@ Watched = tuple[Watch, subprocess.Popen[bytes]]
 @pytest.fixture
 def watched(request: pytest.FixtureRequest) -> Iterator[Watched]:
     """A process that runs the program which the test names, and its watch."""
-    ear, mouth = os.pipe()
-    os.set_blocking(ear, False)
-    child = subprocess.Popen([sys.executable, "-P", "-c", request.param, str(mouth)], pass_fds=[mouth])
-    os.close(mouth)
-    yield Watch(child.pid, ear), child
+    read_end, write_end = os.pipe()
+    os.set_blocking(read_end, False)
+    child = subprocess.Popen([sys.executable, "-P", "-c", request.param, str(write_end)], pass_fds=[write_end])
+    os.close(write_end)
+    yield Watch(child.pid, read_end), child
     child.kill()
     child.wait()
-    os.close(ear)
+    os.close(read_end)
 
 
 @pytest.mark.parametrize("watched", [BEATS], indirect=True)
 def test_a_stopped_process_makes_no_progress_until_it_is_woken(watched: Watched) -> None:
     watch, child = watched
-    select.select([watch.ear], [], [], 20)
+    select.select([watch.read_end], [], [], 20)
     assert watch.look() == 0
 
     child.send_signal(signal.SIGSTOP)
@@ -55,7 +55,7 @@ def test_a_stopped_process_makes_no_progress_until_it_is_woken(watched: Watched)
 
 @pytest.mark.parametrize(
     ("watched", "why"),
-    [(IS_BUSY, "it is busy without end"), (IS_BLOCKED, "its event loop is blocked")],
+    [(IS_BUSY, "it is in an endless loop"), (IS_BLOCKED, "its event loop is blocked")],
     indirect=["watched"],
 )
 def test_a_process_that_does_not_beat_makes_no_progress(watched: Watched, why: str) -> None:

@@ -1,4 +1,4 @@
-"""`python -m changeover.service WHAT`: the parent, whose children are forked, and what needs no parent.
+"""`python -m changeover.service WHAT`: the parent, whose children are forked, and the commands that need no parent.
 
 Imports only what WHAT needs.
 """

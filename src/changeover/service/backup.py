@@ -1,6 +1,6 @@
-"""`changeover backup FILE` and `restore FILE`: our state with the keys that open it. Not the databases' own data.
+"""`changeover backup FILE` and `restore FILE`: our state with its keys, without the databases' data.
 
-The file is a tar with the dump, the keys, the operator's token and our certificate authority: it is as secret as they.
+The file is a tar with the dump, the keys, the operator's token and our certificate authority. It must be kept as secret as these.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from changeover.store.migrate import migrate
 
 DUMP = "state.dump"
 BARE_DUMP = b"PGDMP"
-"""How a dump of ours begins: one of HOME/dumps, which has no keys beside it."""
+"""The start of a dump, for example of a file in HOME/dumps, which contains no keys."""
 
 
 async def backup(places: Places, settings: Settings, file: Path | None) -> None:
-    """Write FILE (0600), whole or not at all. Works with a running control plane or without one."""
+    """Write FILE (0600) completely or not at all. Works with or without a running control plane."""
     target = _named(file)
     if not places.state_data.exists() and settings.state_url is None:
-        raise BadRequest(f"There is nothing to back up in {places.home}.", why="No control plane ever ran there.")
+        raise BadRequest(f"There is nothing to back up in {places.home}.", why="No control plane has run there.")
     require_home_in_its_place(places)
     state = State(places, settings)
     was_running = state.is_running()
@@ -52,20 +52,20 @@ async def backup(places: Places, settings: Settings, file: Path | None) -> None:
         partial.unlink(missing_ok=True)
         if not was_running:
             await state.stop()
-    print(f"Saved state and keys to {target}. Keep it as secret as the keys that it holds.")
+    print(f"Saved state and keys to {target}. Keep it secret, because it contains the keys.")
 
 
 async def restore(places: Places, settings: Settings, file: Path | None) -> None:
-    """Into a data directory without state. What had been made is removed when it fails.
+    """Restore into a data directory without state. Cleans up after a failure.
 
-    `file`: a backup; or a bare dump, for a home that has its keys still.
+    `file` is a backup, or only a dump if the home still has its keys.
     """
     source = _named(file)
     if not source.is_file():
-        raise BadRequest(f"{source} is no file.", fix="Name a file that `changeover backup` wrote.")
+        raise BadRequest(f"{source} is not a file.", fix="Give a file that `changeover backup` wrote.")
     if places.state_data.exists():
         raise AlreadyRunning(
-            f"{places.home} has a state already.",
+            f"{places.home} already has a state.",
             why="A restore would replace it.",
             fix=f"Stop it (`changeover stop`) and move {places.state} away, or choose another --data-dir.",
         )
@@ -89,7 +89,7 @@ async def restore(places: Places, settings: Settings, file: Path | None) -> None
 
 
 async def _move_to(places: Places, state: State, host: str) -> None:
-    """The restored state may come from a home of another path."""
+    """The restored state may come from a home with another path."""
     home, sockets = str(places.home), str(places.sockets)
     async with await connect_state(state) as db, db.transaction():
         await query.execute(db, "homes.move_servers", home=home, sockets=sockets, host=host)
@@ -108,17 +108,17 @@ def _unpack(source: Path, folder: Path, places: Places) -> None:
         with tarfile.open(source) as archive:
             archive.extractall(folder, filter="data")
     except tarfile.TarError as error:
-        raise BadRequest(f"{source} is no backup of changeover.", why=str(error)) from None
+        raise BadRequest(f"{source} is not a backup of changeover.", why=str(error)) from None
     if not (folder / DUMP).is_file():
-        raise BadRequest(f"{source} is no backup of changeover.", why=f"It has no {DUMP} in it.")
+        raise BadRequest(f"{source} is not a backup of changeover.", why=f"It does not contain {DUMP}.")
 
 
 def _require_keys(dump: Path, places: Places) -> None:
     if not places.keys.exists():
         raise BadRequest(
-            f"{dump} can't be restored into {places.home} alone.",
-            why=f"It is a dump without keys, and {places.keys} is missing: nobody could read its passwords.",
-            fix="Restore it into the home that it comes from, or restore a file that `changeover backup` wrote.",
+            f"{dump} can't be restored into {places.home} without its keys.",
+            why=f"It is a dump without keys, and {places.keys} is missing, so its passwords could not be decrypted.",
+            fix="Restore it into its original home, or restore a file that `changeover backup` wrote.",
         )
 
 
@@ -139,5 +139,5 @@ def _kept(places: Places) -> list[Path]:
 
 def _named(file: Path | None) -> Path:
     if file is None:
-        raise BadRequest("Name a file.", fix="`changeover backup FILE`")
+        raise BadRequest("No file given.", fix="`changeover backup FILE`")
     return file.absolute()

@@ -1,4 +1,4 @@
-"""One child of the parent: how it is started, what its end means, and whether it makes progress."""
+"""A child of the parent: starts it, evaluates its exit, and checks its progress."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ log = logging.getLogger("changeover.parent")
 QUICK_DEATH_S = 2.0
 LONGEST_PAUSE_S = 5.0
 LONGEST_START_S = 60.0
-"""However impatient the setting is: until its first beat a process loads its programs."""
+"""Minimum with any setting, because a process loads its modules before its first beat."""
 
 
 @dataclass
 class Child:
-    """One of our processes: what to start, and when it may be started again."""
+    """One of our processes, and when it may be restarted."""
 
     name: str
     live: Callable[[int], int]
-    """Its whole life, given the file descriptor that it beats into; its exit code."""
+    """The main function of the process. Gets the file descriptor for its beats, returns the exit code."""
     keep: tuple[int, ...] = ()
     process: Forked | None = None
     pidfd: int = -1
@@ -37,35 +37,35 @@ class Child:
     not_before: float = 0
 
     def start(self, places: Places) -> None:
-        """Its own log goes to HOME/log; what it says besides (a crash of Python itself), to NAME.stderr there."""
-        ear, mouth = os.pipe()
-        os.set_blocking(ear, False)
+        """Its log is in HOME/log. Other output, such as a crash of Python, goes to NAME.stderr there."""
+        read_end, write_end = os.pipe()
+        os.set_blocking(read_end, False)
         try:
             with (places.logs / f"{self.name}.stderr").open("ab") as errors:
                 said = errors.fileno()
                 self.process = fork(
-                    f"changeover {self.name} --data-dir={places.home}", lambda: self.live(mouth),
-                    stdout=said, stderr=said, keep=(*self.keep, mouth),
+                    f"changeover {self.name} --data-dir={places.home}", lambda: self.live(write_end),
+                    stdout=said, stderr=said, keep=(*self.keep, write_end),
                 )  # fmt: skip
         except OSError:
-            os.close(ear)
+            os.close(read_end)
             raise
         finally:
-            os.close(mouth)
-        self.watch = Watch(self.process.pid, ear)
+            os.close(write_end)
+        self.watch = Watch(self.process.pid, read_end)
         self.pidfd = os.pidfd_open(self.process.pid)
         self.began_at = time.monotonic()
 
     def try_to_start(self, places: Places) -> None:
-        """As `start`; where the host has no room for it, that is said, and tried again."""
+        """Like `start`. If the host can't create the process, logs that and retries later."""
         try:
             self.start(places)
         except OSError as error:
             self.not_before = time.monotonic() + LONGEST_PAUSE_S
-            log.error("the %s does not start: %s; trying again", self.name, error)  # noqa: TRY400 - no bug of ours
+            log.error("the %s does not start: %s; trying again", self.name, error)  # noqa: TRY400 - not a bug
 
     def end_if_frozen(self, after_s: float) -> None:
-        """Kill the process if it has made no progress for that long: its successor may act only once it is dead."""
+        """Kill the process if it has made no progress for `after_s`. Its successor may act only once it is dead."""
         if self.process is None or self.watch is None:
             return
         silent_s = self.watch.look()
@@ -76,7 +76,7 @@ class Child:
             self.watch.silent_s = 0.0
 
     def reap(self) -> bool:
-        """Whether it has died; then says so, and when it may come back."""
+        """Whether it has died. If so, logs that and sets when it may be restarted."""
         if self.process is None or (code := self.process.poll()) is None:
             return False
         pid = self.process.pid
@@ -89,13 +89,13 @@ class Child:
         return True
 
     def forget(self) -> None:
-        """After its end: close what belonged to it."""
+        """Release the resources of an ended process."""
         os.close(self.pidfd)
         if self.watch is not None:
-            os.close(self.watch.ear)
+            os.close(self.watch.read_end)
         self.process, self.pidfd, self.watch = None, -1, None
 
 
 def how_it_ended(code: int) -> str:
-    """`code` as Popen has it: negative for a signal."""
+    """`code` like Popen's: negative for a signal."""
     return f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"

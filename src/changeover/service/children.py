@@ -1,4 +1,4 @@
-"""What every process of ours does first: its log, and to go when its parent goes. Standard library only."""
+"""What every process of ours does first: logging, and ending with its parent. Standard library only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LOG_BYTES, LOG_FILES = 5_000_000, 3
 
 
 def log_to(folder: Path, name: str, *, also_to: TextIO | None = None) -> None:
-    """Everything at INFO and above into `folder/name.log`, bounded in size; what goes wrong also to `also_to`."""
+    """Log INFO and above to `folder/name.log` with limited size, and warnings to `also_to` as well."""
     handler: logging.Handler = logging.handlers.RotatingFileHandler(
         folder / f"{name}.log", maxBytes=LOG_BYTES, backupCount=LOG_FILES
     )
@@ -32,7 +32,7 @@ def log_to(folder: Path, name: str, *, also_to: TextIO | None = None) -> None:
 
 
 def go_with_parent() -> None:
-    """Ask the kernel for a SIGTERM when the parent dies, and go at once if it has died already."""
+    """Get a SIGTERM from the kernel when the parent dies. Exits at once if it has already died."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl failed")

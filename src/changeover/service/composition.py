@@ -1,4 +1,4 @@
-"""Wires the parts: which engine, which keys, which places."""
+"""Creates and connects the parts: engine, keys, places."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from changeover.settings import Settings
 
 
 def make_parts(places: Places, settings: Settings, ticks: Ticks) -> Parts:
-    """Everything that platform code acts through."""
+    """The parts that platform code uses."""
     authority = CertificateAuthority(places.ca)
     engine = LocalEngine(
         home=places.home,
@@ -72,7 +72,7 @@ def make_parts(places: Places, settings: Settings, ticks: Ticks) -> Parts:
 
 
 def workflows(parts: Parts) -> dict[str, Workflow]:
-    """Every kind of run that there is."""
+    """All kinds of runs."""
     comparisons = Comparisons(parts.installations)
     methods: dict[str, Method] = {"follower": Follower(parts), "snapshot": Snapshot(parts, comparisons)}
     product = (*Changing(parts, methods).workflows(), Verifying(parts, comparisons).workflow())
@@ -84,7 +84,7 @@ def router_places(places: Places) -> RouterPlaces:
 
 
 def make_pool(state: State, *, most: int) -> AsyncConnectionPool[Any]:
-    """Checked connections to the state: one that a restart of it broke is replaced unseen."""
+    """Checked connections to the state. One that a restart of the state broke is replaced."""
     return AsyncConnectionPool(
         kwargs=dict(state.conninfo), min_size=1, max_size=most, open=False, timeout=10,
         check=AsyncConnectionPool.check_connection,
@@ -92,5 +92,5 @@ def make_pool(state: State, *, most: int) -> AsyncConnectionPool[Any]:
 
 
 async def connect_state(state: State) -> AsyncConnection[Any]:
-    """A connection of its own, autocommit: for locks that live as long as it does."""
+    """A separate autocommit connection, for locks that last as long as it does."""
     return await psycopg.AsyncConnection.connect(make_conninfo(**state.conninfo), autocommit=True)

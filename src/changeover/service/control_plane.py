@@ -1,4 +1,4 @@
-"""The process that answers HTTP, on a socket that its parent opened: a restart refuses nobody."""
+"""The HTTP server. Its socket belongs to the parent, so a restart refuses no connection."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ RENDEZVOUS_HOST = "127.0.0.1"
 
 
 class _Server(uvicorn.Server):
-    """Wakes once a second for the Date header, and when it is told to stop; uvicorn itself wakes ten times."""
+    """Wakes once a second for the Date header, and when told to stop. uvicorn itself wakes ten times a second."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -55,7 +55,7 @@ class _Server(uvicorn.Server):
 async def serve(
     places: Places, settings: Settings, *, listening: int, tls_cert: Path | None = None, tls_key: Path | None = None
 ) -> None:
-    """Until SIGTERM. `listening` is the file descriptor of the open socket."""
+    """Serve until SIGTERM. `listening` is the file descriptor of the open socket."""
     state = State(places, settings)
     _allow_files(settings.max_connections)
     ticks = Ticks(state.conninfo, host=settings.host_name)
@@ -73,9 +73,9 @@ async def serve(
             log_config=None,
             access_log=False,
             lifespan="off",
-            ws="none",  # an upgrade is an ordinary request, which gets an ordinary answer
+            ws="none",  # an upgrade request gets an ordinary answer
             server_header=False,
-            proxy_headers=False,  # it would believe every process of this host; see api/addresses.py
+            proxy_headers=False,  # it would trust every process of this host; see api/addresses.py
             timeout_graceful_shutdown=GRACE_S,
             http=HttpConnection.counted_by(
                 OpenConnections(settings.max_connections, settings.max_connections_per_client)
@@ -91,7 +91,7 @@ async def serve(
 
 
 def _allow_files(connections: int) -> None:
-    """A connection is an open file; the usual limit of 1024 is meant for programs without clients."""
+    """Raise the limit on open files, which includes connections. The usual 1024 is too low for a server."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 4 * connections + 1024
     if soft < wanted:
@@ -99,7 +99,7 @@ def _allow_files(connections: int) -> None:
 
 
 def _rendezvous_tls(places: Places) -> ssl.SSLContext:
-    """The client verifies who it speaks to, against our own authority."""
+    """The client verifies the server with our own authority."""
     authority = CertificateAuthority(places.ca)
     authority.renew_if_due([RENDEZVOUS_HOST], places.rendezvous_tls, owner=None)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

@@ -1,7 +1,7 @@
-"""A process forked from the parent: everything is imported in it already, and that memory is shared. Standard library only,
-but for the title that `ps` shows.
+"""A process forked from the parent. All modules are already imported, and their memory is shared.
 
-The parent has one thread and no event loop, so a fork finds no lock held by another thread.
+Standard library only, except for the title that `ps` shows. The parent has one thread and no event loop, so no lock is held by
+another thread during a fork.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ STREAMS = (0, 1, 2)
 
 @dataclass(eq=False)
 class Forked:
-    """As subprocess.Popen, for what has no program of its own. Only its parent may ask."""
+    """Like subprocess.Popen, but for a forked function. Only its parent may use it."""
 
     title: str
     pid: int
     returncode: int | None = None
 
     def poll(self) -> int | None:
-        """Its exit code (negative for a signal); None while it runs."""
+        """The exit code (negative for a signal). None while it runs."""
         if self.returncode is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
@@ -63,14 +63,14 @@ class Forked:
         self._send(signal.SIGKILL)
 
     def _send(self, number: signal.Signals) -> None:
-        if self.poll() is None:  # not yet waited for: the pid is still its own
+        if self.poll() is None:  # not reaped yet, so the pid is still its own
             os.kill(self.pid, number)
 
 
 def fork(title: str, act: Callable[[], int], *, stdout: int, stderr: int, keep: Collection[int] = ()) -> Forked:
-    """Run `act` in a process of its own, whose exit code it returns. Of our open files only `keep` is open there.
+    """Run `act` in a new process, which exits with its return value. Only `keep` of our open files stays open there.
 
-    Raises OSError where the host has no room for another process.
+    Raises OSError if the host can't create the process.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -85,7 +85,7 @@ def fork(title: str, act: Callable[[], int], *, stdout: int, stderr: int, keep: 
 
 
 def _be(begin: Callable[[], None], act: Callable[[], int]) -> NoReturn:
-    """Never returns: what the parent holds in its frames (locks, files) must not be let go of here."""
+    """Never returns, because resources in the parent's frames (locks, files) must not be released here."""
     code = FAILED
     try:
         begin()
@@ -114,7 +114,7 @@ def _begin(title: str, output: tuple[int, int], keep: Collection[int], allowed: 
 
 
 def _close_logs() -> None:
-    """By their own means, as they know of their files; the child opens its own log."""
+    """Through the handlers themselves, which keep track of their files. The child opens its own log."""
     root = logging.getLogger()
     for handler in root.handlers[:]:
         root.removeHandler(handler)
@@ -125,15 +125,15 @@ def _take_streams(stdout: int, stderr: int) -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     for theirs, ours in zip((null, stdout, stderr), STREAMS, strict=True):
         os.dup2(theirs, ours)
-    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - until this process ends
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - open until this process ends
     sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)  # noqa: SIM115
 
 
 def _close_all_but(keep: Collection[int]) -> None:
-    """Most of all the lock of the home, and the other children's pipes: they live as long as one process has them open."""
+    """Above all the lock of the home and the pipes of other children, which last while any process has them open."""
     for number in [int(path.name) for path in Path("/proc/self/fd").iterdir()]:
         if number not in STREAMS and number not in keep:
-            with suppress(OSError):  # the listing's own, closed by now
+            with suppress(OSError):  # the listing itself, already closed
                 os.close(number)
 
 

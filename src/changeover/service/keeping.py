@@ -1,4 +1,4 @@
-"""The worker's standing jobs: each looks when it is woken, and now and then besides."""
+"""The permanent tasks of the worker. Each runs when notified, and periodically."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ log = logging.getLogger(__name__)
 
 FULL_DISK_PAUSE_S = 2.0
 APPS_S = 10.0
-"""How often what keeps dynos, and the router, are asked whether they answer: they may hang without having ended."""
+"""How often the process supervisor and the router are checked, because they may hang without ending."""
 Answer = TypeVar("Answer")
 Look = Callable[[], Awaitable[float]]
-"""Returns the seconds until the next one."""
+"""Returns the seconds until the next round."""
 
 
 async def whenever(changes: Changes, tables: tuple[str, ...], make: Callable[[asyncio.Event], Look]) -> None:
-    """Look, for ever: when one of the tables changes, when the look's own bell rings, and after the seconds that it said."""
+    """Repeat a round forever: when a table changes, when the round's event is set, and after the time that it returned."""
     with changes.bell(*tables) as bell:
         look = make(bell)
         while True:
@@ -47,13 +47,13 @@ async def every(seconds: float, act: Callable[[], Awaitable[Any]]) -> None:
 
 
 async def outlasting_full_disks(act: Callable[[], Awaitable[Answer]]) -> Answer:
-    """Until it returns. A full disk does not end the worker: it is logged once, and tried again until there is room."""
+    """Retry until it returns. A full disk does not end the worker: it is logged once, and retried until there is room."""
     said = ""
     while True:
         try:
             return await act()
         except Exception as failure:
-            full = full_disk_behind(failure, "The job worker can't go on with a part of its work: a disk is full.")
+            full = full_disk_behind(failure, "The job worker can't continue a part of its work: a disk is full.")
             if full is None:
                 raise
             if full.what != said:
@@ -63,11 +63,11 @@ async def outlasting_full_disks(act: Callable[[], Awaitable[Answer]]) -> Answer:
 
 
 class AppKeeper:
-    """What keeps dynos, and the router: started, adopted, or started again. A failure is tried again in a second.
+    """Starts, adopts or restarts the process supervisor and the router. Retries a second after a failure.
 
-    One that lives and does not answer has as much time as our own processes: on a busy machine it may be slow.
+    A process that runs but does not answer has as much time as our own processes, because a busy machine may be slow.
 
-    Neither runs before the first deploy: who only moves databases doesn't pay for them.
+    Neither runs before the first deploy, so an installation that only moves databases doesn't need them.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""A home knows where it lies. One that was moved or copied is not started: its files name the place they were made for."""
+"""Refuses to start a home that was moved or copied, because its files contain its path."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SOCKETS = re.compile(r"^unix_socket_directories\s*=\s*'\"?([^'\"]+)", re.MULTILI
 
 
 def require_home_in_its_place(places: Places) -> None:
-    """Raises HomeMoved. Nothing is touched, and no process: those that the files name may be another home's."""
+    """Raises HomeMoved. Touches no file and no process, because those in the files may belong to another home."""
     here = places.home.resolve()
     if places.made_at.exists():
         made_at = Path(places.made_at.read_text().strip())
@@ -22,7 +22,7 @@ def require_home_in_its_place(places: Places) -> None:
         raise HomeMoved(
             f"The home {here} was moved or copied from another place.",
             why=f"Its servers were made for the socket folder {sockets}, which belongs to that place.",
-            fix="Move it back to where it was made, and start it there.",
+            fix="Move it back to its original path, and start it there.",
         )
 
 
@@ -35,7 +35,7 @@ def note_its_place(places: Places) -> None:
 
 
 def where_it_is_now(open_file: int, name: str) -> Path | None:
-    """The home of a file that we hold open, by the name that the file has now; None when it was deleted."""
+    """The home of an open file, by the file's current name. None if it was deleted."""
     path = Path(f"/proc/self/fd/{open_file}").readlink()
     return path.parent if path.name == name and path.exists() else None
 
@@ -52,13 +52,13 @@ def _moved(here: Path, made_at: Path) -> HomeMoved:
     if (made_at / "changeover.lock").exists():
         return HomeMoved(
             f"The home {here} is a copy of {made_at}.",
-            why=f"Its files name servers, sockets and apps of {made_at}, which is still there.",
+            why=f"Its files refer to servers, sockets and apps of {made_at}, which still exists.",
             fix=f"Start that one (--data-dir {made_at}). For a second installation: `changeover backup FILE` there, then "
             f"`changeover restore FILE --data-dir NEW`.",
         )
     return HomeMoved(
         f"The home {here} was moved from {made_at}.",
-        why="Its servers, poolers and apps are configured with paths below the former place.",
-        fix=f"Move it back (`mv {here} {made_at}`). To keep the data where they are now, mount them there: "
+        why="Its servers, poolers and apps are configured with paths below the previous path.",
+        fix=f"Move it back (`mv {here} {made_at}`). To keep the data at the current path, mount it there: "
         f"`mkdir {made_at} && mount --bind {here} {made_at}`. Then start it with --data-dir {made_at}.",
     )

@@ -1,4 +1,4 @@
-"""Where an installation keeps what: one data directory, and a folder for sockets outside it. Standard library only."""
+"""The paths of an installation: one data directory, and a folder for sockets outside it. Standard library only."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Places:
-    """The paths below a data directory, and its sockets' folder (whose path has to be short)."""
+    """Paths below a data directory, and its socket folder, whose path must be short."""
 
     home: Path
 
     @property
     def lock(self) -> Path:
-        """Held by the parent process for as long as it lives; holds its pid."""
+        """Locked by the parent process while it runs. Contains its pid."""
         return self.home / "changeover.lock"
 
     @property
     def made_at(self) -> Path:
-        """Holds the path that this home was made at."""
+        """Contains the path at which this home was created."""
         return self.home / "place"
 
     @property
     def endpoint(self) -> Path:
-        """Where a running control plane answers, for the CLI."""
+        """The address of the running control plane, for the CLI."""
         return self.home / "endpoint.json"
 
     @property
     def in_use(self) -> Path:
-        """Locked, shared, by whoever needs a control plane that ends itself when nobody does."""
+        """Locked (shared) by every user of a private control plane, which ends when it is not used."""
         return self.home / "in-use"
 
     @property
@@ -69,7 +69,7 @@ class Places:
 
     @property
     def backups(self) -> Path:
-        """Of databases, where no bucket is configured."""
+        """Backups of databases, if no bucket is configured."""
         return self.home / "backups"
 
     @property
@@ -82,14 +82,14 @@ class Places:
 
     @property
     def sockets(self) -> Path:
-        """One folder for each data directory: unix socket paths are limited to some 100 bytes."""
+        """One folder for each data directory, because paths of unix sockets are limited to about 100 bytes."""
         mark = hashlib.sha256(os.fsencode(self.home.resolve())).hexdigest()[:10]
         if os.geteuid() == 0:
             return Path("/run/changeover") / mark
         return Path(tempfile.gettempdir()) / f"changeover-{os.geteuid()}-{mark}"
 
     def make(self) -> None:
-        """The data directory itself. As root others may pass through it, but not look: PostgreSQL runs as another user."""
+        """Create the data directory. As root, others may pass through but not list it, for PostgreSQL's own user."""
         self.home.mkdir(parents=True, exist_ok=True)
         self.home.chmod(0o711 if os.geteuid() == 0 else 0o700)
         for folder in (self.logs, self.dumps):

@@ -1,6 +1,6 @@
-"""What has to be true before anything serves: the state runs and is migrated, keys and operator exist. Repeatable.
+"""Prepares everything before a process serves: starts and migrates the state, creates keys and operator. Repeatable.
 
-The router comes with the first deploy; that it will be able to listen is found out here, where somebody reads the answer.
+The router starts with the first deploy. Whether it can listen is checked here, where the user sees the error.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from changeover.store.migrate import migrate
 
 
 async def prepare(places: Places, settings: Settings, *, router_listen: str) -> None:
-    """Raises what keeps the state from starting, and BadSetting or PortTaken for where the router should listen."""
+    """Raises the errors of starting the state, and BadSetting or PortTaken for the router's address."""
     places.make()
     await CaddyRouter(router_places(places)).check(router_listen)
     await ensure_system_users()

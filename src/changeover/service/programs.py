@@ -1,4 +1,4 @@
-"""What the parent's children do. Importing this imports all that they need: the parent does it once, and forks."""
+"""The main functions of the parent's children. The parent imports this module once, with all that they need, and forks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from changeover.settings import Settings
 
 @dataclasses.dataclass(frozen=True)
 class Programs:
-    """Each method is the whole life of a process; its exit code."""
+    """Each method is the main function of a process. It returns the exit code."""
 
     places: Places
     settings: Settings
@@ -43,31 +43,31 @@ class Programs:
     def teardown(self) -> int:
         return reported("teardown", lambda: asyncio.run(teardown(self.places, self.settings)))
 
-    def worker(self, mouth: int) -> int:
+    def worker(self, write_end: int) -> int:
         working = work(self.places, self.settings, router_listen=self.router_listen, until_idle=self.until_idle)
-        return self._keep_on("worker", mouth, working)
+        return self._keep_on("worker", write_end, working)
 
-    def control_plane(self, mouth: int) -> int:
+    def control_plane(self, write_end: int) -> int:
         certificate = {"tls_cert": self.tls_cert, "tls_key": self.tls_key}
         serving = serve(self.places, self.settings, listening=self.listening, **certificate)
-        return self._keep_on("control-plane", mouth, serving)
+        return self._keep_on("control-plane", write_end, serving)
 
-    def _keep_on(self, name: str, mouth: int, doing: Coroutine[Any, Any, None]) -> int:
-        """Until it ends. Its own log goes to HOME/log; what it says besides (a crash of Python itself), to stderr."""
+    def _keep_on(self, name: str, write_end: int, doing: Coroutine[Any, Any, None]) -> int:
+        """Run until the coroutine ends. Logs to HOME/log. Other output, such as a crash of Python, goes to stderr."""
         go_with_parent()
         log_to(self.places.logs, name)
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(_while_beating(mouth, doing))
+                runner.run(_while_beating(write_end, doing))
         except Exception:
             logging.getLogger("changeover").exception("the %s dies", name)
             return 1
         return 0
 
 
-async def _while_beating(mouth: int, doing: Coroutine[Any, Any, None]) -> None:
-    """Do it, and let the parent see that the event loop turns."""
-    beating = asyncio.ensure_future(keep_beating(mouth))
+async def _while_beating(write_end: int, doing: Coroutine[Any, Any, None]) -> None:
+    """Await `doing`, and show the parent that the event loop runs."""
+    beating = asyncio.ensure_future(keep_beating(write_end))
     try:
         await doing
     finally:

@@ -1,4 +1,4 @@
-"""Our own state's PostgreSQL: a small server of ours on a unix socket alone, or one that somebody named by URL."""
+"""The PostgreSQL of our own state: a small server on a unix socket only, or one given by URL."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SMALL: dict[str, SettingValue] = {
 
 
 class State:
-    """The state database of an installation. `conninfo` is what psycopg takes."""
+    """The state database of an installation. `conninfo` has psycopg's parameters."""
 
     def __init__(self, places: Places, settings: Settings) -> None:
         self._places = places
@@ -56,7 +56,7 @@ class State:
         return with_search_path(where)
 
     def cluster(self) -> Cluster:
-        """Raises InstallationGone when the PostgreSQL that made its data directory is no longer there."""
+        """Raises InstallationGone if the PostgreSQL that created its data directory is not installed any more."""
         return Cluster(
             bin_directory=self._bin_directory(),
             data_directory=self._places.state_data,
@@ -75,14 +75,14 @@ class State:
                 return self._readable(installation)
         newest = max(self._places.dumps.glob("*.dump"), default=None)
         raise InstallationGone(
-            "The state of this installation can't be opened.",
-            why=f"PostgreSQL {major} made {self._places.state_data}, and its programs are no longer on this host.",
+            "The state of this installation can't be started.",
+            why=f"PostgreSQL {major} created {self._places.state_data}, but it is no longer installed on this host.",
             fix=f"Install PostgreSQL {major} again; or move {self._places.state} away and restore the last backup into a "
             f"new one: `changeover restore FILE`" + (f" (the newest dump is {newest})." if newest else "."),
         )
 
     def _readable(self, installation: Installation) -> Path:
-        """Its programs, or a copy of them where the state's user can't enter their folder."""
+        """Its programs, or a copy of them if the state's user can't enter their folder."""
         return ServerPlaces(self._places.home, self._places.sockets, run_as_for_state()).bring(installation)
 
     def _major(self) -> str | None:
@@ -90,7 +90,7 @@ class State:
         return file.read_text().strip() if file.exists() else None
 
     async def start(self) -> None:
-        """Make it where it is new, adopt it where it runs; done when our database exists."""
+        """Create the server if it is new, adopt it if it runs. Our database exists on return."""
         if not self.is_ours:
             return
         await ensure_system_users()
@@ -108,20 +108,20 @@ class State:
                 await db.execute(f"CREATE DATABASE {DATABASE}")
 
     async def _take_from_servers(self, cluster: Cluster) -> None:
-        """The version before ran it as the user of all servers: it is stopped once, and becomes another user's."""
+        """The previous version ran it as the user of all servers. Stops it once and changes its owner."""
         data = self._places.state_data
         if cluster.run_as is not None and data.is_dir() and data.stat().st_uid == owner_ids(SERVER_USER)[0]:
             await cluster.stop()
             await asyncio.to_thread(give, data, of=SERVER_USER, to=cluster.run_as)
 
     def leave_for_former_version(self) -> None:
-        """To be called once no server runs any more. The version before can start only what its own user owns."""
+        """Call when no server runs any more. The previous version can only start files that its own user owns."""
         user = run_as_for_state()
         if user is not None and self.is_ours:
             give(self._places.state_data, of=user, to=SERVER_USER)
 
     def _open_folders(self) -> None:
-        """As root the state's user has to pass through these."""
+        """As root, the state's user must be able to pass through these."""
         for folder in (self._places.sockets, self._places.state):
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o711 if run_as_for_state() else 0o700)
@@ -141,7 +141,7 @@ class State:
         return not self.is_ours or (self._major() is not None and self.cluster().postmaster() is not None)
 
     async def dump(self, to: Path | None = None) -> Path:
-        """A dump of the state, in HOME/dumps unless told otherwise; old ones there go."""
+        """Dump the state, by default to HOME/dumps, where old dumps are removed."""
         target = to or self._places.dumps / f"state-{datetime.now(UTC):%Y%m%d-%H%M%S}.dump"
         partial = target.with_name(f".{target.name}.partial")
         await run_or_fail(
@@ -152,19 +152,19 @@ class State:
         partial.rename(target)
         if to is None:
             others = sorted(one for one in self._places.dumps.glob("state-*.dump") if one != target)
-            for old in others[: 1 - DUMPS_KEPT]:  # never this one, which has an older name where the clock was set back
+            for old in others[: 1 - DUMPS_KEPT]:  # never this one, whose name may be older if the clock was set back
                 old.unlink()
         return target
 
     def age_of_newest_dump(self) -> timedelta:
-        """`timedelta.max` where there is none. One of the future, made before the clock was set back, has no age."""
+        """`timedelta.max` without a dump. Ignores one from the future, made before the clock was set back."""
         now = time.time()
         made = [path.stat().st_mtime for path in self._places.dumps.glob("state-*.dump")]
         newest = max((at for at in made if at <= now), default=None)
         return timedelta(seconds=now - newest) if newest else timedelta.max
 
     async def load(self, dump: Path) -> None:
-        """Restore a dump into our (new, empty) database, in one transaction."""
+        """Restore a dump into our new, empty database in one transaction."""
         await run_or_fail(
             [self.program("pg_restore"), "--single-transaction", "--exit-on-error", "--no-password", *self._where(), str(dump)],
             timeout_s=600,
@@ -187,5 +187,5 @@ class State:
         ]
 
     def remove(self) -> None:
-        """What a restore that failed had made."""
+        """Removes what a failed restore created."""
         shutil.rmtree(self._places.state, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""`changeover stop`: takes the parent down, and then everything that it may have left running."""
+"""`changeover stop`: ends the parent, and everything that it may have left running."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ STOP_S = 120.0
 
 
 def stop(places: Places) -> int:
-    """Raises NotRunning when there is nothing to stop, ServerFailed when the parent does not go."""
+    """Raises NotRunning if nothing runs, ServerFailed if the parent does not end."""
     require_home_in_its_place(places)
     pid = _parent(places)
     if pid is None and not (places.state_data / "postmaster.pid").exists():
-        raise NotRunning(f"Nothing of changeover runs over {places.home}.", fix="`changeover server` starts it.")
+        raise NotRunning(f"No control plane runs in {places.home}.", fix="`changeover server` starts it.")
     if pid is not None:
         _end(pid, places)
     if (places.state_data / "postmaster.pid").exists():
@@ -33,7 +33,7 @@ def stop(places: Places) -> int:
 
 
 def _parent(places: Places) -> int | None:
-    """The pid of the living parent: who holds the lock has written it there."""
+    """The pid of the running parent, which writes it into its lock file."""
     try:
         with places.lock.open("r+") as handle:
             try:
@@ -57,7 +57,7 @@ def _end(pid: int, places: Places) -> None:
         if not poll.poll(STOP_S * 1000):
             raise ServerFailed(
                 "changeover does not stop.", why=f"Process {pid} has not ended within {STOP_S:.0f} seconds.",
-                fix=f"The logs in {places.logs} say what it waits for.",
+                fix=f"See the logs in {places.logs}.",
             )  # fmt: skip
     finally:
         os.close(handle)

@@ -1,8 +1,8 @@
-"""The parent: opens the socket, forks control plane and job worker, and forks again whichever dies.
+"""The parent: opens the socket, forks control plane and job worker, and restarts them when they die.
 
-It also restarts the state's PostgreSQL, whose children they both depend on. It decides nothing else, so that it has no
-reason to fail. It imports everything that its children need, so that this is done once and its memory is shared, and
-runs none of it: one thread, no event loop.
+It also restarts the state's PostgreSQL, on which both depend. It does nothing else, so it has no reason to fail.
+It imports everything that its children need, so that imports happen once and memory is shared, but does not run it: it has one
+thread and no event loop.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ TICK_MS = 500
 IDLE_S = 3.0
 REVIVE_PAUSE_S = 3.0
 ANY_PORT = "127.0.0.1:0"
-"""The router listens already, where the state is only started again."""
+"""When only the state is restarted, the router already listens."""
 log = logging.getLogger("changeover.parent")
 AS_A_USER = (
     "It runs as an ordinary user: every database and app does too, and can read the others' files. "
@@ -57,7 +57,7 @@ AS_A_USER = (
 
 @dataclass(frozen=True)
 class Listen:
-    """Where to answer, and with which certificate."""
+    """The listening address, and its certificate."""
 
     host: str
     port: int
@@ -66,7 +66,7 @@ class Listen:
 
     @classmethod
     def parse(cls, text: str, tls_cert: Path | None, tls_key: Path | None) -> Listen:
-        """Raises BadSetting: an address beyond loopback needs TLS."""
+        """Raises BadSetting. An address other than loopback requires TLS."""
         host, _, port = text.rpartition(":")
         if not host or not port.isdigit() or int(port) > 65535:
             raise BadSetting("--listen", text, wants="HOST:PORT, such as 127.0.0.1:5000 (port 0 picks a free one)")
@@ -112,7 +112,7 @@ class Supervisor:
     children: list[Child] = field(default_factory=list)
 
     def run(self) -> int:
-        """The exit code. Raises AlreadyRunning, PortTaken, and what `prepare` met."""
+        """Returns the exit code. Raises AlreadyRunning, PortTaken, and the errors of `prepare`."""
         self.places.make()
         with self._alone(), self.listen.open() as listening:
             require_home_in_its_place(self.places)
@@ -174,7 +174,7 @@ class Supervisor:
         return wake, woken
 
     def _load(self, listening: socket.socket) -> Programs:
-        """Import what the children run. What is there now stays: collecting garbage would only unshare its memory."""
+        """Import what the children run, and freeze it, because garbage collection would unshare its memory."""
         gc.disable()
         from changeover.service.programs import Programs
 
@@ -193,7 +193,7 @@ class Supervisor:
         ]
 
     def _one_shot(self, what: str, act: Callable[[], int]) -> None:
-        """A short process of ours; its failure, told in its own words, is ours."""
+        """Run a short process. Raises its failure as ours."""
         with open(os.memfd_create("said"), "rb") as said, open(os.memfd_create("errors"), "rb") as errors:
             one = fork(
                 f"changeover {what} --data-dir={self.places.home}", act, stdout=said.fileno(), stderr=errors.fileno()
@@ -215,9 +215,9 @@ class Supervisor:
                 return
             if time.monotonic() > deadline:
                 raise ServerFailed(
-                    "changeover did not get ready.",
+                    "changeover did not become ready.",
                     why=f"{url}/healthz did not report state and worker within {READY_S:.0f} seconds.",
-                    fix=f"The logs in {self.places.logs} say more.",
+                    fix=f"See the logs in {self.places.logs}.",
                 )
             self._tend(programs, woken, 20)
 
@@ -227,7 +227,7 @@ class Supervisor:
         fresh.rename(self.places.endpoint)
 
     def _tend(self, programs: Programs, woken: socket.socket, wait_ms: int) -> None:
-        """Sleep until something happens; then bring back whoever died."""
+        """Sleep until something happens, then restart dead children."""
         poll = select.poll()
         poll.register(woken, select.POLLIN)
         for child in self.children:
@@ -250,7 +250,7 @@ class Supervisor:
                 child.try_to_start(self.places)
 
     def _revive_state(self, programs: Programs) -> None:
-        """What keeps it from starting (a full disk, say) may pass: it is said, and tried again."""
+        """Logs the error and retries later, because its cause (such as a full disk) may pass."""
         if time.monotonic() < self.revive_not_before:
             return
         try:
@@ -261,7 +261,7 @@ class Supervisor:
             log.error("the state's PostgreSQL does not start; trying again. %s", error.message)  # noqa: TRY400
 
     def _state_is_dead(self) -> bool:
-        """Its pid file is missing, or names a process that is gone."""
+        """Its pid file is missing or has the pid of a dead process."""
         if self.settings.state_url is not None or not (self.places.state_data / "PG_VERSION").exists():
             return False
         try:
@@ -273,7 +273,7 @@ class Supervisor:
         return not _is_alive(pid)
 
     def _require_home(self) -> None:
-        """Nobody can work without it, or should where it was moved. Raises HomeGone, when nothing is left."""
+        """Nothing may run without the home, or on one that was moved. Raises HomeGone when everything has ended."""
         assert self.lock_file is not None  # noqa: S101 - held for as long as we run
         try:
             if os.path.samestat(os.fstat(self.lock_file), self.places.lock.stat()):
@@ -292,7 +292,7 @@ class Supervisor:
             self.places.home.rename(self.places.home.with_name(f"{self.places.home.name}.made-again-{os.getpid()}"))
         raise HomeGone(
             what,
-            why="Its servers and apps could not go on.",
+            why="Its servers and apps could not continue.",
             fix=f"Move it back (`mv {now} {self.places.home}`), then start it again." if now
             else "Start a new one, and restore the last backup into it: `changeover restore FILE`.",
         )  # fmt: skip
@@ -317,7 +317,7 @@ class Supervisor:
 
 
 class _Idle:
-    """Whether nobody has held the lock `in-use` for a while; from then on we do, so that who comes waits for our end."""
+    """Whether the lock `in-use` has been free for a while. Then holds it, so that new users wait for our end."""
 
     def __init__(self, file: Path) -> None:
         self._file = file.open("a")
@@ -338,7 +338,7 @@ class _Idle:
 
 
 def _is_alive(pid: int) -> bool:
-    """Not one that only waits to be reaped: in a container that may take a second, or for ever."""
+    """False for a zombie, which in a container may last for a second, or forever."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
     except (FileNotFoundError, ProcessLookupError):
@@ -364,7 +364,7 @@ def _answers(listen: Listen, port: int) -> bool:
 
 
 def _unverified() -> ssl.SSLContext:
-    """We ask ourselves, by an address that the certificate may not name."""
+    """For connections to ourselves, by an address that the certificate may lack."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context

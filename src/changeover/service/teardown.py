@@ -1,4 +1,4 @@
-"""Stops what the installation runs: copies, dumps and restores, then poolers and servers, then (dumped) the state."""
+"""Stops everything that an installation runs: copies, dumps and restores, poolers and servers, and last the dumped state."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from changeover.settings import Settings
 
 
 async def teardown(places: Places, settings: Settings) -> list[str]:
-    """The names of the servers that were stopped. Starts the state first where it had died: it knows the servers."""
+    """Returns the names of the stopped servers. Starts the state first if it had died, because it lists the servers."""
     state = State(places, settings)
     await state.start()
     await end_tasks(places.home.resolve())

@@ -1,4 +1,4 @@
-"""How a process of ours says what it refused: to a person, or as JSON to who started it."""
+"""Reports a refusal of one of our processes: as text, or as JSON to the process that started it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from changeover.hosts.disks import full_disk_behind
 
 
 def reported(what: str, act: Callable[[], Any]) -> int:
-    """The exit code; a refusal goes to stdout as JSON."""
+    """The exit code. A refusal is printed to stdout as JSON."""
     try:
         act()
     except ChangeoverError as error:
@@ -25,10 +25,10 @@ def reported(what: str, act: Callable[[], Any]) -> int:
 
 
 def refusal(what: str, error: OSError) -> ChangeoverError:
-    """What this host did not let us do."""
+    """An error of the operating system as one of ours."""
     said = f"changeover {what} failed."
     return full_disk_behind(error, f"{said} A disk is full.") or ServerFailed(
-        said, why=str(error), fix="Correct what the line above names, then try again."
+        said, why=str(error), fix="Correct the cause above, then try again."
     )
 
 

@@ -1,8 +1,7 @@
-"""How the parent knows that a child makes progress: the child's event loop beats through a pipe. Standard library only.
+"""Lets the parent check the progress of a child, whose event loop sends beats through a pipe. Standard library only.
 
-A child is judged by what it does while it can. Silence counts only while the parent itself runs, so a machine that
-slept or a parent that was stopped blames nobody. No wall clock is read. Silence of a child that waits for a disk, or
-that waits for its turn on a busy CPU, does not count either.
+Silence counts only while the parent itself runs, so nothing is replaced after a machine slept or the parent was stopped. No wall
+clock is read. Silence of a child that waits for a disk, or for its turn on a busy CPU, does not count either.
 """
 
 from __future__ import annotations
@@ -20,20 +19,20 @@ log = logging.getLogger(__name__)
 
 BEAT_S = 0.5
 LONGEST_STEP_S = 1.0
-"""At most this much silence is counted between two looks, however far apart they were."""
+"""The most silence that is counted between two checks, however far apart they were."""
 LONGEST_LOOK_S = 5.0
-"""The same where each look waits for an answer itself."""
+"""The same if each check waits for an answer itself."""
 WHY = {
     "T": "it was stopped by a signal",
-    "t": "a debugger holds it",
+    "t": "a debugger stopped it",
     "S": "its event loop is blocked",
-    "R": "it is busy without end",
+    "R": "it is in an endless loop",
 }
 
 
 @dataclass
 class Silence:
-    """For how long one process has not answered although it could."""
+    """How long a process has not answered although it could."""
 
     pid: int
     silent_s: float = field(default=0.0, kw_only=True)
@@ -42,7 +41,7 @@ class Silence:
     _cpu_ticks: int = field(default=0, kw_only=True)
 
     def count(self, *, has_answered: bool, longest_step_s: float = LONGEST_STEP_S) -> float:
-        """To be called again and again; an answer ends the silence. `longest_step_s` is the most that one call adds."""
+        """Call repeatedly. An answer resets the silence. One call adds at most `longest_step_s`."""
         now = time.monotonic()
         passed, self._looked_at = min(now - self._looked_at, longest_step_s), now
         seen = _look_at(self.pid)
@@ -57,26 +56,26 @@ class Silence:
 
 @dataclass
 class Watch(Silence):
-    """Judges one child. `ear` is the reading end of the pipe that the child beats into."""
+    """Watches one child. `read_end` is the reading end of the pipe for the child's beats."""
 
-    ear: int
+    read_end: int
     has_begun: bool = field(default=False, kw_only=True)
-    """It has beaten at least once."""
+    """It has sent at least one beat."""
 
     def look(self) -> float:
-        """For how long it has made no progress although it could."""
+        """How long it has made no progress although it could."""
         has_beaten = self._has_beaten()
         self.has_begun = self.has_begun or has_beaten
         return self.count(has_answered=has_beaten)
 
     def _has_beaten(self) -> bool:
         with suppress(BlockingIOError):
-            return bool(os.read(self.ear, 4096))
+            return bool(os.read(self.read_end, 4096))
         return False
 
 
 class Patience:
-    """With one program that the worker keeps and asks each second: when it may be replaced."""
+    """Decides when a program that the worker checks every second may be replaced."""
 
     def __init__(self, name: str, after_s: float) -> None:
         self._name, self._after_s = name, after_s
@@ -86,7 +85,7 @@ class Patience:
         self._silence = None
 
     def is_over(self, pid: int | None) -> bool:
-        """`pid` is of the one that has just not answered; None: there is none, and nothing to wait for."""
+        """`pid` is that of the program that did not answer. None if there is none, so there is nothing to wait for."""
         if pid is None:
             self._silence = None
             return True
@@ -108,7 +107,7 @@ class _Seen:
     cpu_ticks: int
 
     def could_run_s(self, cpu_ticks: int) -> float:
-        """Nothing while it waits for a disk. One that is ready to run could do so for as long as it was given a CPU."""
+        """Zero while it waits for a disk. While it is ready to run, only the time on a CPU counts."""
         if self.state == "D":
             return 0.0
         if self.state == "R":
@@ -124,10 +123,10 @@ def _look_at(pid: int) -> _Seen | None:
     return _Seen(words[0], int(words[11]) + int(words[12]))
 
 
-async def keep_beating(mouth: int) -> None:
-    """In the child, for as long as its event loop turns. A parent that does not read blocks nobody."""
-    os.set_blocking(mouth, False)
+async def keep_beating(write_end: int) -> None:
+    """Runs in the child as long as its event loop runs. Never blocks if the parent does not read."""
+    os.set_blocking(write_end, False)
     while True:
-        with suppress(BlockingIOError, BrokenPipeError):  # the parent is stopped and the pipe is full, or it is gone
-            os.write(mouth, b".")
+        with suppress(BlockingIOError, BrokenPipeError):  # the pipe of a stopped parent is full, or the parent is gone
+            os.write(write_end, b".")
         await asyncio.sleep(BEAT_S)

@@ -1,7 +1,7 @@
-"""The job worker: drives runs, keeps servers alive, sweeps what was forgotten, dumps the state once a day.
+"""The job worker: drives runs, keeps servers running, finds forgotten work, dumps the state once a day.
 
-A process of its own, so that no page ever jitters a pause. It dies when its state connection does; its parent starts
-the next one at once.
+It is a separate process, so API requests never delay a pause. It dies with its state connection, and its parent starts the
+next one at once.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ DUMP_AGE = timedelta(days=1)
 
 
 async def work(places: Places, settings: Settings, *, router_listen: str, until_idle: bool = False) -> None:
-    """Until SIGTERM, or until the state is lost. With `until_idle` unfinished runs keep the control plane from ending."""
+    """Work until SIGTERM, or until the state is lost. With `until_idle`, unfinished runs keep the control plane running."""
     state = State(places, settings)
     pool = make_pool(state, most=4)
     ticks = Ticks(state.conninfo, host=settings.host_name, most_at_once=4)
     parts = make_parts(places, settings, ticks)
     async with await connect_state(state) as lock, pool, ticks:
         await _become_the_worker(lock, settings.host_name)
-        await adopt_changeovers(lock)  # a worker of the previous version may have ended a step since the start
+        await adopt_changeovers(lock)  # a worker of the previous version may have finished a step since the start
         names, changes = WebDynoNames(), Changes()
         await names.look(pool)
         kinds = workflows(parts)
@@ -102,21 +102,21 @@ def _keep_spares(parts: Parts, changes: Changes, settings: Settings) -> list[Awa
 
 
 async def _become_the_worker(lock: Any, host: str) -> None:
-    """A former worker that is still dying holds the lock for a moment."""
+    """A previous worker that is still dying may hold the lock for a moment."""
     async with asyncio.timeout(30):
-        while not await hold_worker_lock(lock, host):  # noqa: ASYNC110 - another process's lock sends no event
+        while not await hold_worker_lock(lock, host):  # noqa: ASYNC110 - a lock of another process has no event
             await asyncio.sleep(0.1)
 
 
 async def _until_told_to_stop(*jobs: Awaitable[None]) -> None:
-    """Runs them side by side; the first failure ends this process, SIGTERM in good order."""
+    """Run all concurrently. The first failure ends this process at once, SIGTERM ends it cleanly."""
     told = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, told.set)
     tasks = [asyncio.ensure_future(job) for job in jobs]
     stop = asyncio.ensure_future(told.wait())
     done, _ = await asyncio.wait([*tasks, stop], return_when=asyncio.FIRST_COMPLETED)
-    await until_none_is_under_way()  # a pause that has begun finishes or rolls back first
+    await until_none_is_under_way()  # a started pause first finishes or rolls back
     if not told.is_set():
         _die([task.exception() for task in tasks if task in done])
     for task in tasks:
@@ -125,7 +125,7 @@ async def _until_told_to_stop(*jobs: Awaitable[None]) -> None:
 
 
 def _die(reasons: list[BaseException | None]) -> NoReturn:
-    """At once. Mostly it has lost its state: to end in good order would need that, and keep its successor waiting."""
+    """Exit at once. Usually the state is lost: a clean exit would need it, and delay the successor."""
     for reason in reasons:
         log.error("the worker dies", exc_info=reason)
     logging.shutdown()
@@ -137,7 +137,7 @@ async def _keep_in_use(places: Places, pool: AsyncConnectionPool[Any]) -> None:
         while True:  # runs are started by another process
             async with pool.connection() as db:
                 is_busy = await has_unfinished_runs(db)
-            with suppress(BlockingIOError):  # it is ending: the next one goes on
+            with suppress(BlockingIOError):  # it is ending; the next one continues
                 fcntl.flock(file, (fcntl.LOCK_SH | fcntl.LOCK_NB) if is_busy else fcntl.LOCK_UN)
             await asyncio.sleep(LOOK_S)
 
@@ -148,7 +148,7 @@ async def _sweep(dispatcher: Dispatcher, ticks: Ticks) -> None:
 
 
 async def _housekeeping(parts: Parts, pool: AsyncConnectionPool[Any], state: State) -> None:
-    """The daily dump, and what servers need now and then."""
+    """The daily dump, and periodic maintenance of servers."""
     if state.age_of_newest_dump() > DUMP_AGE:
         log.info("dumped the state to %s", await state.dump())
     await tidy_servers(parts, pool)

@@ -1,6 +1,6 @@
-"""A data directory in reserve: initdb takes most of the time of creating a server, so it runs before the server is needed.
+"""A prepared data directory. initdb takes most of the time of creating a server, so it runs before the server is needed.
 
-Each is used once, so every server keeps a system identifier of its own (docs/adr/0030-a-data-directory-in-reserve.md).
+Each is used only once, so every server has its own system identifier (docs/adr/0030-a-data-directory-in-reserve.md).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAKING = ".making"
 
 @dataclass(frozen=True)
 class Spares:
-    """In a folder beside the servers', on the same file system. At most one is kept."""
+    """A folder beside those of the servers, on the same file system. Contains at most one spare."""
 
     servers: Path
     run_as: str | None
@@ -38,7 +38,7 @@ class Spares:
         return self._of(installation).is_dir()
 
     async def make(self, installation: Installation) -> None:
-        """It gets its name only when it is complete. What an earlier, killed attempt left is removed, never used.
+        """The folder gets its final name when it is complete. Removes leftovers of killed attempts and never uses them.
 
         Raises what initdb raises.
         """
@@ -47,7 +47,7 @@ class Spares:
         for place in (self.servers, folder):
             place.chmod(place.stat().st_mode | (0o011 if self.run_as else 0))
         target = self._of(installation)
-        # Its own name: the initdb of a killed attempt may still be writing into the other one.
+        # A unique name, because the initdb of a killed attempt may still be writing.
         making = folder / f"{target.name}{MAKING}.{secrets.token_hex(4)}"
         await asyncio.to_thread(self._remove_all_but, target)
         await make_data_directory(making, installation, run_as=self.run_as, is_urgent=False)
@@ -59,7 +59,7 @@ class Spares:
                 shutil.rmtree(other, ignore_errors=True)
 
     def _of(self, installation: Installation) -> Path:
-        """Named by the programs that made it: another version or another folder of programs makes its own."""
+        """Named after the installation, so each version and each folder of programs has its own."""
         major, minor = installation.version
         mark = hashlib.sha256(str(installation.bin_directory).encode()).hexdigest()[:10]
         return self.servers / FOLDER / f"{major}.{minor}-{mark}"

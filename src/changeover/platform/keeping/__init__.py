@@ -1,4 +1,4 @@
-"""What should run on this host runs: started again as soon as it ends, and looked at now and then besides."""
+"""Keeps everything running that should run on this host. Restarts it as soon as it ends, and checks it periodically."""
 
 from changeover.platform.keeping.poolers import PoolerKeeper
 from changeover.platform.keeping.servers import ServerKeeper

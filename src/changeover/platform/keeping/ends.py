@@ -1,4 +1,4 @@
-"""Which of the things that are kept running have ended: the kernel tells, nobody asks."""
+"""Tracks which watched processes have ended, with events from the kernel instead of polling."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
 SETTLED_S, UNSETTLED_S = 30.0, 1.0
-"""When to look again: where all is as it should be (an end rings a bell before), and where something is not."""
+"""When to check again: if all is well (an end sets the event earlier), and if not."""
 
 
 @dataclass(frozen=True)
@@ -18,14 +18,14 @@ class _Watched:
 
 
 class Ends:
-    """Sets `bell` when one of those that are watched has ended."""
+    """Sets `bell` when a watched process has ended."""
 
     def __init__(self, bell: asyncio.Event) -> None:
         self._bell = bell
         self._watched: dict[str, _Watched] = {}
 
     def watch(self, name: str, until_down: Callable[[], Awaitable[None]]) -> None:
-        """From now on, and known to run: it was just looked at."""
+        """Watch a process that was just checked and runs."""
         former = self._watched.get(name)
         if former is not None and not former.task.done():
             self._watched[name] = _Watched(former.task, time.monotonic())
@@ -34,7 +34,7 @@ class Ends:
         self._watched[name] = _Watched(task, time.monotonic())
 
     def is_fresh(self, name: str) -> bool:
-        """It runs, and was looked at not long ago."""
+        """It runs, and was checked recently."""
         one = self._watched.get(name)
         return one is not None and not one.task.done() and time.monotonic() - one.since < SETTLED_S
 
@@ -43,7 +43,7 @@ class Ends:
             self._watched.pop(name).task.cancel()
 
     async def _ring_after(self, until_down: Callable[[], Awaitable[None]]) -> None:
-        """Not at once for one that has just been started: what ends again and again is looked at once a second."""
+        """Delayed for a process that was just started, so one that keeps ending is checked once a second."""
         began = time.monotonic()
         await until_down()
         await asyncio.sleep(UNSETTLED_S - (time.monotonic() - began))

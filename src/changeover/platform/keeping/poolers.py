@@ -1,4 +1,4 @@
-"""Keeps the poolers of this host running, and removes those that lead to no database any more."""
+"""Keeps the poolers of this host running, and removes those without a database."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ log = logging.getLogger(__name__)
 
 
 class PoolerKeeper:
-    """Not in the pause of a changeover: it would let clients through, to a side that is fenced."""
+    """Never during the pause of a changeover, because a pooler would let clients through to a fenced server."""
 
     def __init__(self, parts: Parts, pool: AsyncConnectionPool[Any], bell: asyncio.Event) -> None:
         self._parts, self._pool = parts, pool
         self._ends = Ends(bell)
 
     async def look(self) -> float:
-        """One round; the seconds until the next, unless the bell rings before. Who runs and is watched is not asked."""
+        """One round. Returns the seconds until the next, unless the event is set earlier. Skips watched poolers that run."""
         async with self._pool.connection() as db:
             rows = await query.rows(db, PoolerRow, "poolers.of_host", host=self._parts.host)
         self._ends.forget_all_but([row.name for row in rows])
@@ -37,7 +37,7 @@ class PoolerKeeper:
         return SETTLED_S if all(are_settled) and has_cleaned else UNSETTLED_S
 
     async def _keep(self, row: PoolerRow) -> bool:
-        """Whether it is as it should be."""
+        """Whether all is well."""
         health = await self._parts.poolers.health(as_pooler(row))
         if health.state in ("stopped", "failed") and not await self._is_in_a_pause(row):
             await self._revive(row, health.because)
@@ -53,7 +53,7 @@ class PoolerKeeper:
             return await query.values(db, "poolers.is_in_a_pause", name=row.name) == [True]
 
     async def _revive(self, row: PoolerRow, because: str) -> None:
-        """It leads where it led last; one whose files were lost, to its database."""
+        """It keeps its previous route. If its files are lost, it gets the route to its database."""
         try:
             if Path(row.folder, "pgbouncer.ini").exists():
                 await self._parts.poolers.start(as_pooler(row))
@@ -75,7 +75,7 @@ class PoolerKeeper:
             await query.execute(db, "poolers.set_trouble", name=row.name, trouble=trouble)
 
     async def _remove_strangers(self) -> bool:
-        """Never while one is being made: then it has no row that we could see, and this is False."""
+        """False while one is being created, because its row is not visible yet."""
         async with self._pool.connection() as db, db.transaction():
             [is_alone] = await query.values(db, "poolers.try_lock_making", host=self._parts.host)
             if is_alone:

@@ -20,14 +20,14 @@ log = logging.getLogger(__name__)
 
 
 class ServerKeeper:
-    """Starts each server that should run and does not; remembers why one would not start."""
+    """Starts each server that should run but doesn't, and records why one does not start."""
 
     def __init__(self, parts: Parts, pool: AsyncConnectionPool[Any], bell: asyncio.Event) -> None:
         self._parts, self._pool = parts, pool
         self._ends = Ends(bell)
 
     async def look(self) -> float:
-        """One round; the seconds until the next, unless the bell rings before. Who runs and is watched is not asked."""
+        """One round. Returns the seconds until the next, unless the event is set earlier. Skips watched servers that run."""
         async with self._pool.connection() as db:
             rows = [row for row in await servers_of_host(db, self._parts.host) if row.is_wanted]
         self._ends.forget_all_but([row.name for row in rows])
@@ -35,7 +35,7 @@ class ServerKeeper:
         return SETTLED_S if all(are_settled) else UNSETTLED_S
 
     async def _keep(self, row: ServerRow) -> bool:
-        """Whether it is as it should be."""
+        """Whether all is well."""
         health = await self._parts.engine.health(as_server(row))
         if health.state in ("stopped", "failed"):
             await self._revive(row, health.because)
@@ -63,13 +63,13 @@ class ServerKeeper:
         await self._remember(row.name, trouble)
 
     async def _renew_access(self, row: ServerRow) -> bool:
-        """Once for each server that ran before this process did. Whether nobody else had it in hand."""
+        """Once for each server that was already running when this process started. False if it is reserved by another task."""
         async with self._pool.connection() as db, holding_server(db, row.name) as is_ours:
             if is_ours:
                 try:
                     await self._parts.engine.renew_access(as_server(row))
                 except ChangeoverError as error:
-                    log.warning("server %s keeps its former access rules: %s", row.name, error.message)
+                    log.warning("server %s keeps its old access rules: %s", row.name, error.message)
             return is_ours and self._parts.engine.has_current_access(as_server(row))
 
     async def _remember(self, name: str, trouble: str | None) -> None:

@@ -1,4 +1,4 @@
-"""Keeps something in reserve that shortens the creation of the next server."""
+"""Keeps a prepared data directory for the next server."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from changeover.platform.scope import Parts
 log = logging.getLogger(__name__)
 
 QUIET_S = 3.0
-"""Not at the same time as what has just used the former one, or as the control plane that starts."""
+"""Delays the work after a spare was used, and after the control plane has started."""
 LOOK_AGAIN_S = 300.0
 
 
 class SpareKeeper:
-    """Looks when servers come and go. Without a spare the next server only takes longer to create."""
+    """Checks when servers are created or destroyed. Without a spare, creating a server only takes longer."""
 
     def __init__(self, parts: Parts) -> None:
         self._engine = parts.engine
         self._missing_since: float | None = None
 
     async def look(self) -> float:
-        """The seconds until the next look."""
+        """Returns the seconds until the next round."""
         try:
             return await self._keep()
         except ChangeoverError as error:

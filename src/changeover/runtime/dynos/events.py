@@ -25,26 +25,26 @@ class Event:
 class Events:
     """`has_ended` is set when supervisord is gone."""
 
-    ear: int
-    mouth: int
+    read_end: int
+    write_end: int
     has_ended: bool = False
     _waiting: bytes = field(default=b"")
 
     def open(self) -> None:
-        os.set_blocking(self.ear, False)
-        os.write(self.mouth, READY)
+        os.set_blocking(self.read_end, False)
+        os.write(self.write_end, READY)
 
     def read(self) -> Iterator[Event]:
         """The events that have arrived. Each is acknowledged once it was handled."""
         try:
-            block = os.read(self.ear, BLOCK_BYTES)
+            block = os.read(self.read_end, BLOCK_BYTES)
         except BlockingIOError:
             return
         self.has_ended = not block
         self._waiting += block
         while (event := self._next()) is not None:
             yield event
-            os.write(self.mouth, DONE + READY)
+            os.write(self.write_end, DONE + READY)
 
     def _next(self) -> Event | None:
         line, newline, rest = self._waiting.partition(b"\n")

@@ -38,8 +38,8 @@ def hold(
     `become` executes the command. `give_up_root` is for the holder, which needs no privileges. Termination signals are handled
     by the command, which is in the launcher's process group. Unless `keeps_streams`, only the command has the standard streams.
     """
-    ear, mouth = os.pipe()
-    signal.signal(END_ALL, lambda *_: os.dup2(ear, mouth))  # closes the last writer
+    read_end, write_end = os.pipe()
+    signal.signal(END_ALL, lambda *_: os.dup2(read_end, write_end))  # closes the last writer
     has_namespace = wants_namespace and _call("unshare", NEW_PIDS)
     if not has_namespace:
         _call("prctl", CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -47,8 +47,8 @@ def hold(
     holder = os.fork()
     if holder == 0:
         signal.signal(END_ALL, signal.SIG_IGN)
-        os.close(mouth)
-        os._exit(_hold(ear, become, give_up_root, has_namespace=has_namespace, keeps_streams=keeps_streams))
+        os.close(write_end)
+        os._exit(_hold(read_end, become, give_up_root, has_namespace=has_namespace, keeps_streams=keeps_streams))
     if _leave_to_the_command():
         os.kill(os.getpid(), END_ALL)
     if not keeps_streams:

@@ -55,7 +55,7 @@ class Keeper:
             poke = self._open_poke()
             self._look_around()
             self._events.open()
-            self._selector.register(self._events.ear, selectors.EVENT_READ, self._hear)
+            self._selector.register(self._events.read_end, selectors.EVENT_READ, self._hear)
             self._selector.register(poke, selectors.EVENT_READ, lambda: self._be_poked(poke))
             while not (self._told_to_stop or self._events.has_ended):
                 for found, _ in self._selector.select(LOOK_AROUND_S):
