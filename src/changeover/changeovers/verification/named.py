@@ -10,8 +10,8 @@ from changeover.postgres.excluding import Excluded
 from changeover.store.changeover_rows import ChangeoverRow
 
 MISSING: Final = "is missing on the target"
-ABOUT: Final = ("acl ", "default acl ", "comment ")
-"""Made by several statements, of which the target may have refused one."""
+ABOUT: Final = ("acl ", "default acl ", "comment ", "schema public")
+"""Made by several statements, of which the target may have refused one; schema public was there before them."""
 
 
 def unnamed(found: Comparison, not_brought: Collection[str]) -> list[Difference]:

@@ -31,6 +31,9 @@ SHOWN_CHARACTERS = 120
 HAVE_SECRETS = frozenset({"SERVER", "USER MAPPING", "FOREIGN DATA WRAPPER", "SUBSCRIPTION"})
 """Their options may contain passwords, so their texts are never shown."""
 
+PUBLIC = Thing("SCHEMA", "-", "public")
+OWNER_OF_PUBLIC = "pg_database_owner"
+
 
 @dataclass(frozen=True)
 class Doubt:
@@ -118,6 +121,7 @@ async def compare_schemas(
             (here, there), await together(*map(triggers_of_constraints, (source, target))), strict=True
         )
     ]
+    with_public(*things, compares_owners=compares_owners)
     doubts = compare_things(part, *things, majors=majors, members=members)
     await _settle(part, doubts, reader, None if compares_owners else (here, there))
     return part
@@ -127,6 +131,15 @@ def _clients(source: Side, target: Side, installations: Iterable[Installation]) 
     newest = max(source.version, target.version)
     tls = needs_tls(source.location) or needs_tls(target.location)
     return clients_for(newest, newest, installations, needs_tls=tls)
+
+
+def with_public(*sides: dict[Thing, str], compares_owners: bool) -> None:
+    """Pure: pg_dump lists schema public only if its owner was changed, and then says nothing but the owner. Each side gets it."""
+    for things in sides:
+        if not compares_owners:
+            things.pop(PUBLIC, None)
+        elif any(PUBLIC in side for side in sides):
+            things.setdefault(PUBLIC, f"{OWNER}{OWNER_OF_PUBLIC}")
 
 
 def compare_things(

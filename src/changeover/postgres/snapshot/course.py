@@ -31,6 +31,7 @@ from changeover.postgres.snapshot.owners import of_schemas, owned, rights_after_
 from changeover.postgres.snapshot.persistence import as_accepted
 from changeover.postgres.snapshot.pieces import Cuts, Piece, pieces_of, plan_cuts
 from changeover.postgres.snapshot.place import Place
+from changeover.postgres.snapshot.public_schema import name_public
 from changeover.postgres.snapshot.rewritten import note_cuts
 from changeover.postgres.snapshot.roles import Roles, bring_roles
 from changeover.postgres.snapshot.schema import LeftOut, make, make_in_rounds, make_leniently, naming
@@ -329,6 +330,8 @@ class Course:
             await name_what_is_unlike(self.place.holder.connection, self.target, self.telling)
             if "public" not in self.excluded.schemas:
                 await bring_comment_of_public(self.place.holder.connection, self.target, self.telling.note)
+                if self.job.keeps_owners and not self.owners_lost:
+                    await name_public(self.place.holder.connection, self.target, self.telling)
             settings = await read_settings(self.place.holder.connection)
             database = await read_database(self.place.holder.connection)
         keeps = self.job.keeps_owners
