@@ -1,7 +1,6 @@
 """The HTTP client of the command line: one connection, JSON in and out, failures as errors.
 
-Knows where the control plane is (settings, or what the server wrote into its home) and how to ask it. Knows nothing
-of commands or of how things are printed.
+Finds the control plane (from settings, or from the file that it writes into its home). Independent of commands and of output.
 """
 
 from __future__ import annotations
@@ -25,21 +24,21 @@ if TYPE_CHECKING:
 
 ACCEPT = "application/vnd.heroku+json; version=3"
 IDLE_S = 2.0
-"""Longer than this and the server may just be closing the connection: a new one is opened before anything is sent."""
+"""After this time the server may be closing the connection, so a new one is opened before anything is sent."""
 UPLOAD_S = 600.0
-"""How long a server may take to unpack what it was sent."""
+"""How long a server may take to unpack a deploy."""
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where the control plane answers, and the token that it knows us by."""
+    """The address of the control plane, and our token."""
 
     url: str
     token: str
 
     @classmethod
     def find(cls, settings: Settings) -> Endpoint:
-        """From the settings, else from what a running server left in its home. Raises NotRunning without either."""
+        """From the settings, or else from the home of a running server. Raises NotRunning without either."""
         url = settings.url or _written_url(settings)
         _refuse_open_wire(url)
         return cls(url.rstrip("/"), settings.api_key or _written_token(settings))
@@ -56,7 +55,7 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Answer:
-    """One response: its status, its parsed body (None when empty), its headers in lower case."""
+    """A response: status, parsed body (None if empty), headers in lower case."""
 
     status: int
     body: Any
@@ -64,7 +63,7 @@ class Answer:
 
 
 class Client:
-    """Speaks to one control plane over one kept connection. Not for several threads."""
+    """A client of one control plane with one persistent connection. Not thread-safe."""
 
     def __init__(
         self,
@@ -81,7 +80,7 @@ class Client:
         self._mark = "0"
 
     def get(self, path: str, *, order: str | None = None) -> Any:
-        """The resource at `path`, all pages of it; with `order` (a Range) only what that asks for."""
+        """All pages of the resource at `path`. With `order` (a Range), only what that requests."""
         answer = self.request("GET", path, headers={"Range": order} if order else {})
         if order or not isinstance(answer.body, list):
             return answer.body
@@ -92,12 +91,12 @@ class Client:
         return items
 
     def pause(self, seconds: float) -> None:
-        """Until a run has ended, whichever; at the latest when the seconds are over."""
+        """Waits until any run has ended, at most the given time."""
         deadline = time.monotonic() + seconds
         while (left_s := deadline - time.monotonic()) > 0:
             try:
                 mark = str(self.get(f"/changeover/v1/runs/ends?after={self._mark}")["mark"])
-            except ChangeoverError:  # it is being restarted, or doesn't know this route
+            except ChangeoverError:  # it is restarting, or doesn't have this route
                 time.sleep(left_s)
                 return
             if mark != self._mark:
@@ -119,17 +118,17 @@ class Client:
     def request(self, method: str, path: str, body: Any = None, *, headers: dict[str, str] | None = None) -> Answer:
         """Send one request.
 
-        Raises Reported for what the server refuses, NotRunning where there is none, NoAnswer where it stays silent.
+        Raises Reported if the server refuses, NotRunning if none runs, NoAnswer if it does not answer.
         """
         content = None if body is None else json.dumps(body).encode()
         sent = {"Content-Type": "application/json"} if content is not None else {}
         return self._judged(self._exchange(method, path, content, self._headers() | sent | (headers or {})))
 
     def upload(self, path: str, content: IO[bytes], *, size_bytes: int, kind: str, sha256: bytes) -> Any:
-        """POST what is left to read of `content`, which is never held in memory; `kind` is its media type.
+        """POST the rest of `content`, which is streamed. `kind` is its media type.
 
-        The server compares `sha256`, the digest of it. A server that refuses before it has read everything is heard all the
-        same.
+        The server verifies `sha256`, its digest. If the server refuses before it has read everything, its answer is still
+        received.
         """
         headers = self._headers() | {"Content-Type": kind, "Content-Length": str(size_bytes)}
         headers["Content-Digest"] = f"sha-256=:{base64.b64encode(sha256).decode()}:"
@@ -180,7 +179,7 @@ class Client:
         return f"The control plane at {self.endpoint.url} did not answer {method} {path.partition('?')[0]}."
 
     def _open(self) -> http.client.HTTPConnection:
-        """A connection that is connected, so that from here on a failure means: perhaps it was heard."""
+        """A connection that is open, so a later failure means that the server may have received the request."""
         if self._connection is not None and time.monotonic() - self._used_at < IDLE_S:
             return self._connection
         self.close()
@@ -193,7 +192,7 @@ class Client:
         return connection
 
     def warn(self, text: str | None) -> None:
-        """Hand a warning of the server's on, each once."""
+        """Passes on each warning of the server once."""
         if text and text not in self._warned:
             self._warned.add(text)
             self._on_warning(text.removeprefix("Warning:").strip())
@@ -205,15 +204,15 @@ class Client:
 
 
 def segment(text: str) -> str:
-    """`text` as one part of a path."""
+    """`text` as a segment of a path."""
     return quote(text, safe="~@")
 
 
 @contextmanager
 def streamed(url: str, *, headers: dict[str, str], timeout_s: float) -> Iterator[http.client.HTTPResponse]:
-    """A GET of an address that the control plane gave us, which is its own proof of access: our token stays here.
+    """A GET of a URL from the control plane. The URL is its own proof of access, so our token is not sent.
 
-    Raises NoAnswer for no connection; any status is the caller's to judge.
+    Raises NoAnswer without a connection. Returns responses with any status.
     """
     endpoint, parts = Endpoint(url, ""), urlsplit(url)
     connection = _connection(endpoint, timeout_s)
@@ -261,24 +260,24 @@ def _id_of(status: int) -> str:
 
 
 def _sentence(status: int) -> str:
-    return "Couldn't find that." if status == 404 else f"The control plane answered {status} without saying why."
+    return "Couldn't find that." if status == 404 else f"The control plane answered {status} without a reason."
 
 
 def _unreachable(endpoint: Endpoint, error: OSError) -> NotRunning:
     return NotRunning(
         f"The control plane at {endpoint.url} is not reachable.",
-        why=f"{_reason(error)}; nothing was changed.",
-        fix="Start it with `changeover server`, or point CHANGEOVER_URL to one that runs.",
+        why=f"{_reason(error)}. Nothing was changed.",
+        fix="Start it with `changeover server`, or set CHANGEOVER_URL to a running one.",
     )
 
 
 def _silence(what: str, method: str, error: Exception) -> NoAnswer:
-    """`what` never has the path of a stream or a download: that is its proof of access."""
+    """`what` never contains the path of a stream or a download, which is its proof of access."""
     effect = "Nothing was changed." if method == "GET" else "Whether the request took effect is unknown."
     return NoAnswer(
         what,
         why=f"{_reason(error)}. {effect}",
-        fix="Look with the matching info command or `changeover runs`, then repeat the command if need be.",
+        fix="Check with the corresponding info command or `changeover runs`, then repeat the command if necessary.",
     )
 
 
@@ -295,11 +294,11 @@ def _written_url(settings: Settings) -> str:
     except FileNotFoundError:
         raise NotRunning(
             "No control plane is running here.",
-            why=f"{settings.home} has no endpoint.json, which a running server writes.",
-            fix="Start it with `changeover server`, or point CHANGEOVER_URL to one that runs.",
+            why=f"{settings.home} has no endpoint.json, which every running server writes.",
+            fix="Start it with `changeover server`, or set CHANGEOVER_URL to a running one.",
         ) from None
     except PermissionError:
-        raise BadSetting("CHANGEOVER_HOME", str(settings.home), wants="a folder that you may read") from None
+        raise BadSetting("CHANGEOVER_HOME", str(settings.home), wants="a readable folder") from None
     except (ValueError, KeyError, TypeError):
         raise BadSetting("CHANGEOVER_HOME", str(settings.home), wants="a readable endpoint.json") from None
 
@@ -316,7 +315,7 @@ def _refuse_open_wire(url: str) -> None:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise BadSetting("CHANGEOVER_URL", url, wants="an address such as http://127.0.0.1:5000")
     if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise BadSetting("CHANGEOVER_URL", url, wants="https for any host but this one, because it carries your token")
+        raise BadSetting("CHANGEOVER_URL", url, wants="https for any other host, because requests contain your token")
 
 
 def poll(
@@ -326,7 +325,7 @@ def poll(
     patience_s: float = 30.0,
     pause: Callable[[float], None] = time.sleep,
 ) -> Iterator[Any]:
-    """What `fetch` returns, again and again; once it worked, silence is borne for as long as a restart may take."""
+    """The results of `fetch`, repeatedly. After the first success, tolerates failures for the duration of a restart."""
     yield fetch()
     heard_at = time.monotonic()
     while True:

@@ -163,7 +163,7 @@ def test_a_follower_away_for_longer_than_its_leader_keeps_the_log_is_lost_and_ca
     info = ground.typed("pg:info", lost).stdout
     assert "Behind By:" in info
     assert "lost (the leader no longer has the log that it needs)" in info
-    assert "It can never catch up: destroy it and create a new follower." in info
+    assert "It can never catch up. Destroy it and create a new follower." in info
     assert ground.typed("pg:info", lost, "--json").json["behind_by"]["lost"] is True
 
     freed = ground.things.api.put(f"/client/v11/databases/{other}/unfollow")

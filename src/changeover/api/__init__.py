@@ -1,1 +1,1 @@
-"""What programs speak: the Platform API, the Data API and our own, on one port. Parse, call platform code, answer."""
+"""The HTTP interface: the Platform API, the Data API and our own API. Handlers parse, call platform code, and answer."""

@@ -1,4 +1,4 @@
-"""Who else may work on an app."""
+"""Collaborators of an app."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def permissions_in(body: dict[str, Any]) -> list[str]:
     """Raises InvalidParams."""
     found = body.get("permissions") or []
     if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
-        raise InvalidParams("permissions must be a list of texts.")
+        raise InvalidParams("permissions must be a list of strings.")
     return found
 
 
@@ -63,7 +63,7 @@ async def remove(request: Request, app: str, user: str) -> Json:
 
 
 def _is_caller(scope: Scope, user: str) -> bool:
-    """Joining and leaving an app need no permission but to see it."""
+    """Joining or leaving an app only requires the permission to see it."""
     return user.lower() in (scope.caller.email.lower(), str(scope.caller.id))
 
 

@@ -1,4 +1,4 @@
-"""The caller's own account."""
+"""The caller's account."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Add-ons: create, look up, rename, destroy."""
+"""Add-ons: create, show, rename, destroy."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ FOLLOWER_MESSAGE = (
 SCHEDULER_MESSAGE = (
     'Add a job with `changeover scheduler:add "COMMAND" --every hourly`; `changeover scheduler` lists them'
 )
-LEADER_MESSAGE = "Database will become available in some seconds\nUse `heroku pg:wait` to track status"
+LEADER_MESSAGE = "Database will become available in a few seconds\nUse `heroku pg:wait` to track status"
 
 
 async def view(scope: Scope, addon: Addon, message: str | None = None) -> Json:
-    """With the config vars that it adds to its own app."""
+    """The add-on with the config vars that it adds to its own app."""
     attached = await attachments_to(scope.db, addon.id)
     mine = [name for one in attached if one.app_id == addon.app_id for name in one.config_vars]
     return addon_view(scope, addon, mine, provision_message=message)
@@ -94,13 +94,13 @@ async def update(request: Request, app: str, key: str, body: Body) -> Json:
             plan = scope.parts.catalogue.plan(required(body, "plan"))
             if SCHEDULER in (addon.service, plan.service):
                 raise InvalidParams(
-                    f"The plan of {addon.name} can't be changed.", why="The Scheduler has one plan only."
+                    f"The plan of {addon.name} can't be changed.", why="The Scheduler has only one plan."
                 )
             if scope.parts.catalogue.plan_of(addon.service, addon.plan).tier.is_external:
                 raise NotOurs(f"The plan of {addon.name} can't be changed.", moving=addon.name)
             raise InvalidParams(
                 f"The plan of {addon.name} can't be changed to {plan.full_name} in place.",
-                why="changeover moves a database by a follower.",
+                why="changeover moves a database with a follower.",
                 fix=f"`changeover addons:create {plan.full_name} -a {addon.app_name} -- --follow {addon.name}`, "
                 "wait for it, then pg:unfollow and pg:promote.",
             )
@@ -109,7 +109,7 @@ async def update(request: Request, app: str, key: str, body: Body) -> Json:
 
 @router.delete("/apps/{app}/addons/{key}")
 async def destroy(request: Request, app: str, key: str, body: Body) -> Json:
-    """Answers once the add-on is gone; `deprovisioning` when that takes longer than a request should."""
+    """Answers when the add-on is gone, or with `deprovisioning` if that takes longer than a request should."""
     async with opened(request) as scope:
         found = await find_app(scope, app)
         addon = await addon_in_app(scope, found, key)
@@ -137,7 +137,7 @@ async def resolve(request: Request, body: Body) -> list[Json]:
 
 @router.get("/addons/{key}/config/{namespace}")
 async def credential_config(request: Request, key: str, namespace: str) -> list[Json]:
-    """`credential:NAME`: its config, or nothing where there is no such credential."""
+    """`credential:NAME`: its config, or nothing if there is no such credential."""
     async with opened(request) as scope:
         addon = await find_addon(scope, key)
         wanted = namespace.removeprefix("credential:")

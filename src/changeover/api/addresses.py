@@ -1,4 +1,4 @@
-"""Absolute addresses that answers carry, as their reader reaches us, and the address that a request came from."""
+"""Absolute URLs in answers, as the caller reaches us, and the address of the caller."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def desk_of(request: Request) -> Desk:
 def absolute(request: Request, path: str) -> str:
     """`path` has no leading slash.
 
-    X-Forwarded-Host and -Proto count when a trusted proxy sends them, or when they name the caller's own machine: there
+    X-Forwarded-Host and -Proto are used if a trusted proxy sends them, or if they are the caller's own machine, where
     `changeover proxy` forwards to us.
     """
     forwarded, scheme = request.headers.get("x-forwarded-host", ""), request.headers.get("x-forwarded-proto", "")
@@ -35,13 +35,13 @@ def absolute(request: Request, path: str) -> str:
 
 
 def client_address(request: Request) -> str:
-    """The peer's, or the last address in X-Forwarded-For that no trusted proxy has."""
+    """The peer's address, or the last one in X-Forwarded-For that is not a trusted proxy's."""
     hops = [hop.strip() for value in request.headers.getlist("x-forwarded-for") for hop in value.split(",")]
     address = _peer(request)
     while hops and _is_trusted(request, address):
         hop = hops.pop()
         if not _is_address(hop):
-            break  # the proxy passed on what its client wrote
+            break  # the proxy forwarded its client's text
         address = hop
     return address
 

@@ -1,7 +1,7 @@
-"""Admits a request before any of its work is done: who asks, how much they send, and how fast.
+"""Checks a request before any work is done for it: token, size, and speed.
 
-Every route needs a token unless OPEN names it, so a new route can't be left open by mistake. The token is checked before the
-first byte of the body is read. The handler's own transaction checks it again.
+Every route needs a token unless it is in OPEN, so a new route can't be left open by mistake. The token is checked before the
+first byte of the body is read, and again in the handler's own transaction.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from changeover.errors.requests import BodyTooLarge, BodyTooSlow, TooManyRequest
 from changeover.platform.turns import Turns
 
 OPEN = tuple(path.partition("{")[0] for _, path in PUBLIC)
-"""How the paths of routes without a token begin."""
+"""Prefixes of the paths of routes without a token."""
 WITHOUT_MESSAGE = "/account"
-"""A wrong token gets no `message` here: the official CLI then says `not logged in`, and exits with 100."""
+"""A wrong token gets no `message` here, so the official CLI prints `not logged in` and exits with 100."""
 UPLOADS = "/deploys"
 MOST_JSON_BYTES = 1_000_000
 MOST_UPLOAD_BYTES = 10_000_000_000
-"""The setting for archives is usually lower; the route that receives one counts by it."""
+"""The setting for archives is usually lower. The route that receives one uses the setting."""
 MOST_HEADERS = 100
 GRACE_S = 30.0
 SLOWEST_BYTES_PER_S = 8192
@@ -42,12 +42,12 @@ LINGER_S = 2.0
 LINGER_BYTES = 4_000_000
 
 Check = Callable[[str, str], Awaitable[UUID]]
-"""Takes a token, and the address that it came from; returns its account's id. Raises Unauthorized."""
+"""Gets a token and the client's address, returns the account's id. Raises Unauthorized."""
 MOST_REQUESTS_OF_ACCOUNT, MOST_REQUESTS, MOST_WAITING, QUEUE_S = 32, 256, 32, 30.0
 
 
 class Admission:
-    """Answers what is not admitted; hands everything else on, with a body that keeps to its limits."""
+    """Answers refused requests, and passes on all others with a limited body."""
 
     def __init__(self, app: ASGIApp, check: Check) -> None:
         self._app, self._check = app, check
@@ -72,7 +72,7 @@ class Admission:
             await self._app(scope, body.receive, exchange.send)
 
     async def _examine(self, scope: Scope, headers: Headers, body: IncomingBody) -> UUID | None:
-        """The account that asks; None for a route without a token. Raises what refuses the request."""
+        """The caller's account. None for a route without a token. Raises what refuses the request."""
         _require_text(scope)
         if len(headers) > MOST_HEADERS:
             raise BadRequest(f"The request has more than {MOST_HEADERS} headers.")
@@ -85,7 +85,7 @@ class Admission:
 
 
 def _require_text(scope: Scope) -> None:
-    """The path and the query are UTF-8 without NUL, which PostgreSQL can't store. Raises BadRequest."""
+    """Path and query must be UTF-8 without NUL, which PostgreSQL can't store. Raises BadRequest."""
     for name, part in (("path", scope.get("raw_path") or b""), ("query", scope["query_string"])):
         decoded = unquote_to_bytes(part)
         try:
@@ -98,13 +98,13 @@ def _require_text(scope: Scope) -> None:
 
 @dataclass
 class IncomingBody:
-    """Counts what arrives. Raises BodyTooLarge and BodyTooSlow from `receive`, inside the handler that reads."""
+    """Counts the received bytes. `receive` raises BodyTooLarge and BodyTooSlow inside the handler that reads."""
 
     most: int
     incoming: Receive
     is_complete: bool
     is_held_back: bool
-    """The client sends it only once we ask (Expect: 100-continue)."""
+    """The client only sends it when asked (Expect: 100-continue)."""
     received: int = 0
     began: float = 0.0
 
@@ -115,14 +115,14 @@ class IncomingBody:
         return cls(most, receive, not has_body, "expect" in headers)
 
     def require_size(self, headers: Headers) -> None:
-        """By what the request declares. Raises BodyTooLarge."""
+        """Checks the declared length. Raises BodyTooLarge."""
         declared = headers.get("content-length", "")
         if declared.isdecimal() and (len(declared) > 15 or int(declared) > self.most):
             raise BodyTooLarge(self.most)
 
     async def receive(self) -> Message:
         if self.is_complete:
-            return await self.incoming()  # the first is empty; later ones tell that the client left
+            return await self.incoming()  # the first is empty; later ones mean that the client disconnected
         self.began = self.began or time.monotonic()
         left = self.began + GRACE_S + self.received / SLOWEST_BYTES_PER_S - time.monotonic()
         try:
@@ -135,7 +135,7 @@ class IncomingBody:
         return message
 
     async def discard(self, most_s: float) -> None:
-        """Part of what still comes: closing a connection with unread bytes would lose the answer on its way."""
+        """Reads a part of the rest, because closing a connection with unread bytes would lose the answer."""
         if self.is_held_back and not self.received:
             return
         most = self.received + LINGER_BYTES
@@ -153,7 +153,7 @@ class IncomingBody:
 
 @dataclass
 class Exchange:
-    """The answer. One that comes before its request was read whole is the last of its connection."""
+    """The answer. If it is sent before the whole request was read, it is the last one on its connection."""
 
     body: IncomingBody
     outgoing: Send

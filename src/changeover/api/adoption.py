@@ -1,4 +1,4 @@
-"""`pg:adopt`: a database that somebody else runs, made an add-on."""
+"""`pg:adopt`: attaches an external database to an app as an add-on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ router = APIRouter(prefix="/changeover/v1")
 
 @router.post("/apps/{app}/adopted-databases", status_code=201)
 async def create(request: Request, response: Response, app: str, body: Body) -> Json:
-    """`source` is its address, with the password. 200 where it was adopted already and only its address is renewed."""
+    """`source` is its address with the password. 200 if it was already adopted and only its address is renewed."""
     async with opened(request) as scope:
         done = await adopt(
             scope,

@@ -1,4 +1,4 @@
-"""Puts the routes together, behind what admits requests and answers for failures."""
+"""Creates the application: all routes, behind admission and error handling."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ ROUTERS = (
 
 
 def create_app(desk: Desk, rendezvous: Rendezvous, health_probe: HealthProbe) -> FastAPI:
-    """The whole HTTP surface over one desk."""
+    """The complete HTTP application for one desk."""
     app = FastAPI(title="changeover", openapi_url="/changeover/v1/openapi.json", docs_url=None, redoc_url=None,
                   redirect_slashes=False)  # fmt: skip
     app.state.desk = desk

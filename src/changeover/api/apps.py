@@ -66,7 +66,7 @@ async def show(request: Request, key: str) -> Json:
 
 @router.patch("/apps/{key}")
 async def update(request: Request, key: str, body: Body) -> Json:
-    """`scheduler` is ours: false holds scheduled jobs with maintenance mode, until it ends."""
+    """`scheduler` is ours: false holds scheduled jobs together with maintenance mode, until it ends."""
     change = AppChange(
         name=text("name", body.get("name")), is_in_maintenance=flag(body, "maintenance"), runs_jobs=flag(body, "scheduler"),
         stack=named(body, "build_stack"),
@@ -77,7 +77,7 @@ async def update(request: Request, key: str, body: Body) -> Json:
 
 @router.patch("/teams/apps/{key}")
 async def update_team_app(request: Request, key: str, body: Body) -> Json:
-    """Locking, and handing over to another account."""
+    """Locks an app, or transfers it to another account."""
     async with opened(request) as scope:
         owner = named(body, "owner")
         app = await platform.find_app(scope, key, AppNeed.OWN if owner else None)
@@ -90,7 +90,7 @@ async def update_team_app(request: Request, key: str, body: Body) -> Json:
 
 @router.delete("/apps/{key}")
 async def destroy(request: Request, key: str) -> Json:
-    """Its databases first, followers before leaders. Refused while another app uses one of them."""
+    """Destroys its databases first, followers before leaders. Refused while another app uses one of them."""
     app = await destroy_app(desk_of(request), functools.partial(opened, request), key)
     return app_view(desk_of(request).parts, app)
 
@@ -104,12 +104,12 @@ async def of_team(request: Request, key: str) -> JSONResponse:
 
 @router.post("/account/app-transfers", status_code=201)
 async def transfer(request: Request, body: Body) -> Json:
-    """Accepted at once: the owner of an installation needs nobody's consent."""
+    """Accepted at once, because the operator needs no one's consent."""
     async with opened(request) as scope:
         app = await platform.find_app(scope, required(body, "app"))
         recipient = await find_account(scope.db, required(body, "recipient"))
         if recipient.id == app.owner_id:
-            raise InvalidParams(f"{recipient.email} owns {app.name} already.")
+            raise InvalidParams(f"{recipient.email} already owns {app.name}.")
         former = user_view(app.owner_id, app.owner_email)
         app = await platform.transfer_app(scope, app, recipient.email)
         return {

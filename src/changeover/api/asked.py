@@ -1,4 +1,4 @@
-"""What a request asks for, for the audit trail: the names in its path and body, and no secret."""
+"""A request's contents for the audit trail: names from its path and body, but no secrets."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ TOLD = frozenset(
     "process_type quantity recipient region release role schedule_name scope size space stack team timezone "
     "type updates user".split()
 )
-"""Fields whose values name or number something. Of all others, such as config vars and addresses, only the name is told."""
+"""Fields that are recorded with their values. Of others, such as config vars and addresses, only the name is recorded."""
 LONGEST_VALUE = 80
 MOST_FIELDS = 12
 DATABASES = ("/client/v11/databases/", "/postgres/v0/databases/", "/addons/")
 
 
 def asked_of(request: Request) -> str:
-    """`name=shop-2, maintenance=True`: each field of the body, the values of those that hold no secret."""
+    """`name=shop-2, maintenance=True`: each field of the body, with values unless they may be secret."""
     fields: Fields = getattr(request.state, "fields", {})
     some = [*fields.items()][:MOST_FIELDS]
-    if request.url.path.endswith("/config-vars"):  # the account chose these names, and all values are secret
+    if request.url.path.endswith("/config-vars"):  # the account chose these names; all values are secret
         return ", ".join(_printable(name) for name, _ in some)
     return ", ".join(_told(name, value) for name, value in some)
 
 
 def named_in(request: Request) -> tuple[str | None, str | None]:
-    """The app and the add-on that the request names."""
+    """The app and the add-on in the request."""
     path, route = request.path_params, getattr(request.scope.get("route"), "path", "")
     fields: Fields = getattr(request.state, "fields", {})
     app = path.get("app") or (path.get("key") if route.startswith(("/apps/", "/teams/apps/")) else None)
@@ -58,5 +58,5 @@ def _name_of(value: Any) -> str | None:
 
 
 def _printable(text: str) -> str:
-    """Nothing in it may move the cursor of the terminal on which the trail is read."""
+    """Without control characters, which would affect the terminal that prints the trail."""
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text[:LONGEST_VALUE])

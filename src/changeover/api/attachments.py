@@ -1,4 +1,4 @@
-"""Attachments: which app has which add-on, under which name."""
+"""Attachments of add-ons to apps."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ async def index(request: Request) -> list[Json]:
 
 @router.post("/addon-attachments", status_code=201)
 async def create(request: Request, body: Body) -> Json:
-    """Without a name one is invented; an existing name is replaced when `confirm` names the app."""
+    """Without a name, one is generated. An existing name is replaced if `confirm` is the app's name."""
     namespace = text("namespace", body.get("namespace"))
     if namespace and namespace != POOLING_NAMESPACE and not namespace.startswith(CREDENTIAL_NAMESPACE):
         raise InvalidParams(
             f"The namespace {namespace} is not available.",
-            why=f"There are {CREDENTIAL_NAMESPACE}NAME and {POOLING_NAMESPACE}.",
+            why=f"Available are {CREDENTIAL_NAMESPACE}NAME and {POOLING_NAMESPACE}.",
         )
     async with opened(request) as scope:
         app = await find_app(scope, required(body, "app"))

@@ -39,7 +39,7 @@ def view(row: AuditRow) -> Json:
 async def index(
     request: Request, app: str | None = None, most: Annotated[int, Query(ge=1, le=MOST_LISTED), PLAIN_DIGITS] = 100
 ) -> list[Json]:
-    """The newest first. Of an app: for whoever manages it."""
+    """Newest first. For an app, requires the permission to manage it."""
     async with opened(request) as scope:
         found = await find_app(scope, app) if app else None
         return [view(row) for row in await list_events(scope, found, most)]

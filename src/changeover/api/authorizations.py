@@ -1,4 +1,4 @@
-"""Tokens: further ones beside the operator's."""
+"""Tokens in addition to the operator's."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ router = APIRouter(prefix="/oauth")
 
 
 async def view(scope: Scope, authorization: Authorization, token: str | None = None) -> Json:
-    """`token` in full only in the answer that made it."""
+    """The full `token` is only in the answer that created it."""
     owner = await accounts.find_account(scope.db, str(authorization.account_id))
     expires_at = authorization.expires_at
     left = max(0, int((expires_at - datetime.now(UTC)).total_seconds())) if expires_at else None
@@ -99,6 +99,6 @@ async def sessions(request: Request) -> list[Json]:
 
 @router.delete("/sessions/{id_}")
 async def end_session(request: Request, id_: str) -> None:
-    """There are none: tokens are authorizations. The official CLI's logout tolerates this answer."""
+    """Sessions don't exist, because tokens are authorizations. The official CLI's logout accepts this answer."""
     async with opened(request):
         raise NotFound(f"Couldn't find the session {id_}.", resource="session")

@@ -1,4 +1,4 @@
-"""Reads request bodies. Names are read leniently, as Heroku does: a string, `{id}` or `{name}`."""
+"""Reads request bodies. Like Heroku, accepts a name as a string, `{id}` or `{name}`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from changeover.errors import InvalidParams
 Fields = dict[str, Any]
 LONGEST_TEXT = 20_000
 LONGEST_ADDRESS = 450_000
-"""Certificates are in it: a provider's bundle has up to 200 kB."""
+"""Room for certificates: a provider's bundle has up to 200 kB."""
 LARGEST_WHOLE = 2**31 - 1
 
 
 async def read_fields(request: Request) -> Fields:
-    """The body as an object; an empty body is an empty object. Raises BadRequest, and what reading it raises."""
+    """The body as an object. An empty body is an empty object. Raises BadRequest, and the errors of reading it."""
     fields: Fields = parse_object(await request.body())
     request.state.fields = fields
     return fields
@@ -27,7 +27,7 @@ Body = Annotated[Fields, Depends(read_fields)]
 
 
 def named(fields: Fields, key: str) -> str | None:
-    """A name or id, given as a string or as an object that has one; None when absent."""
+    """A name or id, given as a string or as an object. None if absent."""
     value = fields.get(key)
     if isinstance(value, dict):
         value = value.get("id") or value.get("name")
@@ -35,35 +35,35 @@ def named(fields: Fields, key: str) -> str | None:
 
 
 def required(fields: Fields, key: str) -> str:
-    """As `named`. Raises InvalidParams when absent."""
+    """Like `named`. Raises InvalidParams if absent."""
     value = named(fields, key)
     if not value:
-        raise InvalidParams(f"The request must name {key}.")
+        raise InvalidParams(f"The request must have {key}.")
     return value
 
 
 def address(fields: Fields, key: str) -> str:
-    """As `required`, and with room for certificates."""
+    """Like `required`, with room for certificates."""
     value = fields.get(key)
     found = text(key, value, most=LONGEST_ADDRESS) if isinstance(value, str) else named(fields, key)
     if not found:
-        raise InvalidParams(f"The request must name {key}.")
+        raise InvalidParams(f"The request must have {key}.")
     return found
 
 
 def text(key: str, value: Any, *, most: int = LONGEST_TEXT) -> str | None:
-    """None for an empty or absent one. Raises InvalidParams for what is not a text, or a very long one."""
+    """None if empty or absent. Raises InvalidParams if it is not a string, or too long."""
     if value is None or value == "":
         return None
     if not isinstance(value, str):
-        raise InvalidParams(f"{key} must be a text.")
+        raise InvalidParams(f"{key} must be a string.")
     if len(value) > most:
-        raise InvalidParams(f"{key} is too long.", why=f"It has {len(value):,} characters, of {most:,} allowed.")
+        raise InvalidParams(f"{key} is too long.", why=f"It has {len(value):,} characters, but {most:,} are allowed.")
     return value
 
 
 def flag(fields: Fields, key: str) -> bool | None:
-    """True, false or (absent) None; "true" and "false" are taken as well. Raises InvalidParams."""
+    """True, false, or None if absent. Also accepts "true" and "false". Raises InvalidParams."""
     value = fields.get(key)
     if value is None or isinstance(value, bool):
         return value
@@ -73,7 +73,7 @@ def flag(fields: Fields, key: str) -> bool | None:
 
 
 def whole(fields: Fields, key: str, *, most: int = LARGEST_WHOLE) -> int | None:
-    """A number, also given as a text (`expires_in` arrives so). Raises InvalidParams."""
+    """A number, also as a string (like `expires_in`). Raises InvalidParams."""
     value = fields.get(key)
     if value is None:
         return None
@@ -95,5 +95,5 @@ def texts(fields: Fields, key: str) -> tuple[str, ...] | None:
 
 
 def patterns(fields: Fields) -> dict[str, tuple[str, ...] | None]:
-    """Which part of a database is wanted. Raises InvalidParams."""
+    """The options that select a part of a database. Raises InvalidParams."""
     return {key: texts(fields, key) for key in ("exclude_tables", "exclude_schemas", "only_schemas")}

@@ -1,4 +1,4 @@
-"""What can be had: services, plans, regions, stacks."""
+"""The catalogue: services, plans, regions, stacks."""
 
 from __future__ import annotations
 

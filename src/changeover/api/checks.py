@@ -1,4 +1,4 @@
-"""Preflight checks over HTTP: the report for a source, and for a target. Changes nothing, and keeps nothing."""
+"""Preflight checks: the report for a source, and for a target. Changes and stores nothing."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from changeover.errors import InvalidParams
 router = APIRouter(prefix="/changeover/v1")
 LONGEST_SAMPLE_S = 3600.0
 LOOKS_S = 120.0
-"""How long all looks beside the sample may take."""
+"""Time limit of all checks, in addition to the sample."""
 
 
 @router.post("/checks")
 async def create(request: Request, body: Body) -> Json:
-    """Answers when it is done: after `sample_s`, or when the last check has been asked. By POST: addresses are secret."""
+    """Answers when the sample and all checks are done. Uses POST, because addresses are secret."""
     filters = filters_of(patterns(body))
     sample_s, target = _sample(body), address(body, "target") if body.get("target") else None
     async with opened(request) as scope:

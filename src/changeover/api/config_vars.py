@@ -1,4 +1,4 @@
-"""Config vars of an app: its own and those of its attachments, as one flat object."""
+"""Config vars of an app: its own and those of its attachments, in one object."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from changeover.platform.releases import config_at, find_release
 router = APIRouter()
 
 LONGEST_VALUE = 100_000
-"""Linux takes at most 128 KB as one variable of a process."""
+"""Linux limits a variable of a process to 128 KB."""
 
 
 @router.get("/apps/{app}/config-vars")
@@ -33,7 +33,7 @@ async def update(request: Request, app: str, body: Body) -> dict[str, str]:
 
 @router.get("/apps/{app}/releases/{release}/config-vars")
 async def at_release(request: Request, app: str, release: str) -> dict[str, str]:
-    """The app's own as they were then, under what its attachments add now."""
+    """The app's own vars at the time of the release, and the present ones of its attachments."""
     async with opened(request) as scope:
         found = await find_app(scope, app)
         now = await config_vars(scope, found)
@@ -44,9 +44,9 @@ async def at_release(request: Request, app: str, release: str) -> dict[str, str]
 def _values(body: dict[str, Any]) -> dict[str, str | None]:
     for name, value in body.items():
         if value is not None and not isinstance(value, str):
-            raise InvalidParams(f"The value of {name[:100]} must be a text.")
+            raise InvalidParams(f"The value of {name[:100]} must be a string.")
         if value is not None and len(value.encode()) > LONGEST_VALUE:
             raise InvalidParams(
-                f"The value of {name[:100]} is too long.", why=f"A config var holds at most {LONGEST_VALUE:,} bytes."
+                f"The value of {name[:100]} is too long.", why=f"A config var can have at most {LONGEST_VALUE:,} bytes."
             )
     return body

@@ -1,7 +1,7 @@
-"""HTTP connections that can't be used to wear us out: how many, and how long each may wait for its client.
+"""HTTP connections with limits on their number, and on the time that each waits for its client.
 
-A client is an address. Users of one machine, or behind one proxy, share theirs, so a client at its limit is not locked out:
-its oldest connection without a request under way is closed to make room.
+A client is an address. Users of one machine or behind one proxy share it, so a client at its limit is not locked out:
+its oldest connection without a request is closed instead.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 log = logging.getLogger(__name__)
 
 HEAD_S = 10.0
-"""From the first byte that we wait for to the last byte of the headers."""
+"""From the first byte to the last byte of the headers."""
 UNREAD_S = 60.0
-"""How long a client may leave its answer unread."""
+"""How long a client may take to read an answer."""
 MOST_HEAD_BYTES = 32 * 1024
 
 
 @dataclass
 class OpenConnections:
-    """All of one process, the oldest first."""
+    """All open connections of a process, oldest first."""
 
     most: int
     most_of_client: int
@@ -35,7 +35,7 @@ class OpenConnections:
     _of_client: Counter[str] = field(default_factory=Counter)
 
     def admit(self, new: HttpConnection, client: str) -> bool:
-        """False when there is no room, and no idle connection to close for it."""
+        """False if the limit is reached and no idle connection can be closed."""
         if self._of_client[client] >= self.most_of_client and not self._close_idle(client):
             return False
         if len(self._known) >= self.most and not self._close_idle(
@@ -50,10 +50,10 @@ class OpenConnections:
         client = self._known.pop(gone, None)
         if client is not None:
             self._of_client[client] -= 1
-            self._of_client += Counter()  # drops the clients without connections
+            self._of_client += Counter()  # removes clients without connections
 
     def _close_idle(self, client: str) -> bool:
-        """The oldest of those that never sent a request, else the oldest between two requests."""
+        """The oldest connection that never sent a request, or else the oldest between two requests."""
         idle = [one for one, its_client in self._known.items() if its_client == client and one.is_idle]
         if not idle:
             return False
@@ -64,7 +64,7 @@ class OpenConnections:
 
 
 class HttpConnection(H11Protocol):
-    """uvicorn's, with deadlines. Make a subclass for each server: `HttpConnection.counted_by(OpenConnections(…))`."""
+    """uvicorn's protocol with deadlines. Create a subclass for each server: `HttpConnection.counted_by(OpenConnections(…))`."""
 
     open_connections: OpenConnections
 
@@ -79,7 +79,7 @@ class HttpConnection(H11Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """No request is under way; at most a part of one's headers has arrived."""
+        """No request is in progress. At most a part of the next one's headers has arrived."""
         return self.cycle is None or self.cycle.response_complete
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -118,7 +118,7 @@ class HttpConnection(H11Protocol):
             self._unread_deadline.cancel()
 
     def send_400_response(self, msg: str) -> None:
-        """What h11 can't read; in our shape."""
+        """Answers a request that h11 can't parse, in our format."""
         self._answer(400, "bad_request", msg)
 
     def _await_head(self) -> None:
@@ -131,7 +131,7 @@ class HttpConnection(H11Protocol):
                 deadline.cancel()
 
     def _answer(self, status: int, id_: str, message: str) -> None:
-        """Without the application, and the last of this connection."""
+        """Answers without the application, and closes the connection."""
         body = json.dumps(
             {"id": id_, "message": message, "what": message, "why": "", "fix": "", "retryable": status == 503}
         )
@@ -147,6 +147,6 @@ class HttpConnection(H11Protocol):
         ]
         try:
             self.transport.write(b"".join(self.conn.send(event) or b"" for event in events))
-        except h11.LocalProtocolError:  # an answer is under way already: the client gets no second one
+        except h11.LocalProtocolError:  # an answer has already started
             log.info("closed a connection from %s within an answer", self.client)
         self.transport.close()

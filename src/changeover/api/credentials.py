@@ -1,4 +1,4 @@
-"""Credentials of a database. The official CLI sends these requests with Basic: the desk takes both schemes."""
+"""Credentials of a database. The official CLI sends these requests with Basic authentication; the desk accepts both schemes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ router = APIRouter(prefix="/postgres/v0/databases")
 
 
 def view(scope: Scope, database: Database, credential: CredentialRow) -> Json:
-    """`parameters` is ours: how else an adopted database is reached (TLS and so on)."""
+    """`parameters` is ours: further connection parameters of an adopted database, such as TLS."""
     cipher = scope.parts.cipher
     return {
         "uuid": str(credential.id),

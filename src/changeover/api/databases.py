@@ -1,4 +1,4 @@
-"""The Data API of one database: `pg:info`, `pg:wait`, `pg:unfollow`. The path takes the add-on's id or its name."""
+"""The Data API of a database: `pg:info`, `pg:wait`, `pg:unfollow`. The path accepts the add-on's id or name."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ router = APIRouter(prefix="/client/v11/databases")
 
 
 def view(seen: Description, *, with_secrets: bool) -> Json:
-    """`following` is the leader's URL, `leader` its name: what the official CLI tests and prints.
+    """`following` is the leader's URL, `leader` its name. The official CLI tests the first and prints the second.
 
-    Who may only view the database sees addresses without user and password.
+    Without the permission for secrets, addresses have no user and password.
     """
     url = seen.url if with_secrets else DatabaseUrl(seen.url.host, seen.url.port, seen.url.database)
     leader_url = seen.leader_url if with_secrets or not seen.leader_url else seen.leader_url.bare
@@ -89,7 +89,7 @@ async def wait_status(request: Request, key: str) -> Json:
 
 @router.put("/{key}/unfollow")
 async def start_unfollowing(request: Request, key: str) -> Json:
-    """Stays until the database accepts writes: what comes next in a script may rely on it."""
+    """Answers when the database accepts writes, because scripts rely on that."""
     async with opened(request) as scope:
         addon, database = await find_database(scope, key)
         run = await unfollow(scope, addon, database)
@@ -106,7 +106,7 @@ async def reset_connections(request: Request, key: str) -> Json:
 
 @router.get("/{key}/bastion")
 async def bastion(request: Request, key: str) -> Json:
-    """None: the address of a private database is reached directly."""
+    """None, because the address of a private database can be reached directly."""
     async with opened(request) as scope:
         await find_database(scope, key)
         return {}

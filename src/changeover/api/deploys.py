@@ -1,4 +1,4 @@
-"""Our own way to bring code: an archive of a folder, sent as it is packed."""
+"""Deploys: an archive of a folder as the request's body."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ router = APIRouter(prefix="/changeover/v1")
 
 @router.post("/apps/{app}/deploys", status_code=201)
 async def create(request: Request, app: str, description: str | None = None) -> Json:
-    """The body is a tar.gz. Answers with the release, which may still have its release phase before it."""
+    """The body is a tar.gz. Answers with the release, whose release phase may not have ended yet."""
     digest = sha256_in(request.headers.get("content-digest", ""))
     async with opened(request, only_looks=True) as scope:  # before a byte of the body is read
         found = await find_app(scope, app)
@@ -42,13 +42,13 @@ async def create(request: Request, app: str, description: str | None = None) -> 
 
 
 def sha256_in(header: str) -> bytes | None:
-    """From a Content-Digest header (RFC 9530); None when it has no SHA-256. Raises BadRequest."""
+    """The digest of a Content-Digest header (RFC 9530). None without a SHA-256. Raises BadRequest."""
     found = re.search(r"(?:^|,)\s*sha-256=([^,;]*)", header, re.IGNORECASE)
     if found is None:
         return None
     digest = re.fullmatch(r":([A-Za-z0-9+/]{43}=):\s*", found[1])
     if digest is None:
         raise BadRequest(
-            "The Content-Digest header can't be read.", fix="Write it as sha-256=:BASE64:, or leave it out."
+            "The Content-Digest header can't be parsed.", fix="Write it as sha-256=:BASE64:, or leave it out."
         )
     return base64.b64decode(digest[1])

@@ -1,7 +1,7 @@
-"""What request bodies hold, for the served OpenAPI: routes read them as plain objects, leniently, as the official CLI sends them.
+"""Descriptions of request bodies for the OpenAPI document. Routes read them as plain objects, in the official CLI's format.
 
-The fields are listed here and read in the routes; a test compares. `additionalProperties` stays open: Heroku ignores what it
-doesn't know, and so do we.
+The fields are listed here and read in the routes, and a test compares both. `additionalProperties` stays open, because Heroku
+ignores unknown fields, and so do we.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def routes_with_a_body(routers: Iterable[APIRouter]) -> dict[str, APIRoute]:
 
 
 def describe_bodies(routers: Iterable[APIRouter]) -> None:
-    """Adds them to what the application will serve as its OpenAPI; before the routers are included."""
+    """Adds the descriptions to the routes. Call it before the routers are included in the application."""
     for key, route in routes_with_a_body(routers).items():
         schema = {"type": "object", "properties": BODIES.get(key, {})}
         route.openapi_extra = {"requestBody": {"content": {"application/json": {"schema": schema}}}}

@@ -1,4 +1,4 @@
-"""From a request to the platform's desk: whose token it carries, and what its answer should warn of."""
+"""From a request to a scope: its token, and warnings for its answer."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from changeover.platform.scope import Scope
 
 @asynccontextmanager
 async def opened(request: Request, *, only_looks: bool = False) -> AsyncIterator[Scope]:
-    """The caller's scope, with what the route needs; what it changed is committed when the block ends.
+    """The caller's scope with the route's requirements. Changes are committed when the block ends.
 
-    `only_looks`: the request does its act in a later one; until then there is nothing for the audit trail.
-    Raises Unauthorized; Forbidden where the token's scope does not allow this route.
+    `only_looks`: the request acts in a later scope; until then, nothing is added to the audit trail.
+    Raises Unauthorized, or Forbidden if the token's scope does not allow this route.
     """
     left = functools.partial(_left, request)
     async with desk_of(request).open(
@@ -34,7 +34,7 @@ async def opened(request: Request, *, only_looks: bool = False) -> AsyncIterator
 
 
 def act_of(request: Request) -> Act:
-    """The same one for the whole request, however often it opens a scope."""
+    """The same act for the whole request, however often it opens a scope."""
     known: Act | None = getattr(request.state, "act", None)
     if known is None:
         route = getattr(request.scope.get("route"), "path", "")
@@ -47,7 +47,7 @@ def act_of(request: Request) -> Act:
 
 
 async def _left(request: Request) -> None:
-    """Returns once the client has gone; to be awaited after the body was read."""
+    """Returns when the client has disconnected. Call it after the body was read."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
@@ -57,7 +57,7 @@ def token_of(request: Request) -> str:
 
 
 def token_in(authorization: str) -> str:
-    """From `Bearer TOKEN`, or the password of Basic (the official CLI sends credentials requests so)."""
+    """From `Bearer TOKEN`, or the password of Basic, which the official CLI uses for credentials."""
     scheme, _, rest = authorization.partition(" ")
     if scheme.lower() == "bearer" and rest:
         return rest.strip()
@@ -65,5 +65,5 @@ def token_in(authorization: str) -> str:
         try:
             return base64.b64decode(rest, validate=True).decode().partition(":")[2]
         except (binascii.Error, UnicodeDecodeError):
-            raise Unauthorized("The Basic credentials can't be read.") from None
+            raise Unauthorized("The Basic credentials can't be decoded.") from None
     raise Unauthorized

@@ -1,6 +1,6 @@
-"""The outermost edge: adds what a request's scope warned of as X-Heroku-Warning, and answers for whatever went wrong.
+"""The outermost layer: adds a scope's warnings as X-Heroku-Warning, and answers unexpected exceptions.
 
-An exception that left the application would make the server cut the connection, also for requests behind this one.
+An exception that leaves the application would make the server close the connection, which also affects later requests.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Edge:
         try:
             await self._app(scope, receive, send_with_warnings)
         except ClientDisconnect:
-            log.info("%s %s: the client left before its request was complete", scope["method"], scope["path"])
+            log.info("%s %s: the client disconnected before its request was complete", scope["method"], scope["path"])
         except Exception as error:
             if has_started:
                 raise

@@ -1,4 +1,4 @@
-"""Turns every exception of a request into a failure that both CLIs understand. No other module shapes errors."""
+"""Converts every exception of a request to an error for both CLIs. No other module formats errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from changeover.hosts.disks import disk_full, full_disk_behind, is_nearly_full
 log = logging.getLogger(__name__)
 
 EXPECTED = (ChangeoverError, HTTPException, RequestValidationError, OperationalError, PoolTimeout, DataError)
-"""Exceptions that are no bugs of ours; anything else is answered at the outermost edge."""
+"""Expected exceptions. All others are answered in the outermost layer."""
 
 
 async def failure_response(request: Request, error: Exception) -> Response:
@@ -31,13 +31,13 @@ async def failure_response(request: Request, error: Exception) -> Response:
 
 
 def home_of(scope: Scope) -> Path:
-    """Where the state lies: a full disk there explains much."""
+    """The folder of the state, for the check of a full disk."""
     home: Path = scope["app"].state.desk.parts.home
     return home
 
 
 def failure_of(error: Exception, what: str, home: Path) -> ChangeoverError:
-    """`what` is the method and path of the request. Logs whatever an operator should see."""
+    """`what` is the method and path of the request. Logs what an operator should know."""
     match error:
         case ChangeoverError():
             return error
@@ -46,9 +46,9 @@ def failure_of(error: Exception, what: str, home: Path) -> ChangeoverError:
         case RequestValidationError():
             return InvalidParams("; ".join(f"{one['loc'][-1]}: {one['msg']}" for one in error.errors()) + ".")
         case DataError() | ProgramLimitExceeded():
-            # Inputs are checked before they reach a statement. This one was not, and the state refused it.
+            # A value that should have been checked before, and that the state refused.
             log.error("%s: the state refused a value: %s", what, error)
-            return BadRequest("The request holds a value that can't be stored.", why=str(error).splitlines()[0])
+            return BadRequest("The request contains a value that can't be stored.", why=str(error).splitlines()[0])
         case OperationalError() | PoolTimeout():
             log.error("state is not reachable: %s", error)
             return _of_state(error, home)
@@ -63,8 +63,8 @@ def _of_state(error: Exception, home: Path) -> ChangeoverError:
         return disk_full("changeover's own state can't run: its disk is full.", home)
     return StateUnavailable(
         "changeover can't reach its own state.",
-        why="The PostgreSQL that keeps it does not answer.",
-        fix="It is restarted by itself; try again in a few seconds.",
+        why="Its PostgreSQL does not answer.",
+        fix="It is restarted automatically. Try again in a few seconds.",
     )
 
 

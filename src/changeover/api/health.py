@@ -1,4 +1,4 @@
-"""GET /healthz: 200 when API, state, a job worker and disks are well, 503 with the reasons otherwise. Needs no token."""
+"""GET /healthz: 200 if API, state, job worker and disks are well, else 503 with the reasons. Needs no token."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ router = APIRouter()
 
 @router.get("/healthz")
 async def healthz(request: Request) -> JSONResponse:
-    """`reasons` names each part that is not well."""
+    """`reasons` lists each part with a problem."""
     probe: HealthProbe = request.app.state.health
     found = await probe.look()
     body = {

@@ -1,4 +1,4 @@
-"""The rows of `pg:info`, in the order in which both CLIs print them. Pure: a Description in, rows out."""
+"""The rows of `pg:info`, in the order of both CLIs. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 def info_rows(seen: Description) -> list[Row]:
-    """Rows without values are left out by the CLIs; their order here is the order on screen."""
+    """The CLIs leave out rows without values. This is the order on the screen."""
     tier = seen.plan.tier
     head = [_row("Plan", seen.plan.human_name), _row("Status", seen.status)]
     size = _size_rows(seen)
@@ -25,12 +25,12 @@ def info_rows(seen: Description) -> list[Row]:
 
 
 def _external_rows(seen: Description, size: dict[str, Row]) -> list[Row]:
-    """No row on what only its provider knows: backups, maintenance, its own followers."""
+    """Without rows that only the provider knows: backups, maintenance, its own followers."""
     return [
         size["Data Size"], size["Tables"], size["PG Version"], size["Connections"],
         _row("Connection Pooling", seen.pooling), _row("Credentials", str(seen.credentials)),
         _row("Fork/Follow", "Unsupported"), _row("Rollback", "Unsupported"), _created(seen),
-        _row("Server", f"{seen.url.host}:{seen.url.port} (run by somebody else)"),
+        _row("Server", f"{seen.url.host}:{seen.url.port} (external)"),
     ]  # fmt: skip
 
 
@@ -64,7 +64,7 @@ def _own_server_rows(seen: Description, size: dict[str, Row]) -> list[Row]:
 
 
 def behind_text(behind: Behind | None) -> str:
-    """`125 commits`; scripts wait for `0 commits`."""
+    """`125 commits`. Scripts wait for `0 commits`."""
     if behind is None:
         return "unknown (a server does not answer)"
     if behind.is_lost:
@@ -75,7 +75,7 @@ def behind_text(behind: Behind | None) -> str:
 
 
 def behind_json(behind: Behind | None) -> Row | None:
-    """Ours, beside the rows: all three measures, and whether the commits were counted or estimated."""
+    """Ours, in addition to the rows: all three measures, and whether the commits were counted or estimated."""
     if behind is None:
         return None
     return {
@@ -89,7 +89,7 @@ def behind_json(behind: Behind | None) -> Row | None:
 
 
 def human_bytes(amount: int) -> str:
-    """Decimal units, as PostgreSQL's own are not: `13.8 MB`."""
+    """In decimal units, unlike PostgreSQL's: `13.8 MB`."""
     size = float(amount)
     for unit in UNITS:
         if size < 1000 or unit == UNITS[-1]:
@@ -114,9 +114,9 @@ def _size_rows(seen: Description) -> dict[str, Row]:
 
 def _warning_rows(seen: Description) -> list[Row]:
     if seen.behind is not None and seen.behind.is_lost:
-        return [_row("Warning", "It can never catch up: destroy it and create a new follower.")]
+        return [_row("Warning", "It can never catch up. Destroy it and create a new follower.")]
     if seen.leader is not None and seen.behind is not None and not seen.behind.is_streaming:
-        return [_row("Warning", "It receives nothing from its leader at the moment.")]
+        return [_row("Warning", "It currently receives nothing from its leader.")]
     return []
 
 

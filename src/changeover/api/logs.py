@@ -1,4 +1,4 @@
-"""Logs: a session is an unguessable address that gives lines as server-sent events; and the output of release phases."""
+"""Log sessions, whose secret URL streams lines as server-sent events, and the output of release phases."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ async def create(request: Request, app: str, body: Body) -> Json:
 
 @router.get("/changeover/v1/logs/{key}", response_model=None)
 async def stream(request: Request, key: str) -> Response:
-    """No token: the address itself is the secret, sealed by us and good for an hour (an event stream may last longer)."""
+    """Needs no token, because its URL is the secret: encrypted, and valid for an hour (a stream may last longer)."""
     parts = desk_of(request).parts
     wish = parts.cipher.decrypt_fresh(key.encode(), most_s=SESSION_S)
-    if wish is None or not wish.startswith("{"):  # the key of a download is sealed by the same cipher
+    if wish is None or not wish.startswith("{"):  # the key of a download has the same cipher
         return error_response(Forbidden(
-            "This address of logs is not valid.", why=f"It is altered, or older than {SESSION_S // 3600} hour.",
-            fix="Ask for a new one: `changeover logs`.",
+            "This log URL is not valid.", why=f"It was changed, or is older than {SESSION_S // 3600} hour.",
+            fix="Get a new one: `changeover logs`.",
         ))  # fmt: skip
     return StreamingResponse(
         _events(parts, json.loads(wish), request.headers.get("last-event-id")), media_type="text/event-stream",
@@ -64,7 +64,7 @@ async def _events(parts: Parts, wish: Json, after: str | None) -> AsyncIterator[
     only = {"source": wish["source"], "dyno": wish["dyno"]}
     last = after
     if not wish["tail"]:
-        # the official CLI is done when this ends, but its event source lives on until the time to connect again: 3 s
+        # the official CLI has finished when this ends, but its event source lives until the reconnect time, 3 s
         yield "retry: 1\n\n"
     if after is None:
         for line in parts.logs.last(wish["app"], wish["lines"], **only):
@@ -93,18 +93,16 @@ def _event(id_: str, text_: str) -> str:
 
 @router.get("/changeover/v1/release-output/{key}", response_model=None)
 async def release_output(request: Request, key: str) -> Response:
-    """What a release phase says, until it ends. The address is the secret."""
+    """Streams the output of a release phase until it ends. Its URL is the secret."""
     desk = desk_of(request)
     found = await _begun(desk, key)
     if found is None:
-        return error_response(
-            NotFound("There is no such output yet.", fix="Try again once the release phase has begun.")
-        )
+        return error_response(NotFound("There is no output yet.", fix="Try again when the release phase has started."))
     return StreamingResponse(_growing(desk, key, found.file), media_type="text/plain")
 
 
 async def _begun(desk: Desk, key: str) -> Phase | None:
-    """The phase once it has an output. Who has just made the release asks a moment before the phase begins."""
+    """The phase once it has an output. Waits briefly, because clients ask just before the phase starts."""
     deadline = time.monotonic() + BEGINS_S
     while True:
         found = await phase_of_output(desk.pool, desk.parts, key)

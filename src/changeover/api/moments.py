@@ -1,4 +1,4 @@
-"""Times as both APIs write them."""
+"""Formats of times in both APIs."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ def maybe_iso(at: datetime | None) -> str | None:
 
 
 def spaced(at: datetime) -> str:
-    """`2026-01-01 00:00:00 +0000`, the Data API's form."""
+    """`2026-01-01 00:00:00 +0000`, the format of the Data API."""
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S +0000")

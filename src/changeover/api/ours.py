@@ -1,4 +1,4 @@
-"""What only changeover has: runs, promoting as one act, our certificate authority."""
+"""Our own API: runs, promotion in one request, our certificate authority."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def run_view(row: RunRow, workflow: Workflow) -> Json:
 
 
 def run_detail(found: RunView, workflow: Workflow) -> Json:
-    """With the table of its steps and its journal (times to the millisecond)."""
+    """With its steps and its journal (times in milliseconds)."""
     row = found.row
     position = workflow.by_name.get(row.step, 0)
     is_done = [row.status == "done" or (n < position and row.status != "failed") for n in range(len(found.steps))]
@@ -75,10 +75,10 @@ async def index(request: Request, app: str | None = None) -> list[Json]:
 
 @router.get("/runs/ends")
 async def ends(request: Request, after: str = "") -> Json:
-    """Answers as soon as any run has ended since that mark was given out, at the latest after a second. For who waits."""
+    """Answers as soon as any run has ended since the given mark, at the latest after a second. For clients that wait."""
     async with opened(request) as scope:
         changes = desk_of(request).changes
-        del scope  # only who may ask at all; nothing is held while waiting
+        del scope  # only checks access; nothing is held while waiting
     return {"mark": await changes.newer_mark("runs", after, within_s=ENDS_S)}
 
 
@@ -91,7 +91,7 @@ async def show(request: Request, run_id: RunNumber) -> Json:
 
 @router.post("/apps/{app}/databases/{database}/actions/promote")
 async def promote_database(request: Request, app: str, database: str, body: Body) -> Json:
-    """The alias for the former database and the new attachment, in one transaction."""
+    """Creates the alias for the previous database and the new attachment in one transaction."""
     async with opened(request) as scope:
         found = await find_app(scope, app)
         promotion = await promote(
@@ -109,6 +109,6 @@ async def promote_database(request: Request, app: str, database: str, body: Body
 
 @router.get("/ca")
 async def certificate_authority(request: Request) -> Json:
-    """Public: with it, clients verify who answers at a database's address."""
+    """Public. Clients verify a database's server with it."""
     async with opened(request) as scope:
         return {"certificate": scope.parts.ca_certificate.read_text()}

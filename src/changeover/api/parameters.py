@@ -1,4 +1,4 @@
-"""Parameters in paths and queries: what a number looks like, and that a misspelled parameter is refused, not ignored."""
+"""Parameters in paths and queries: the format of numbers, and refusal of unknown parameters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from changeover.errors import InvalidParams
 
 
 def _plain_digits(value: object) -> object:
-    """int() also accepts spaces, line breaks, signs, underscores and the digits of other scripts."""
+    """int() also accepts spaces, line breaks, signs, underscores and digits of other scripts."""
     if isinstance(value, str) and not re.fullmatch("0|[1-9][0-9]*", value):
         raise PydanticCustomError("int_parsing", "Write it as a whole number in plain digits")
     return value
@@ -22,13 +22,13 @@ def _plain_digits(value: object) -> object:
 
 PLAIN_DIGITS = BeforeValidator(_plain_digits)
 RunNumber = Annotated[int, Path(ge=1, le=2**63 - 1, description="The number of a run"), PLAIN_DIGITS]
-"""With the bounds of the column that it is compared with."""
+"""With the bounds of its column."""
 STRICT = "/changeover/v1/"
-"""Routes of our own. Those of Heroku's API ignore a parameter that they don't know, as Heroku does."""
+"""Our own routes. Like Heroku, those of Heroku's API ignore unknown parameters."""
 
 
 def require_known_query(request: Request) -> None:
-    """Every parameter is known, has a value, and is given once. Raises InvalidParams."""
+    """Every parameter must be known, have a value, and be given once. Raises InvalidParams."""
     route = request.scope["route"]
     if not route.path.startswith(STRICT):
         return
@@ -38,7 +38,7 @@ def require_known_query(request: Request) -> None:
         if name not in known:
             raise InvalidParams(
                 f"This route has no query parameter {name[:40]!r}.",
-                why=f"It takes: {', '.join(known)}." if known else "It takes none.",
+                why=f"Its parameters are: {', '.join(known)}." if known else "It has no parameters.",
                 fix="Correct its name, or leave it out.",
             )
         if times > 1:

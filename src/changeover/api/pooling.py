@@ -1,4 +1,4 @@
-"""`pg:connection-pooling:attach`: a URL that goes through the database's pooler."""
+"""`pg:connection-pooling:attach`: attaches a connection pool of a database to an app."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ router = APIRouter(prefix="/client/v11/databases")
 
 @router.post("/{key}/connection-pooling", status_code=201)
 async def create(request: Request, key: str, body: Body) -> Json:
-    """Answers once the pooler runs; the official CLI reads `name` only."""
+    """Answers when the pooler runs. The official CLI reads only `name`."""
     credential = text("credential", body.get("credential")) or "default"
     if credential != "default":
         raise InvalidParams(
             f"The credential {credential} can't be pooled.",
-            why="A pooled attachment is the default credential's.",
-            fix="Repeat the command without it.",
+            why="Connection pools only use the default credential.",
+            fix="Repeat the command without a credential.",
         )
     async with opened(request) as scope:
         addon, _ = await find_database(scope, key)

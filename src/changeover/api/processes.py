@@ -24,7 +24,7 @@ from changeover.platform.things import App, RunRow
 router = APIRouter()
 
 SETTLE_S = 45.0
-"""How long a scale stays for its dynos: the official CLI hangs up after 60 s of silence."""
+"""How long a scale waits for its dynos. The official CLI disconnects after 60 s of silence."""
 
 
 def formation_view(app: App, process: platform.Process) -> Json:
@@ -69,7 +69,7 @@ async def formation(request: Request, app: str) -> list[Json]:
 
 @router.patch("/apps/{app}/formation")
 async def scale(request: Request, app: str, body: Body) -> list[Json]:
-    """Answers once the dynos are as asked, or when that takes longer than a request should."""
+    """Answers when the dynos match, or when that takes longer than a request should."""
     changes = [_change(one) for one in _list(body, "updates")]
     async with opened(request) as scope:
         found = await find_app(scope, app)
@@ -104,7 +104,7 @@ async def show(request: Request, app: str, name: str) -> Json:
 
 @router.post("/apps/{app}/dynos", status_code=201, response_model=None)
 async def run(request: Request, app: str, body: Body) -> Json | Response:
-    """A one-off dyno. Without code there is nothing to run: a raw 409, as the official CLI expects."""
+    """Starts a one-off dyno. Without code, answers with a raw 409, as the official CLI expects."""
     environment = body.get("env") or {}
     if not isinstance(environment, dict):
         raise InvalidParams("env must be an object.")

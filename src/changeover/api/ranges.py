@@ -23,14 +23,14 @@ _OPTION = re.compile(r"(\w{1,20})\s*=\s*(\w{1,20})", re.ASCII)
 
 
 class BadRange(ChangeoverError):
-    """The Range header names no range that we understand."""
+    """The Range header can't be parsed."""
 
     id, status = "requested_range_not_satisfiable", 416
 
 
 @dataclass(frozen=True)
 class RequestedRange:
-    """What the header asks for. `start` and `end` are bounds in the order of the answer; None where it is open."""
+    """The requested range. `start` and `end` are bounds in the order of the answer, or None if open."""
 
     field: str
     start: int | str | None
@@ -53,7 +53,7 @@ class RequestedRange:
 
 
 def page(request: Request, items: Sequence[dict[str, Any]], *, field: str = "id") -> JSONResponse:
-    """The asked-for part: 200 when it is all there is, 206 with Next-Range otherwise. Raises BadRange."""
+    """The requested part: 200 if it is everything, else 206 with Next-Range. Raises BadRange."""
     text = request.headers.get("range", "").strip()
     if not text:
         return JSONResponse(list(items))
@@ -95,4 +95,4 @@ def _bound(field: str, text: str) -> int | str | None:
 
 
 def _bad(text: str, field: str) -> BadRange:
-    return BadRange(f"The range {text[:100]!r} can't be satisfied.", fix=f"Write it as `{field} ..; max=100`.")
+    return BadRange(f"The range {text[:100]!r} can't be satisfied.", fix=f"Use a range like `{field} ..; max=100`.")

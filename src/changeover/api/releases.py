@@ -33,6 +33,6 @@ async def show(request: Request, app: str, key: str) -> Json:
 async def roll_back(request: Request, app: str, body: Body) -> Json:
     release = named(body, "release")
     if not release:
-        raise InvalidParams("The request must name the release to roll back to.")
+        raise InvalidParams("The request must have the release to roll back to.")
     async with opened(request) as scope:
         return release_view(request, await platform.roll_back(scope, await find_app(scope, app), release))

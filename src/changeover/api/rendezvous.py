@@ -1,6 +1,6 @@
-"""Attached one-off dynos, as the official CLI's rendezvous protocol has them: TLS, a secret, then a terminal's bytes.
+"""Attached one-off dynos with the official CLI's rendezvous protocol: TLS, a secret, then the terminal's bytes.
 
-The client sends `SECRET\\r\\n` and throws the first chunk of the answer away; afterwards both directions are raw. A dyno
+The client sends `SECRET\\r\\n` and discards the first chunk of the answer. After that, both directions are raw. A dyno
 starts when its secret is presented, and ends with the connection.
 """
 
@@ -33,7 +33,7 @@ CHUNK = 65536
 
 @dataclass(frozen=True)
 class Expected:
-    """A dyno that somebody will come for."""
+    """A dyno that waits for its client."""
 
     dyno: Dyno
     has_tty: bool
@@ -42,7 +42,7 @@ class Expected:
 
 @dataclass
 class Rendezvous:
-    """One for the process, at an address of loopback."""
+    """One for each process, on a loopback address."""
 
     parts: Parts
     host: str
@@ -63,7 +63,7 @@ class Rendezvous:
             self._server.close()
 
     def expect(self, dyno: Dyno, *, has_tty: bool) -> str:
-        """The address at which the dyno starts once somebody comes, within a minute."""
+        """The URL that starts the dyno when a client connects within a minute."""
         now = time.monotonic()
         for old in [secret for secret, one in self._expected.items() if one.until < now]:
             del self._expected[old]
@@ -83,7 +83,7 @@ class Rendezvous:
             if expected.until > time.monotonic():
                 writer.write(GREETING)
                 await writer.drain()
-                # The client drops its first chunk, whole: nothing else may travel in it.
+                # The client discards the first chunk, so it must not contain anything else.
                 await asyncio.sleep(GREETING_PAUSE_S)
                 await self._attach(expected, reader, writer)
         except (ConnectionError, TimeoutError, ssl.SSLError) as gone:
@@ -92,7 +92,7 @@ class Rendezvous:
             writer.close()
 
     async def _expected_by(self, reader: asyncio.StreamReader) -> Expected | None:
-        """The dyno whose secret the client sends first. Raises TimeoutError."""
+        """The dyno of the secret that the client sends first. Raises TimeoutError."""
         self._strangers += 1
         try:
             async with asyncio.timeout(GREETED_WITHIN_S):
@@ -115,7 +115,7 @@ class Rendezvous:
 
 
 async def _until_the_first_ends(*acts: Coroutine[Any, Any, None]) -> None:
-    """The dyno has said everything, or the client has gone, which a silent dyno would never tell us."""
+    """Returns when the dyno's output ends, or when the client has disconnected, which a silent dyno would not notice."""
     tasks = [asyncio.ensure_future(act) for act in acts]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -134,7 +134,7 @@ async def _pass_what_is_said(session: Session, writer: asyncio.StreamWriter) -> 
 
 
 async def _pass_typing(reader: asyncio.StreamReader, session: Session, *, has_tty: bool) -> None:
-    """Until the client has gone: the end of its input is a character of its own."""
+    """Until the client has disconnected. The end of its input is sent as a character."""
     while typed := await reader.read(CHUNK):
         if not has_tty and typed.endswith(END_OF_INPUT):
             await session.write(typed[:-1])

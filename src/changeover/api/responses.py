@@ -1,4 +1,4 @@
-"""Answers that are no plain object: errors, and the few "raw" ones without a message."""
+"""Responses other than plain objects: errors, and a few "raw" ones without a message."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ def error_response(error: ChangeoverError) -> JSONResponse:
 
 
 def raw(error: ChangeoverError) -> JSONResponse:
-    """Without `message`: the few places where the official CLI goes on, or exits as scripts expect, only then."""
+    """Without `message`, where the official CLI requires that to continue, or to exit as scripts expect."""
     body = {key: value for key, value in error.as_dict().items() if key != "message"}
     return JSONResponse(body, status_code=error.status)

@@ -1,7 +1,7 @@
-"""What each route needs: of the token, on the app, in the team. A route that is missing here is not served.
+"""The requirements of each route: token scope, permission on the app, role in the team. A route without a rule is not served.
 
-A line is `METHOD path: token, permission on the app, role in the team`. Where a handler looks up more than one app or add-on,
-the need holds for each of them. `docs/security.md` shows the same table.
+A line is `METHOD path: token, permission on the app, role in the team`. If a handler looks up several apps or add-ons,
+the requirement applies to each of them. `docs/rights.md` has the same table.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ VIEW, DEPLOY, CONFIG, OPERATE, MANAGE, OWN = AppNeed
 ANY, VIEWER, MEMBER, ADMIN = TeamNeed
 
 PUBLIC: Mapping[Key, str] = {
-    ("GET", "/healthz"): "says only whether this installation works",
-    ("GET", "/changeover/v1/logs/{key}"): "the address is the secret: sealed, and good for an hour",
-    ("GET", "/changeover/v1/release-output/{key}"): "the address is the secret: sealed",
-    ("GET", "/changeover/v1/backups/signed/{key}"): "the address is the secret: sealed, and good for an hour",
+    ("GET", "/healthz"): "only reports whether this installation works",
+    ("GET", "/changeover/v1/logs/{key}"): "its URL is the secret: encrypted, valid for an hour",
+    ("GET", "/changeover/v1/release-output/{key}"): "its URL is the secret: encrypted",
+    ("GET", "/changeover/v1/backups/signed/{key}"): "its URL is the secret: encrypted, valid for an hour",
 }
-"""Served without a token, and why."""
+"""Served without a token, with the reason."""
 
 _V11, _OURS = "/client/v11", "/changeover/v1"
 _APP, _DB, _TRANSFERS = "/apps/{app}", _V11 + "/databases/{key}", _V11 + "/apps/{app}/transfers"
@@ -172,7 +172,7 @@ _DATABASES: Mapping[Key, Needs] = {
 
 _MOVES: Mapping[Key, Needs] = {
     ("GET", _OURS + "/audit"): Needs(
-        RP, MANAGE, note="without an app: the caller's own acts, and those on apps they manage"
+        RP, MANAGE, note="without an app: the caller's own events, and those of apps they manage"
     ),
     ("GET", _OURS + "/runs"): Needs(R, VIEW),
     ("GET", _OURS + "/runs/ends"): Needs(R, VIEW),
@@ -201,7 +201,7 @@ RULES: Mapping[Key, Needs] = {
 
 
 def needs_of(request: Request) -> Needs:
-    """What the route of this request needs. Raises RuntimeError for a route that no rule names."""
+    """The requirements of the request's route. Raises RuntimeError for a route without a rule."""
     path = getattr(request.scope.get("route"), "path", "")
     found = RULES.get((request.method, path))
     if found is None:
@@ -210,7 +210,7 @@ def needs_of(request: Request) -> Needs:
 
 
 def routes_of(app: FastAPI) -> set[Key]:
-    """Every method and path that the application serves."""
+    """Every method and path of the application."""
     routes: list[Any] = []
     for route in app.routes:
         included = getattr(route, "original_router", None)
@@ -225,7 +225,7 @@ def routes_of(app: FastAPI) -> set[Key]:
 
 
 def require_rules(app: FastAPI) -> None:
-    """Raises RuntimeError unless the rules name exactly the routes that there are."""
+    """Raises RuntimeError unless the rules have exactly the routes of the application."""
     served, ruled = routes_of(app), {*RULES, *PUBLIC}
     if served != ruled:
         wrong = ", ".join(" ".join(key) for key in sorted(served ^ ruled))

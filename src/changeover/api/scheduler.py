@@ -1,4 +1,4 @@
-"""The Scheduler of an app, ours: Heroku has no API for it."""
+"""The Scheduler of an app. This API is ours, because Heroku has none for it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def job_view(job: ScheduledJob) -> Json:
 
 
 async def view(scope: Scope, app: App) -> Json:
-    """`held_by`: null, "maintenance" or "hand". While they are held, no `next_at` comes."""
+    """`held_by` is null, "maintenance" or "hand". While it is set, jobs do not run at `next_at`."""
     scheduler = await platform.find_scheduler(scope, app)
     return {
         "addon": {"id": str(scheduler.addon_id)},

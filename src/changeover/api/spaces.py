@@ -60,7 +60,7 @@ async def destroy(request: Request, key: str) -> Json:
 
 @router.get("/{key}/nat")
 async def nat(request: Request, key: str) -> Json:
-    """On one host, what leaves a space leaves by the host's own address: there is none of its own."""
+    """On one host, spaces have no outbound addresses of their own. They use the host's address."""
     async with opened(request) as scope:
         space = await platform.find_space(scope, key)
         return {

@@ -1,6 +1,6 @@
-"""JSON as requests may carry it: one object, of limited depth, whose texts PostgreSQL can store and whose numbers are finite.
+"""JSON with limits: one object of limited depth, whose strings PostgreSQL can store and whose numbers are finite.
 
-Python's own reader accepts more: NaN, numbers of any length, the same key twice, halves of surrogate pairs.
+Python's own parser accepts more: NaN, numbers of any length, duplicate keys, halves of surrogate pairs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from changeover.errors import BadRequest
 
 MOST_DEPTH = 32
 LONGEST_NUMBER = 20
-"""Digits: enough for every integer that PostgreSQL's bigint holds."""
+"""Maximum number of digits. Enough for every bigint of PostgreSQL."""
 
 
 def parse_object(raw: bytes) -> dict[str, Any]:
@@ -79,10 +79,10 @@ def _require_storable(found: dict[str, Any]) -> None:
 
 def _require_text(value: str) -> None:
     if "\x00" in value:
-        raise BadRequest("The request body has a text with a NUL character.", why="PostgreSQL can't store it.")
+        raise BadRequest("The request body has a string with a NUL character.", why="PostgreSQL can't store it.")
     if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
-        raise BadRequest("The request body has a text with half of a surrogate pair.", why="It is not valid Unicode.")
+        raise BadRequest("The request body has a string with half of a surrogate pair.", why="It is not valid Unicode.")
 
 
 def _too_deep() -> BadRequest:
-    return BadRequest("The request body is nested too deeply.", why=f"At most {MOST_DEPTH} levels are read.")
+    return BadRequest("The request body is nested too deeply.", why=f"At most {MOST_DEPTH} levels are allowed.")

@@ -60,7 +60,7 @@ async def members(request: Request, key: str) -> list[Json]:
 async def set_member(request: Request, key: str, body: Body) -> Json:
     role = text("role", body.get("role")) or "member"
     if role not in ROLES:
-        raise InvalidParams(f"Role {role} isn't known.", why=f"There are: {', '.join(ROLES)}.")
+        raise InvalidParams(f"Role {role} does not exist.", why=f"The roles are: {', '.join(ROLES)}.")
     async with opened(request) as scope:
         team = await platform.find_team(scope, key)
         email = required(body, "email")
@@ -78,14 +78,14 @@ async def remove_member(request: Request, key: str, email: str) -> Json:
 
 @router.get("/{key}/features")
 async def features(request: Request, key: str) -> list[Json]:
-    """What makes the official CLI send the permissions of `access:add`."""
+    """Makes the official CLI send the permissions of `access:add`."""
     async with opened(request) as scope:
         team = await platform.find_team(scope, key)
         return [
             {
                 "id": str(stable_id("team-feature", str(team.id), "org-access-controls")),
                 "created_at": iso(team.created_at),
-                "description": "Permissions on single apps",
+                "description": "Permissions on individual apps",
                 "display_name": "App permissions",
                 "doc_url": None,
                 "enabled": True,

@@ -1,6 +1,6 @@
-"""Backups, restores, copies and daily schedules, as `pg:backups` and `pg:copy` of the official CLI ask for them.
+"""Backups, restores, copies and daily schedules, for `pg:backups` and `pg:copy` of the official CLI.
 
-Beside that, what is ours: an address from which a backup of the folder is downloaded, and verifying one now.
+Also has our own routes: downloading a backup from the folder, and verifying one now.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ DUMP_TYPE = "application/octet-stream"
 
 
 def view(request: Request, row: TransferRow) -> Json:
-    """`to_url` of a backup is what a restore of it names; addresses of databases are never given out again."""
+    """`to_url` of a backup is the source for a restore of it. Addresses of databases are never returned."""
     from_type, to_type = TYPES[row.kind]
     is_backup = row.kind == "backup"
     return {
@@ -78,7 +78,7 @@ async def index(request: Request, app: str) -> list[Json]:
 
 @router.get(APPS + "/{transfer}")
 async def show(request: Request, app: str, transfer: str) -> Json:
-    """With its log, whether `?verbose=true` asks for it or not."""
+    """With its log, regardless of `?verbose=true`."""
     async with opened(request) as scope:
         return await full_view(request, scope, await people.find_transfer(scope, app, transfer))
 
@@ -107,7 +107,7 @@ async def public_url(request: Request, app: str, transfer: str) -> Json:
 
 @router.post("/changeover/v1/apps/{app}/backups/{transfer}/actions/verify", status_code=201)
 async def verify(request: Request, app: str, transfer: str) -> Json:
-    """Restore it into a scratch server now, and count; the backup's `verified` then says what came out."""
+    """Restores it into a scratch server now. The result is in the backup's `verified`."""
     async with opened(request) as scope:
         run = await people.verify(scope, await people.find_transfer(scope, app, transfer))
         return {"run": run.id}
@@ -115,12 +115,12 @@ async def verify(request: Request, app: str, transfer: str) -> Json:
 
 @router.get("/changeover/v1/backups/signed/{key}", response_model=None)
 async def download_signed(request: Request, key: str) -> Response:
-    """No token: the address itself is the secret, sealed by us and good for an hour."""
+    """Needs no token, because its URL is the secret: encrypted, and valid for an hour."""
     desk = desk_of(request)
     async with desk.pool.connection() as db:
         row = await people.signed_backup(db, desk.parts, key)
     if row is None:
-        gone = BackupGone("This address is no longer good.", why="It lasts for an hour.", fix="Make a new one.")
+        gone = BackupGone("This URL is no longer valid.", why="It is valid for an hour.", fix="Create a new one.")
         return error_response(gone)
     return _file(people.file_of(desk.parts, row), row)
 
@@ -134,7 +134,7 @@ async def download(request: Request, transfer: str) -> Response:
 
 
 def _file(path: Any, row: TransferRow) -> Response:
-    """Also parts of it: downloads go on where they were broken off."""
+    """Supports ranges, so interrupted downloads can continue."""
     return FileResponse(path, media_type=DUMP_TYPE, filename=f"{row.name}.dump", headers={"Cache-Control": "no-store"})
 
 
@@ -185,7 +185,7 @@ def schedule_view(row: TransferScheduleRow) -> Json:
 
 @router.get(DATABASES + "/transfer-schedules")
 async def schedules(request: Request, key: str) -> list[Json]:
-    """Of all databases of the app that owns this one."""
+    """Those of all databases of the app that owns this one."""
     async with opened(request) as scope:
         _, found = await people.schedules(scope, key)
         return [schedule_view(row) for row in found]

@@ -1,4 +1,4 @@
-"""How our things look as Platform API objects. Always the full form: the CLI ignores what it doesn't need."""
+"""Our objects as Platform API objects. Always complete, because the CLI ignores what it doesn't need."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Json = dict[str, Any]
 
 
 def named(kind: str, name: str) -> Json:
-    """`{id, name}` of a catalogue entry."""
+    """`{id, name}` of an entry of the catalogue."""
     return {"id": str(stable_id(kind, name)), "name": name}
 
 
@@ -181,7 +181,7 @@ def space_view(scope: Scope, space: Space) -> Json:
 
 
 def team_view(team: Team) -> Json:
-    """`enterprise` keeps the official CLI on the simple path: members instead of invitations."""
+    """`enterprise` lets the official CLI use members instead of invitations."""
     return {
         "id": str(team.id),
         "name": team.name,
