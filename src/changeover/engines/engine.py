@@ -106,10 +106,10 @@ class Engine(Protocol):
         """Create the instance and start it. Returns when it accepts connections."""
 
     def has_spare(self) -> bool:
-        """Whether what takes the most time of creating the next server is done already."""
+        """Whether a data directory for the next server is ready."""
 
     async def make_spare(self) -> None:
-        """Do it, without hurry. Raises ServerFailed, DiskFull, InstallationGone."""
+        """Create it with low priority. Raises ServerFailed, DiskFull, InstallationGone."""
 
     async def create_database(
         self, server: Server, database: str, owner: Credential, *, connection_limit: int | None = None
@@ -154,7 +154,7 @@ class Engine(Protocol):
         """The current state. Never raises for a server that is down."""
 
     async def until_down(self, server: Server) -> None:
-        """Returns when its process has ended, or at once where none runs."""
+        """Returns when its process has ended, or at once if none runs."""
 
     async def facts(self, server: Server, database: str) -> DatabaseFacts:
         """Raises ServerUnreachable."""

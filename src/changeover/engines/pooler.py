@@ -113,7 +113,7 @@ class Poolers(Protocol):
         """The current state. Never raises for a pooler that is down."""
 
     async def until_down(self, pooler: Pooler) -> None:
-        """Returns when its process has ended, or at once where none runs."""
+        """Returns when its process has ended, or at once if none runs."""
 
     def console(self, pooler: Pooler) -> AbstractAsyncContextManager[Console]:
         """Raises ServerUnreachable."""

@@ -1,4 +1,4 @@
-"""Queries that work for every database, whoever runs its server, and their implementation with an engine.
+"""Queries that work for every database, on our own and on external servers, and their implementation with an engine.
 
 Everything that changes a server (follow, promote, fence, stop, destroy) is in engine.py and needs a `Server`, which only our
 own servers have.

@@ -1,4 +1,4 @@
-"""Acts on an app that take several transactions: they wait for runs in between. One function each, for every surface."""
+"""Actions on an app that need several transactions, because they wait for runs in between. Used by all interfaces."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from changeover.platform.scope import Scope
 from changeover.store.rows import Addon, App
 
 RESTART_S = 45.0
-"""How long the end of maintenance mode waits for dynos: less than our client's patience."""
+"""How long the end of maintenance mode waits for dynos. Less than our client's timeout."""
 
 
 class Open(Protocol):
-    """Opens the caller's scope, as often as an act needs one."""
+    """Opens the caller's scope, as often as an action needs one."""
 
     def __call__(self, *, only_looks: bool = False) -> AbstractAsyncContextManager[Scope]: ...
 
 
 @dataclass(frozen=True)
 class AppChange:
-    """What is to change; None: stays. `runs_jobs` False holds scheduled jobs with maintenance mode, until that ends."""
+    """The changes; None means unchanged. `runs_jobs` False holds scheduled jobs until maintenance mode ends."""
 
     name: str | None = None
     is_in_maintenance: bool | None = None
@@ -39,7 +39,7 @@ class AppChange:
 
 
 async def update_app(desk: Desk, open_: Open, key: str, change: AppChange) -> App:
-    """Change an app. Raises NotFound, Forbidden, NameTaken, InvalidParams; NotAvailable while maintenance mode can't end yet."""
+    """Change an app. Raises NotFound, Forbidden, NameTaken, InvalidParams; NotAvailable if maintenance mode can't end yet."""
     if change.is_in_maintenance is False:
         await _stay_for_releases(desk, open_, key)
     async with open_() as scope:
@@ -56,7 +56,7 @@ async def update_app(desk: Desk, open_: Open, key: str, change: AppChange) -> Ap
 
 
 async def _stay_for_releases(desk: Desk, open_: Open, key: str) -> None:
-    """Maintenance mode ends when no dyno of a former release can answer: it would write to a database left by pg:promote."""
+    """End maintenance mode when no dyno of a previous release can answer. It could write to the database before pg:promote."""
     async with open_(only_looks=True) as scope:
         app = await find_app(scope, key)
         runs = await releases_reaching_dynos(scope, app) if app.is_in_maintenance else []
@@ -72,7 +72,7 @@ async def _stay_for_releases(desk: Desk, open_: Open, key: str) -> None:
 
 
 async def _require_present_databases(scope: Scope, app: App) -> None:
-    """A release may have failed meanwhile, so that dynos of a former one are back. Raises NotAvailable."""
+    """A release may have failed in the meantime, so that dynos of a previous one run again. Raises NotAvailable."""
     serving = await serving_versions(scope.db, app.id) if app.is_in_maintenance else set()
     if await is_left_behind(scope.db, scope.parts.cipher, app.id, serving):
         raise NotAvailable(
@@ -85,9 +85,9 @@ async def _require_present_databases(scope: Scope, app: App) -> None:
 
 
 async def destroy_app(desk: Desk, open_: Open, key: str) -> App:
-    """Destroy an app: its databases first, followers before leaders. The app as it was.
+    """Destroy an app: its databases first, followers before leaders. Returns the app.
 
-    Raises NotAvailable while one of them is still being destroyed, and what `addons_to_destroy_with` raises where another app
+    Raises NotAvailable while one of them is still being destroyed, and what `addons_to_destroy_with` raises if another app
     uses one of them.
     """
     async with open_(only_looks=True) as scope:

@@ -68,7 +68,7 @@ async def attach(
     if addon.service == SCHEDULER:
         raise InvalidParams(
             f"{addon.name} can't be attached to other apps or under other names.",
-            why=f"Its jobs run on {addon.app_name}, and it gives nobody a URL.",
+            why=f"Its jobs run on {addon.app_name}, and it has no URL.",
             fix=f"Create one for each app: `changeover addons:create {SCHEDULER} -a {app.name}`.",
         )
     if is_pooled(namespace):

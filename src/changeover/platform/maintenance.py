@@ -1,6 +1,6 @@
 """Maintenance mode: an app's row says whether it is on, and the router's flag file follows the row.
 
-The file is changed after the row is committed. Where a process dies in between, the next looks bring the file in line.
+The file is changed after the row is committed. If a process dies in between, later rounds correct the file.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Pages:
-    """An app's own pages; None: the default one."""
+    """An app's own pages. None means the default page."""
 
     maintenance: bytes | None = None
     error: bytes | None = None
 
 
 async def fetch_pages(scope: Scope, app: App) -> Pages:
-    """The pages that MAINTENANCE_PAGE_URL and ERROR_PAGE_URL name, where they answer.
+    """The pages at MAINTENANCE_PAGE_URL and ERROR_PAGE_URL, if they can be fetched.
 
-    Call it before anything is changed. A page that can't be fetched is a warning: maintenance mode must not fail for it.
+    Call it before anything is changed. A page that can't be fetched is a warning, because maintenance mode must not fail for it.
     """
     own = await own_config(scope.db, scope.parts.cipher, app.id)
     if not own.get(MAINTENANCE_PAGE) and not own.get(ERROR_PAGE):
@@ -50,28 +50,28 @@ async def fetch_pages(scope: Scope, app: App) -> Pages:
 
 
 def show_afterwards(scope: Scope, app: App, pages: Pages) -> None:
-    """Have the router follow the app's row, once the scope's transaction is committed."""
+    """Update the router from the app's row once the scope's transaction is committed."""
     scope.afterwards.append(functools.partial(show, scope.parts, app, pages))
 
 
 def show(parts: Parts, app: App, pages: Pages = Pages()) -> None:
-    """Have the router follow the app's row, from the next request on."""
+    """Update the router from the app's row, effective with the next request."""
     parts.router.maintenance(str(app.id), app.is_in_maintenance, pages.maintenance if app.is_in_maintenance else None)
     if app.is_in_maintenance:
         parts.router.error_page(str(app.id), pages.error)
 
 
 class MaintenanceFlags:
-    """Brings flag files in line that a process left behind when it died between row and file."""
+    """Corrects flag files of a process that died between updating row and file."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._differed: set[UUID] = set()
 
     async def look(self, pool: AsyncConnectionPool[Any], apps: Sequence[App]) -> bool:
-        """One look at the rows that were just read; False when one differs, and has to be looked at again soon.
+        """One round with the rows that were just read. False if one differs, and must be checked again soon.
 
-        Only what differs in two looks is corrected: a change may be in progress.
+        Only a difference in two rounds is corrected, because a change may be in progress.
         """
         differ = [app for app in apps if self._parts.router.is_in_maintenance(str(app.id)) != app.is_in_maintenance]
         for app in differ:
@@ -98,7 +98,7 @@ async def _fetched(parts: Parts, own: Mapping[str, str]) -> tuple[Pages, list[st
     found: dict[str, bytes | None] = {}
     for name in (MAINTENANCE_PAGE, ERROR_PAGE):
         try:
-            # Whoever may set the config var chose the address: even the operator's request leads only where accounts may.
+            # An account may have set the config var, so even for the operator only addresses for accounts are allowed.
             found[name] = await fetch_page(own[name], parts.foreign_addresses) if own.get(name) else None
         except ChangeoverError as error:
             warnings.append(_warning(error))

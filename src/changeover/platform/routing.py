@@ -26,7 +26,7 @@ class Routing:
         self._maintenance = MaintenanceFlags(parts)
 
     async def look(self, pool: AsyncConnectionPool[Any]) -> bool:
-        """One round, called while the router is up. False when it has to look again soon. Raises RouterFailed."""
+        """One round, called while the router is up. False if it must be repeated soon. Raises RouterFailed."""
         async with pool.connection() as db:
             apps = await query.rows(db, App, "formation.all_apps")
         sites = tuple(site_of(app) for app in apps)
@@ -73,13 +73,13 @@ class Handover:
 
 
 class WebDynoNames:
-    """Which dyno listens where, for the router's lines; looked up now and then, not for each request."""
+    """The dynos by port, for the router's log lines. Read periodically, not for each request."""
 
     def __init__(self) -> None:
         self._known: dict[str, dict[int, str]] = {}
 
     async def look(self, pool: AsyncConnectionPool[Any]) -> float:
-        """The seconds until the next look, where no change is told of."""
+        """Returns the seconds until the next round, if no change is notified before."""
         async with pool.connection() as db:
             rows = await query.rows(db, DynoRow, "formation.web_dynos")
         known: dict[str, dict[int, str]] = {}

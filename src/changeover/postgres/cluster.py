@@ -30,7 +30,7 @@ LONGEST_SOCKET_PATH = 100
 NICE = Path("/usr/bin/nice")
 LOOK_S = 0.01
 STATUS_LINE = 7
-"""Of postmaster.pid, from PostgreSQL 10 on."""
+"""A line of postmaster.pid since PostgreSQL 10."""
 WAL_SEGMENT_MB = 4
 """A promotion copies one and syncs it; docs/adr/0011-small-wal-segments.md has what each size costs."""
 TELLING = ("FATAL:", "PANIC:", "ERROR:", "HINT:  Is", "could not", "invalid value", "unrecognized")
@@ -181,7 +181,7 @@ class Cluster:
         arguments: list[str | Path] = [pg_ctl, "start", f"--pgdata={self.data_directory}", f"--log={log}", *wait]
         launching = asyncio.ensure_future(run_program(arguments, run_as=self.run_as, timeout_s=timeout_s + 10))
         while not launching.done():
-            if self._says_it_is_ready():  # pg_ctl waits for the same, but looks ten times a second
+            if self._says_it_is_ready():  # pg_ctl waits for the same, but polls ten times a second
                 _launchers.add(launching)
                 launching.add_done_callback(_launchers.discard)
                 return
@@ -191,7 +191,7 @@ class Cluster:
             raise self._why_it_failed(self.last_log_lines(since=began))
 
     def _says_it_is_ready(self) -> bool:
-        """In its pid file, as a leader or a standby."""
+        """Whether its pid file says so, for a leader or a standby."""
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             lines = (self.data_directory / "postmaster.pid").read_text().splitlines()
             return len(lines) > STATUS_LINE and lines[STATUS_LINE].strip() in ("ready", "standby")
@@ -279,13 +279,13 @@ class Cluster:
 async def make_data_directory(
     folder: Path, installation: Installation, *, run_as: str | None, is_urgent: bool = True
 ) -> None:
-    """Run initdb, whose settings no server uses: `initialise` replaces them. It yields to others if it isn't urgent."""
+    """Run initdb, whose settings no server uses: `initialise` replaces them. Runs with low priority if it isn't urgent."""
     make_folder(folder, run_as=run_as)
     initdb = require_program(installation.bin_directory, "initdb")
-    politely: list[str | Path] = [] if is_urgent else [NICE, "-n", "19"]
+    priority: list[str | Path] = [] if is_urgent else [NICE, "-n", "19"]
     await run_or_fail(
         [
-            *politely,
+            *priority,
             *(initdb, f"--pgdata={folder}", f"--username={SUPERUSER}", "--data-checksums", "--encoding=UTF8"),
             *("--auth-local=peer", "--auth-host=reject", f"--wal-segsize={WAL_SEGMENT_MB}"),
             *await _locale(installation),

@@ -17,7 +17,7 @@ async def create_database(
 ) -> None:
     """Create a database that only `owner` can enter. Safe to repeat: existing parts are kept or corrected.
 
-    `is_alone`: nobody else uses this server, so the owner may also see and end other sessions.
+    `is_alone`: the server has no other databases, so the owner may also see and end other sessions.
     """
     async with connect(address, timeout_s=60) as connection:
         # Serialized: all databases share the rights on postgres and template1, and concurrent changes to them would fail.

@@ -48,7 +48,7 @@ class TocEntry:
     depends: tuple[int, ...]
     """Numbers of entries; some are not in the archive."""
     position: int = 0
-    """Where it stands in the archive, from 0: after everything that it needs."""
+    """Its position in the archive, from 0. It comes after everything that it needs."""
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ class Run:
     row: RunRow
     db: Db
     step_began: float
-    """When its current step began, in seconds of the monotonic clock, which nobody sets."""
+    """When its current step began, in seconds of the monotonic clock, which is never set."""
 
     @property
     def id(self) -> int:

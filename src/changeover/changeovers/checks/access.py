@@ -150,13 +150,13 @@ async def roles_there(look: Look) -> Answers:
         foreign = [name for name in await look.source.names(_OWNERS) if name in known - usable]
         if foreign:
             login = target.identity.login
-            mighty = {role.name for role in target.roles if role.is_superuser}
-            grant = f"GRANT {', '.join(quoted(name) for name in foreign if name not in mighty)} TO {quoted(login)};"
+            superusers = {role.name for role in target.roles if role.is_superuser}
+            grant = f"GRANT {', '.join(quoted(name) for name in foreign if name not in superusers)} TO {quoted(login)};"
             yield warning(
                 f"On the target, {login} is not a member of roles that own objects on the source: {named(foreign)}.",
                 f"Their objects will belong to {login} there, and owners and rights are not compared.",
                 "To avoid this, transfer them to ordinary roles on the source: ALTER TABLE … OWNER TO …;"
-                if mighty.issuperset(foreign)
+                if superusers.issuperset(foreign)
                 else f"To avoid this, as a superuser of the target: {grant}",
             )
     needed = await _needed_and_not_made(look, known)

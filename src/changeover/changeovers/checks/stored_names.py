@@ -1,4 +1,4 @@
-"""Columns of types such as regproc and regrole: the rows hold object ids, and travel as names that the target looks up again."""
+"""Checks columns of types such as regproc and regrole, which store object ids but are copied as names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from changeover.changeovers.checks.scanning import first_of, scan
 
 WITHIN_S = 5.0
 AMBIGUOUS = {"regproc": "to_regproc", "regoper": "to_regoper"}
-"""Their text has no arguments, so overloaded functions and operators can't be told apart by it."""
+"""Types whose text has no arguments, so overloaded functions and operators have the same text."""
 _COLUMNS = """
 SELECT mine.nspname::text, mine.relname::text, a.attname::text, mine.name || '.' || quote_ident(a.attname), t.typname::text,
        has_column_privilege(mine.oid, a.attnum, 'SELECT')
@@ -24,7 +24,7 @@ SELECT mine.nspname::text, mine.relname::text, a.attname::text, mine.name || '.'
 
 @dataclass(frozen=True)
 class StoredNames:
-    """A column whose rows may hold what has no name on the target. `roles` are those that the target will have."""
+    """A column whose values may have no unique name on the target. `roles` are those that the target will have."""
 
     schema: str
     table: str
@@ -40,7 +40,7 @@ class StoredNames:
 
     @property
     def query(self) -> sql.Composed:
-        """Lists the rows. An object that is gone is a number, which every server accepts."""
+        """Lists the rows. A dropped object is a number, which every server accepts."""
         column = sql.Identifier(self.column)
         if self.type == "regrole":
             roles = sql.SQL("SELECT oid FROM pg_roles WHERE rolname !~ '^pg_' AND rolname <> ALL ({})").format(
@@ -58,7 +58,7 @@ class StoredNames:
         return first_of(self.query)
 
 
-@check("C39", "Every name that rows hold means one object on the target")
+@check("C39", "Every name in a row is unique on the target")
 async def stored_names(look: Look) -> Answers:
     roles = tuple({role.name for role in (*look.source.moved_roles, *(look.target.roles if look.target else ()))})
     columns = [replace(StoredNames(*row), roles=roles) for row in await look.source.rows(_COLUMNS)]
@@ -70,28 +70,28 @@ async def stored_names(look: Look) -> Answers:
     left = [*(one for one in columns if not one.is_readable), *(one for one, _ in found.refused), *found.not_examined]
     if left:
         yield warning(
-            f"Not examined for names that the target can't look up: {named(one.label for one in left)}.",
-            f"The check reads rows for {WITHIN_S:.0f} s at most, and only what the login may read.",
-            "Run the query yourself. If it lists rows, the migration stops at this table.", f"{left[0].query.as_string()};",
+            f"Not searched for names that the target can't resolve: {named(one.label for one in left)}.",
+            f"The check reads rows for at most {WITHIN_S:.0f} s, and only what the login may read.",
+            "Run the query. If it lists rows, the migration stops at this table.", f"{left[0].query.as_string()};",
         )  # fmt: skip
     elif columns and not found.broken:
         yield passed(
-            f"{counted(len(columns), 'column')} of names of functions, operators and roles; each means one object."
+            f"{counted(len(columns), 'column')} with names of functions, operators and roles. All names are unique."
         )
 
 
 def _found(column: StoredNames) -> Answer:
     if column.type == "regrole":
         return failed(
-            f"Rows of {column.label} name roles that the target doesn't have and that don't come along.",
-            "Rows are copied as text, and the target looks up the role by its name.",
-            f"Make these roles on the target, or change the column: {_changed(column, 'text')}",
+            f"Rows of {column.label} contain roles that the target does not have and that are not copied.",
+            "Rows are copied as text, and the target finds the role by its name.",
+            f"Create these roles on the target, or change the column: {_changed(column, 'text')}",
             f"{column.query.as_string()};",
         )
     what, other = ("functions", "regprocedure") if column.type == "regproc" else ("operators", "regoperator")
     return failed(
-        f"Rows of {column.label} ({column.type}) name {what} of which there are several by that name.",
-        "Rows are copied as text. The text of this type has no arguments, so no server can tell which one is meant.",
+        f"Rows of {column.label} ({column.type}) contain {what} whose name is not unique.",
+        "Rows are copied as text. The text of this type has no arguments, so it is ambiguous.",
         f"On the source: {_changed(column, other)}",
         f"{column.query.as_string()};",
     )

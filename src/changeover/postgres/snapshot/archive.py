@@ -153,7 +153,7 @@ def split(written: bytes, toc: Mapping[int, TocEntry]) -> list[Entry]:
 
 
 def with_needed(before: Sequence[Entry], after: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
-    """Both sections of an archive. What the first one needs is taken over from the second.
+    """Both sections of an archive, after moving entries that the first one needs from the second.
 
     A table's default can call a function whose body groups by a primary key. Then the key and the function come before the table,
     although pg_dump puts both into the section that is made after the data.

@@ -93,7 +93,7 @@ WITH RECURSIVE reaching (type, domain, is_inside) AS (
 )
 SELECT DISTINCT oid::bigint FROM columns WHERE domain IN (SELECT domain FROM columns WHERE is_inside)
 """
-"""Tables with values of a domain that some table has inside an array, a composite or a range: its CHECK can't be added later."""
+"""Tables with values of a domain that is also used in an array, composite or range, so its CHECK can't be added later."""
 
 
 @dataclass(frozen=True)

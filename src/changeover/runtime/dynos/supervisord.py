@@ -84,7 +84,7 @@ class Poller(poller.BasePoller):  # type: ignore[misc]
     """Polls for one iteration, then forgets: the loop registers what it wants in each iteration.
 
     The original remembers descriptors by number. After a connection is closed, its number may be reused for a dyno's standard
-    input, which nobody reads. The kernel then reports an error immediately and repeatedly, so the loop never sleeps.
+    input, which is never read. The kernel then reports an error immediately and repeatedly, so the loop never sleeps.
     """
 
     READ, WRITE, BROKEN = (

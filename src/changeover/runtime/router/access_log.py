@@ -18,7 +18,7 @@ from changeover.runtime.router.places import RouterPlaces
 
 POLL_S = 0.25
 WITHOUT_S = 2.0
-"""Nothing was deployed yet, or no request came since."""
+"""Nothing has been deployed yet, or there was no request since."""
 CHUNK_BYTES = 128 * 1024
 
 Append = Callable[[str, str, str, str], None]

@@ -77,7 +77,7 @@ class RouterPlaces:
 
     @property
     def socket(self) -> Path:
-        """The admin API. Whoever can open it controls the router."""
+        """The admin API. Access to it means full control of the router."""
         return self.sockets / "router" / "admin.sock"
 
     def lane(self, number: int) -> Path:

@@ -33,7 +33,7 @@ UPDATE addons SET state = %(state)s, updated_at = now() WHERE id = %(id)s;
 UPDATE addons SET name = %(name)s, updated_at = now() WHERE id = %(id)s;
 
 -- name: lock_for_destroying
--- Not the row: a run holds its own row first and then this one, and so would wait for who came the other way.
+-- Does not lock the row: a run locks its own row first and then this one, so the reverse order could deadlock.
 SELECT pg_advisory_xact_lock(hashtext('changeover.destroy'), hashtext(%(id)s::text));
 
 -- name: remove

@@ -1,5 +1,5 @@
 -- name: lock
--- One adoption at a time: two of the same database would not see each other.
+-- One adoption at a time, because two of the same database would not see each other.
 SELECT pg_advisory_xact_lock(hashtext('changeover.adopt'));
 
 -- name: add_server

@@ -37,7 +37,7 @@ SELECT id FROM apps WHERE id = %(id)s FOR UPDATE;
 DELETE FROM apps WHERE id = %(id)s;
 
 -- name: collaborators
--- The owner first, as on Heroku, then everybody else by address.
+-- The owner first, as on Heroku, then all others by address.
 SELECT apps.id, apps.owner_id AS account_id, owner_email AS email, 'owner' AS role, '{}'::text[] AS permissions,
        created_at, updated_at
   FROM apps_seen AS apps WHERE apps.id = %(id)s
@@ -51,7 +51,7 @@ INSERT INTO collaborators (app_id, account_id, permissions) VALUES (%(app_id)s, 
 ON CONFLICT (app_id, account_id) DO UPDATE SET permissions = excluded.permissions, updated_at = now();
 
 -- name: collaborate_once
--- Leaves the permissions of one who is a collaborator already.
+-- Keeps the permissions of an existing collaborator.
 INSERT INTO collaborators (app_id, account_id, permissions) VALUES (%(app_id)s, %(account_id)s, %(permissions)s)
 ON CONFLICT (app_id, account_id) DO NOTHING;
 

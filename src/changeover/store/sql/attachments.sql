@@ -27,5 +27,5 @@ RETURNING id::text;
 DELETE FROM attachments WHERE id = %(id)s;
 
 -- name: move
--- Every name by which apps know one database now leads to another.
+-- All attachments of one database now belong to another.
 UPDATE attachments SET addon_id = %(target_id)s, updated_at = now() WHERE addon_id = %(source_id)s;

@@ -1,5 +1,5 @@
 -- name: record
--- An equal event of the same minute, or of the same request, is counted instead of added.
+-- Increments the counter of an equal event of the same minute or request instead of adding one.
 INSERT INTO audit_events (account_id, email, authorization_id, action, path, app_id, app, address, request_id, resource, outcome,
                           error, times, merges_as)
 VALUES (%(account_id)s, %(email)s, %(authorization_id)s, %(action)s, %(path)s, %(app_id)s, %(app)s, %(address)s, %(request_id)s,
@@ -13,7 +13,7 @@ ON CONFLICT (merges_as) DO UPDATE
        address = excluded.address, request_id = excluded.request_id;
 
 -- name: visible
--- The newest first. `apps` and `caller` are null for the operator, who sees all.
+-- Newest first. `apps` and `caller` are null for the operator, who sees all events.
 SELECT {columns} FROM audit_events
  WHERE (%(app_id)s::uuid IS NULL OR app_id = %(app_id)s)
    AND (%(caller)s::uuid IS NULL OR account_id = %(caller)s OR app_id = ANY (%(apps)s::uuid[]))

@@ -12,7 +12,7 @@ DELETE FROM former_dynos WHERE app_id = %(app_id)s;
 DELETE FROM former_dynos WHERE app_id = %(app_id)s AND name = ANY (%(names)s);
 
 -- name: put_back
--- What was stopped meanwhile stays stopped.
+-- Dynos that were stopped in the meantime stay stopped.
 INSERT INTO dynos (app_id, name, type, port, release, restarts, is_stopped)
 SELECT app_id, name, type, port, release, restarts, is_stopped FROM former_dynos WHERE app_id = %(app_id)s
 ON CONFLICT (app_id, name) DO UPDATE
@@ -33,6 +33,6 @@ SELECT said FROM boot_failures WHERE release_id = %(release_id)s;
 INSERT INTO required_releases (release_id) VALUES (%(release_id)s);
 
 -- name: is_required
--- Whether a release that dynos must take came after that version.
+-- Whether there is a later release that dynos must use.
 SELECT EXISTS (SELECT FROM required_releases JOIN releases ON releases.id = required_releases.release_id
                 WHERE releases.app_id = %(app_id)s AND releases.version > %(version)s);

@@ -19,7 +19,7 @@ INSERT INTO credentials (addon_id, name, user_name, password, state)
 VALUES (%(addon_id)s, %(name)s, %(user_name)s, %(password)s, 'active');
 
 -- name: copy_credentials
--- A follower's roles are its leader's.
+-- A follower has its leader's roles.
 INSERT INTO credentials (addon_id, name, user_name, password, state)
 SELECT %(addon_id)s, name, user_name, password, state FROM credentials WHERE addon_id = %(leader_id)s;
 
@@ -60,7 +60,7 @@ UPDATE servers SET is_retired = true, is_wanted = false
 DELETE FROM servers WHERE name = %(name)s AND is_retired;
 
 -- name: try_lock_server
--- One run, or the keeper, at a time; ends with the connection.
+-- One run, or the keeper, at a time. Released with the connection.
 SELECT pg_try_advisory_lock(hashtext('changeover.server'), hashtext(%(name)s));
 
 -- name: unlock_server

@@ -39,7 +39,7 @@ UPDATE dynos SET is_stopped = true, stopped_at = CASE WHEN is_stopped THEN stopp
  WHERE app_id = %(app_id)s AND %(which)s IN (name, type);
 
 -- name: try_lock
--- Of an app's web dynos, or of its others.
+-- For an app's web dynos, or for all others.
 SELECT pg_try_advisory_lock(hashtext('changeover.dynos'), hashtext(%(app_id)s || %(group)s));
 
 -- name: unlock
@@ -49,6 +49,6 @@ SELECT pg_advisory_unlock(hashtext('changeover.dynos'), hashtext(%(app_id)s || %
 SELECT {columns} FROM dynos WHERE port IS NOT NULL;
 
 -- name: runs_under_way
--- Whatever starts or stops dynos of these apps just now.
+-- Runs that are starting or stopping dynos of these apps.
 SELECT id FROM runs
  WHERE kind IN ('dynos', 'release') AND finished_at IS NULL AND input->>'app_id' = ANY (%(apps)s);

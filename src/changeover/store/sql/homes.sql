@@ -1,5 +1,5 @@
 -- name: move_servers
--- Where things lie after a restore into a home of another path: the end of each path stays as it is.
+-- New paths after a restore into a home with another path. The end of each path is kept.
 UPDATE servers SET
     bin_directory = replace(bin_directory, substring(data_directory from '^(.*)/servers/') || '/installations/',
                             %(home)s || '/installations/'),

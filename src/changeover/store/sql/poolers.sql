@@ -1,18 +1,18 @@
 -- name: of_addon
--- First the one whose URL is given out.
+-- First the one whose URL attachments have.
 SELECT {columns} FROM poolers WHERE addon_id = %(addon_id)s ORDER BY leads_since DESC, name;
 
 -- name: of_host
 SELECT {columns} FROM poolers WHERE host = %(host)s ORDER BY name;
 
 -- name: is_in_a_pause
--- A changeover has it in its hands, and starts it itself when it dies.
+-- A changeover controls it, and restarts it itself.
 SELECT EXISTS (
     SELECT FROM changeovers JOIN runs ON runs.id = run_id JOIN poolers ON poolers.addon_id IN (source_id, target_id)
      WHERE poolers.name = %(name)s AND armed_mark IS NOT NULL AND finished_at IS NULL AND step = 'cut_over');
 
 -- name: lock_making
--- Until the transaction ends: a pooler is started before its row can be seen.
+-- Until the transaction ends, because a pooler is started before its row is visible.
 SELECT pg_advisory_xact_lock(hashtext('changeover.poolers'), hashtext(%(host)s));
 
 -- name: try_lock_making

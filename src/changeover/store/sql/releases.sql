@@ -32,7 +32,7 @@ SELECT {columns} FROM (
  WHERE id::text = %(key)s OR version::text = regexp_replace(%(key)s, '^v', '');
 
 -- name: current
--- What dynos run: the newest that succeeded. Where none with code did: the newest whose web dynos have not listened yet.
+-- The release of the dynos: the newest that succeeded. If none with code did, the newest whose web dynos have not listened yet.
 SELECT {releases.columns but app_name, email, is_current, failure}, apps.name AS app_name, accounts.email,
        (SELECT said FROM boot_failures WHERE release_id = releases.id) AS failure, true AS is_current
   FROM releases
@@ -62,7 +62,7 @@ SELECT {releases.columns but app_name, email, is_current, failure}, apps.name AS
  WHERE releases.id = %(id)s;
 
 -- name: reaching_dynos
--- Runs that bring a release to an app's dynos; not those whose release phase has not ended, which may never get there.
+-- Runs that are starting an app's dynos with a release. Not those whose release phase has not ended, which may never do that.
 SELECT {runs.columns} FROM runs JOIN releases ON releases.id::text = runs.input->>'release_id'
  WHERE runs.kind = 'release' AND runs.finished_at IS NULL
    AND releases.app_id = %(app_id)s AND releases.status = 'succeeded'

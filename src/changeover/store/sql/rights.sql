@@ -1,5 +1,5 @@
 -- name: standing
--- What an account is to an app: its owner, a collaborator, a member of its team.
+-- The relation of an account to an app: owner, collaborator, member of its team.
 SELECT apps.owner_id = %(caller)s AS is_owner, apps.team_id IS NOT NULL AS is_of_team, apps.is_locked,
        team_members.role, collaborators.id IS NOT NULL AS is_collaborator,
        coalesce(collaborators.permissions, '{}') AS permissions
@@ -9,14 +9,14 @@ SELECT apps.owner_id = %(caller)s AS is_owner, apps.team_id IS NOT NULL AS is_of
  WHERE apps.id = %(id)s;
 
 -- name: bearer
--- The account and the authorization of a token that is good now.
+-- The account and the authorization of a valid token.
 SELECT accounts.id, accounts.email, accounts.is_operator, accounts.created_at, accounts.updated_at,
        authorizations.id AS authorization_id, authorizations.scope AS scopes, authorizations.expires_at
   FROM authorizations JOIN accounts ON accounts.id = authorizations.account_id
  WHERE token_hash = %(token_hash)s AND (expires_at IS NULL OR expires_at > now());
 
 -- name: expired
--- The account of a token that was good once.
+-- The account of an expired token.
 SELECT accounts.email, authorizations.expires_at
   FROM authorizations JOIN accounts ON accounts.id = authorizations.account_id
  WHERE token_hash = %(token_hash)s AND expires_at <= now();

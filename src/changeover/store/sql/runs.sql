@@ -10,7 +10,7 @@ SELECT {columns} FROM runs WHERE id = %(id)s;
 SELECT {columns} FROM runs WHERE subject = %(subject)s AND finished_at IS NULL;
 
 -- name: progress
--- How far it is, of the kinds that say so in bytes and things.
+-- The progress of kinds that report it in bytes and objects.
 SELECT coalesce((SELECT progress FROM changeovers WHERE run_id = %(id)s),
                 (SELECT progress FROM verifications WHERE run_id = %(id)s));
 
@@ -21,8 +21,8 @@ SELECT EXISTS (SELECT FROM runs WHERE finished_at IS NULL);
 SELECT {columns} FROM runs WHERE input->>'addon_id' = %(addon_id)s::text ORDER BY id DESC LIMIT 1;
 
 -- name: visible
--- The newest first, of those that the caller may see: all for an operator (`apps` is null), else the runs of those apps, and
--- what the caller began without an app or for one that is gone. Each filter that is null lets everything through.
+-- Newest first, of those that the caller may see: all for an operator (`apps` is null), else the runs of those apps, and
+-- those that the caller started without an app or for one that is gone. A filter that is null matches everything.
 -- `about`: the name of an add-on, or its id.
 SELECT {columns} FROM runs
  WHERE (%(apps)s::uuid[] IS NULL OR app_id = ANY (%(apps)s)
@@ -37,20 +37,20 @@ SELECT {columns} FROM runs
 SELECT {columns} FROM run_journal WHERE run_id = %(id)s ORDER BY id;
 
 -- name: try_lock
--- One driver at a time; the lock dies with the connection, and so with its process.
+-- One driver at a time. The lock is released with the connection, and therefore with its process.
 SELECT pg_try_advisory_lock(hashtext('changeover.run'), %(id)s::integer);
 
 -- name: unlock
 SELECT pg_advisory_unlock(hashtext('changeover.run'), %(id)s::integer);
 
 -- name: unfinished_on_host
--- One of them, or all: what a tick or a sweep puts on its way. Those that are driven already are refused by their lock.
+-- One or all, for a tick or a sweep. The lock of a run prevents a second driver.
 SELECT {columns} FROM runs
  WHERE finished_at IS NULL AND host = %(host)s AND (%(id)s::bigint IS NULL OR id = %(id)s)
  ORDER BY id;
 
 -- name: queued
--- Which of these runs nobody drives although they need not wait; how many runs of the same account, and of all, are driven.
+-- Those of these runs that could be driven but are not, with the number of driven runs of the same account, and of all.
 WITH driven AS (
     SELECT runs.id, runs.account_id FROM pg_locks JOIN runs ON pg_locks.objid = runs.id::oid
      WHERE locktype = 'advisory' AND objsubid = 2 AND granted
@@ -64,13 +64,13 @@ SELECT runs.id AS run_id,
    AND runs.id NOT IN (SELECT id FROM driven);
 
 -- name: take_over
--- Raise the epoch: whoever drove this run before can't write any more.
+-- Raises the epoch, so the previous driver can't write any more.
 UPDATE runs SET epoch = epoch + 1, wakes_at = NULL, updated_at = now()
  WHERE id = %(id)s AND finished_at IS NULL
 RETURNING {columns};
 
 -- name: resume
--- By the worker that has parked it: the epoch stays. No row when another one has taken it over, or it is finished.
+-- For the worker that has parked it: keeps the epoch. No row if another one has taken it over, or if it is finished.
 UPDATE runs SET wakes_at = NULL WHERE id = %(id)s AND epoch = %(epoch)s AND finished_at IS NULL
 RETURNING {columns};
 
@@ -78,14 +78,14 @@ RETURNING {columns};
 UPDATE runs SET wakes_at = clock_timestamp() + make_interval(secs => %(seconds)s) WHERE id = %(id)s AND epoch = %(epoch)s;
 
 -- name: hold
--- Fences a transaction of a step: no row when somebody else has taken the run over.
+-- Fences a transaction of a step: no row if another worker has taken over the run.
 SELECT {columns} FROM runs WHERE id = %(id)s AND epoch = %(epoch)s AND finished_at IS NULL FOR UPDATE;
 
 -- name: is_cancelled
 SELECT is_cancelled FROM runs WHERE id = %(id)s;
 
 -- name: move
--- To the next step, in the same transaction as its journal entry.
+-- Moves to the next step, in the same transaction as its journal entry.
 UPDATE runs SET step = %(step)s, status = %(status)s, waits_because = NULL, percent = NULL,
                 step_began_at = now(), updated_at = now()
  WHERE id = %(id)s AND epoch = %(epoch)s AND finished_at IS NULL
@@ -103,7 +103,7 @@ UPDATE runs SET status = 'undoing', error = %(error)s, waits_because = NULL, per
 RETURNING {columns};
 
 -- name: finish
--- One that was undone stood at its first step by then; it shows the step that failed.
+-- A run that was undone is at its first step, but shows the step that failed.
 UPDATE runs SET status = %(status)s,
                 step = CASE %(status)s WHEN 'failed' THEN coalesce(
                            (SELECT step FROM run_journal WHERE run_id = %(id)s AND event = 'turned back' ORDER BY id DESC LIMIT 1), step)
@@ -113,13 +113,13 @@ UPDATE runs SET status = %(status)s,
 RETURNING {columns};
 
 -- name: cancel
--- No row for one that can't turn back any more.
+-- No row for a run that can't turn back any more.
 UPDATE runs SET is_cancelled = true, updated_at = now()
  WHERE id = %(id)s AND finished_at IS NULL AND NOT is_past_return
 RETURNING {columns};
 
 -- name: pass_point_of_no_return
--- No row for one that was taken over or cancelled: it must not pass.
+-- No row for a run that was taken over or cancelled, which must not pass.
 UPDATE runs SET is_past_return = true, updated_at = now()
  WHERE id = %(id)s AND epoch = %(epoch)s AND finished_at IS NULL AND NOT is_cancelled
 RETURNING {columns};

@@ -39,7 +39,7 @@ SELECT {scheduled_jobs.columns} FROM scheduled_jobs JOIN schedulers USING (app_i
  ORDER BY next_at, id;
 
 -- name: claim
--- This due time is now ours: no row when somebody else has it, or the jobs are held.
+-- Claims this due time. No row if another worker has claimed it, or if the jobs are held.
 UPDATE scheduled_jobs SET next_at = %(next_at)s
  WHERE id = %(id)s AND next_at = %(due_at)s
    AND EXISTS (SELECT FROM schedulers WHERE app_id = scheduled_jobs.app_id AND held_by IS NULL)
@@ -50,7 +50,7 @@ SELECT extract(epoch FROM min(next_at) - clock_timestamp())::float
   FROM scheduled_jobs JOIN schedulers USING (app_id) WHERE held_by IS NULL;
 
 -- name: try_lock_starting
--- Held around claim and start of an app's job, by the connection; a hold waits for its end.
+-- Held by the connection during claim and start of an app's job. A hold waits for its end.
 SELECT pg_try_advisory_lock(hashtext('changeover.scheduler'), hashtext(%(app_id)s::text));
 
 -- name: unlock_starting

@@ -7,8 +7,8 @@ RETURNING {columns};
 SELECT {columns} FROM slugs WHERE id = %(id)s;
 
 -- name: current
--- The code of the newest release, whether that one has succeeded yet or not. Where there is none: of the newest whose web
--- dynos have not listened, because a config var may be all that it lacks.
+-- The code of the newest release, even if that has not succeeded yet. If there is none, of the newest whose web
+-- dynos have not listened, because it may only lack a config var.
 SELECT {slugs.columns}
   FROM releases JOIN slugs ON slugs.id = releases.slug_id
  WHERE releases.app_id = %(app_id)s

@@ -16,14 +16,14 @@ INSERT INTO team_members (team_id, account_id, role) VALUES (%(team_id)s, %(acco
 ON CONFLICT (team_id, account_id) DO UPDATE SET role = excluded.role, updated_at = now();
 
 -- name: lock
--- Changes of its members wait for each other: two admins who demote each other would leave the team without one.
+-- Serializes changes of its members, because two admins who demote each other would leave the team without one.
 SELECT FROM teams WHERE id = %(team_id)s FOR NO KEY UPDATE;
 
 -- name: leave
 DELETE FROM team_members WHERE team_id = %(team_id)s AND account_id = %(account_id)s;
 
 -- name: leave_apps
--- Ends what the account was granted on the team's apps.
+-- Removes the account's permissions on the team's apps.
 DELETE FROM collaborators WHERE account_id = %(account_id)s AND app_id IN (SELECT id FROM apps WHERE team_id = %(team_id)s);
 
 -- name: members

@@ -16,7 +16,7 @@ SELECT {columns} FROM transfers WHERE app_id = %(app_id)s ORDER BY number DESC;
 SELECT {columns} FROM transfers WHERE id = %(id)s;
 
 -- name: find_in_app
--- By number or by id, as both are in paths.
+-- By number or by id, because paths contain both.
 SELECT {columns} FROM transfers WHERE app_id = %(app_id)s AND %(key)s IN (number::text, id::text);
 
 -- name: log
@@ -58,11 +58,11 @@ SELECT count(*) FROM transfers JOIN runs ON runs.id = run_id
 SELECT {columns} FROM transfers WHERE kind = 'backup' AND run_id IS NULL AND finished_at IS NULL ORDER BY created_at LIMIT %(most)s;
 
 -- name: lock_starting
--- One at a time decides which backups begin.
+-- Only one process at a time decides which backups start.
 SELECT pg_advisory_xact_lock(hashtext('changeover.transfers'), 0);
 
 -- name: kept_backups
--- The newest first, of the database of one backup: those by hand, or those by schedule.
+-- Newest first, of the database of one backup: manual ones, or scheduled ones.
 SELECT {columns} FROM transfers
  WHERE app_id = %(app_id)s AND kind = 'backup' AND is_succeeded AND (schedule_id IS NOT NULL) = %(is_scheduled)s
    AND (schedule_id = %(schedule_id)s OR (schedule_id IS NULL AND addon_id = %(addon_id)s))
@@ -75,7 +75,7 @@ SELECT id FROM transfers WHERE finished_at IS NULL;
 SELECT object_key FROM transfers WHERE finished_at IS NULL AND object_key IS NOT NULL;
 
 -- name: old_restores
--- What says only that something was done once, long ago, and backups that came to nothing.
+-- Old records of restores and copies, and failed backups.
 SELECT {columns} FROM transfers
  WHERE finished_at < now() - make_interval(days => %(days)s) AND (kind <> 'backup' OR is_succeeded IS NOT true);
 
@@ -107,9 +107,9 @@ DELETE FROM transfer_schedules WHERE id = %(id)s;
 SELECT {columns} FROM transfer_schedules WHERE next_at <= now() ORDER BY next_at, id;
 
 -- name: claim_schedule
--- This due time is now ours: no row when somebody else has it.
+-- Claims this due time. No row if another worker has claimed it.
 UPDATE transfer_schedules SET next_at = %(next_at)s WHERE id = %(id)s AND next_at = %(due_at)s RETURNING {columns};
 
 -- name: claim_verification
--- Once a week; no row when it isn't due.
+-- Once a week. No row if it isn't due.
 UPDATE transfer_schedules SET verify_at = now() + interval '7 days' WHERE id = %(id)s AND verify_at <= now() RETURNING {columns};
