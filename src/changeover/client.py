@@ -95,7 +95,9 @@ class Client:
         deadline = time.monotonic() + seconds
         while (left_s := deadline - time.monotonic()) > 0:
             try:
-                mark = str(self.get(f"/changeover/v1/runs/ends?after={self._mark}")["mark"])
+                mark = str(
+                    self.get(f"/changeover/v1/runs/ends?after={self._mark}&within_ms={int(left_s * 1000)}")["mark"]
+                )
             except ChangeoverError:  # it is restarting, or doesn't have this route
                 time.sleep(left_s)
                 return

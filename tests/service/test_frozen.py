@@ -45,6 +45,8 @@ def test_a_killed_process_is_named_in_the_log(impatient_plane: ControlPlane) -> 
 
 @pytest.mark.long
 def test_processes_that_sleep_for_20_seconds_go_on(own_plane: ControlPlane) -> None:
+    log = own_plane.home / "log/worker.log"  # whoever sleeps while it opens its connections finds them timed out
+    wait_until(lambda: "dumped the state" in log.read_text(), what="the worker's first round")
     sleepers = [own_plane.child("worker"), own_plane.child("control-plane")]
     for one in sleepers:
         one.send_signal(signal.SIGSTOP)

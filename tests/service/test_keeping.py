@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from changeover.platform.keeping.ends import Ends
 from changeover.service.keeping import Look, whenever
@@ -75,6 +75,25 @@ async def test_a_ring_during_a_look_is_not_lost() -> None:
     task = asyncio.ensure_future(whenever(Changes(), (), ringing))
     await looks.reach(2)
     task.cancel()
+
+
+async def test_a_cancellation_that_a_look_has_swallowed_is_obeyed() -> None:
+    begun = asyncio.Event()
+
+    def swallowing(_bell: asyncio.Event) -> Look:
+        async def look() -> float:
+            begun.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+            return FOR_LONG
+
+        return look
+
+    task = asyncio.ensure_future(whenever(Changes(), (), swallowing))
+    await asyncio.wait_for(begun.wait(), WITHIN_S)
+    task.cancel()
+    await asyncio.wait({task}, timeout=WITHIN_S)
+    assert task.cancelled()
 
 
 async def test_what_ends_rings_and_is_to_be_looked_at() -> None:

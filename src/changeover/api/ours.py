@@ -8,7 +8,7 @@ from changeover.api.addresses import desk_of
 from changeover.api.bodies import Body, flag, text
 from changeover.api.desk import opened
 from changeover.api.moments import iso, maybe_iso
-from changeover.api.parameters import RunNumber
+from changeover.api.parameters import Milliseconds, RunNumber
 from changeover.api.views import Json, attachment_view, release_view
 from changeover.platform.apps import find_app
 from changeover.platform.progress import RunView, find_run, list_runs
@@ -16,7 +16,7 @@ from changeover.platform.promoting import promote
 from changeover.platform.releases import list_releases
 from changeover.platform.things import RunRow, Workflow
 
-ENDS_S = 1.0
+LONGEST_S = 20.0
 router = APIRouter(prefix="/changeover/v1")
 
 
@@ -74,12 +74,12 @@ async def index(request: Request, app: str | None = None) -> list[Json]:
 
 
 @router.get("/runs/ends")
-async def ends(request: Request, after: str = "") -> Json:
-    """Answers as soon as any run has ended since the given mark, at the latest after a second. For clients that wait."""
+async def ends(request: Request, after: str = "", within_ms: Milliseconds = 1000) -> Json:
+    """Answers as soon as any run has ended since the given mark, at the latest after that time. For clients that wait."""
     async with opened(request) as scope:
         changes = desk_of(request).changes
         del scope  # only checks access; nothing is held while waiting
-    return {"mark": await changes.newer_mark("runs", after, within_s=ENDS_S)}
+    return {"mark": await changes.newer_mark("runs", after, within_s=min(within_ms / 1000, LONGEST_S))}
 
 
 @router.get("/runs/{run_id}")

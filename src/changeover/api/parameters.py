@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from typing import Annotated
 
-from fastapi import Path, Request
+from fastapi import Path, Query, Request
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
@@ -23,6 +23,7 @@ def _plain_digits(value: object) -> object:
 PLAIN_DIGITS = BeforeValidator(_plain_digits)
 RunNumber = Annotated[int, Path(ge=1, le=2**63 - 1, description="The number of a run"), PLAIN_DIGITS]
 """With the bounds of its column."""
+Milliseconds = Annotated[int, Query(ge=0, le=2**31), PLAIN_DIGITS]
 STRICT = "/changeover/v1/"
 """Our own routes. Like Heroku, those of Heroku's API ignore unknown parameters."""
 

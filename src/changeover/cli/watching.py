@@ -35,7 +35,7 @@ def watched(
     else:
         show = _Lines()
     seen = begun
-    for seen in poll(lambda: client.get(path), every_s=EVERY_S):
+    for seen in poll(lambda: client.get(path), every_s=EVERY_S, pause=client.pause):
         if seen["finished_at"]:
             break
         show(seen)
@@ -101,7 +101,7 @@ def _with_bars(client: Client, path: str, ends_when: Callable[[Record], bool]) -
     )  # fmt: skip
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None, says="")
-        for seen in poll(lambda: client.get(path), every_s=EVERY_S):
+        for seen in poll(lambda: client.get(path), every_s=EVERY_S, pause=client.pause):
             progress = seen.get("progress") or {}
             things = f"{progress['things_done']}/{progress['things_total']}" if progress.get("things_total") else ""
             says = progress.get("says") or seen.get("waits_because") or ""

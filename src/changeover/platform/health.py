@@ -18,7 +18,8 @@ from psycopg import AsyncConnection, Error
 from changeover.platform.liveness import worker_is_alive
 
 LOOK_S = 1.5
-FRESH_S = 1.0
+FRESH_S, UNWELL_S = 1.0, 0.05
+"""How long an answer is given again: a part that is just starting may be there any moment."""
 LEAST_FREE_BYTES = 256_000_000
 FOLDERS = ("", "state", "servers", "apps", "backups")
 """Folders in the home. Each may be a separate file system."""
@@ -55,7 +56,7 @@ class HealthProbe:
     async def look(self) -> Finding:
         """At most one second old. Takes at most two seconds, even if something hangs."""
         now = time.monotonic()
-        if self._looking is None or (self._looking.done() and now - self._looked_at > FRESH_S):
+        if self._looking is None or (self._looking.done() and now - self._looked_at > _fresh_s(self._looking.result())):
             self._looked_at, self._looking = now, asyncio.ensure_future(self._look())
         return await asyncio.shield(self._looking)
 
@@ -98,6 +99,10 @@ class HealthProbe:
                 return await asyncio.to_thread(least_free_bytes, self.home)
         except (TimeoutError, OSError):
             return None
+
+
+def _fresh_s(found: Finding) -> float:
+    return FRESH_S if found.is_well else UNWELL_S
 
 
 def least_free_bytes(home: Path) -> int:

@@ -51,7 +51,8 @@ async def outlasting_full_disks(act: Callable[[], Awaitable[Answer]]) -> Answer:
     said = ""
     while True:
         try:
-            return await act()
+            answer = await act()
+            _raise_if_cancelled()
         except Exception as failure:
             full = full_disk_behind(failure, "The job worker can't continue a part of its work: a disk is full.")
             if full is None:
@@ -60,6 +61,15 @@ async def outlasting_full_disks(act: Callable[[], Awaitable[Answer]]) -> Answer:
                 log.error("%s", full.message)  # noqa: TRY400 - not a bug
             said = full.what
             await asyncio.sleep(FULL_DISK_PAUSE_S)
+        else:
+            return answer
+
+
+def _raise_if_cancelled() -> None:
+    """Of a task that waits for a new pool's first connection, psycopg_pool loses the cancellation."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 class AppKeeper:

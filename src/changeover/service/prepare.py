@@ -5,6 +5,8 @@ The router starts with the first deploy. Whether it can listen is checked here, 
 
 from __future__ import annotations
 
+import asyncio
+
 from changeover.changeovers.adopting import adopt_changeovers
 from changeover.hosts.users import ensure_system_users
 from changeover.platform.accounts import ensure_operator
@@ -14,8 +16,14 @@ from changeover.runtime.router import CaddyRouter
 from changeover.service.composition import connect_state, router_places
 from changeover.service.places import Places
 from changeover.service.state import State
+from changeover.service.telling import reported
 from changeover.settings import Settings
 from changeover.store.migrate import migrate
+
+
+def prepared(places: Places, settings: Settings, router_listen: str) -> int:
+    """As a process of its own; its exit code."""
+    return reported("prepare", lambda: asyncio.run(prepare(places, settings, router_listen=router_listen)))
 
 
 async def prepare(places: Places, settings: Settings, *, router_listen: str) -> None:

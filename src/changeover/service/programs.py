@@ -14,7 +14,7 @@ import uvloop
 from changeover.service.children import go_with_parent, log_to
 from changeover.service.control_plane import serve
 from changeover.service.places import Places
-from changeover.service.prepare import prepare
+from changeover.service.prepare import prepared
 from changeover.service.teardown import teardown
 from changeover.service.telling import reported
 from changeover.service.watching import keep_beating
@@ -36,9 +36,7 @@ class Programs:
     tls_key: Path | None = None
 
     def prepare(self, router_listen: str) -> int:
-        return reported(
-            "prepare", lambda: asyncio.run(prepare(self.places, self.settings, router_listen=router_listen))
-        )
+        return prepared(self.places, self.settings, router_listen)
 
     def teardown(self) -> int:
         return reported("teardown", lambda: asyncio.run(teardown(self.places, self.settings)))

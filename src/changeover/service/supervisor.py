@@ -120,8 +120,8 @@ class Supervisor:
             log_to(self.places.logs, "parent", also_to=sys.stderr)
             self.places.endpoint.unlink(missing_ok=True)  # of one that was killed
             wake, woken = self._obey_signals()
-            programs = self._load(listening)
-            self._one_shot("prepare", lambda: programs.prepare(self.router_listen))
+            with self._one_shot("prepare", self._first_of_all()):
+                programs = self._load(listening)
             self._make_children(programs)
             try:
                 for child in self.children:
@@ -134,7 +134,8 @@ class Supervisor:
                 self.places.endpoint.unlink(missing_ok=True)
                 self._stop_children()
                 if not (self.leave_running or self.home_is_gone):
-                    self._one_shot("teardown", programs.teardown)
+                    with self._one_shot("teardown", programs.teardown):
+                        pass
             wake.close()
         return 0
 
@@ -173,6 +174,12 @@ class Supervisor:
             signal.signal(name, stop)
         return wake, woken
 
+    def _first_of_all(self) -> Callable[[], int]:
+        """Needs only a part of what the children need. The rest is imported meanwhile."""
+        from changeover.service.prepare import prepared
+
+        return lambda: prepared(self.places, self.settings, self.router_listen)
+
     def _load(self, listening: socket.socket) -> Programs:
         """Import what the children run, and freeze it, because garbage collection would unshare its memory."""
         gc.disable()
@@ -192,13 +199,18 @@ class Supervisor:
             Child("control-plane", programs.control_plane, keep=(programs.listening,)),
         ]
 
-    def _one_shot(self, what: str, act: Callable[[], int]) -> None:
-        """Run a short process. Raises its failure as ours."""
+    @contextlib.contextmanager
+    def _one_shot(self, what: str, act: Callable[[], int]) -> Iterator[None]:
+        """Run a short process while the block runs. Raises its failure as ours."""
         with open(os.memfd_create("said"), "rb") as said, open(os.memfd_create("errors"), "rb") as errors:
             one = fork(
                 f"changeover {what} --data-dir={self.places.home}", act, stdout=said.fileno(), stderr=errors.fileno()
             )
-            if one.wait() != 0:
+            try:
+                yield
+            finally:
+                code = one.wait()
+            if code != 0:
                 for file in (said, errors):
                     file.seek(0)
                 raise _told(what, said.read(), errors.read())
@@ -254,7 +266,8 @@ class Supervisor:
         if time.monotonic() < self.revive_not_before:
             return
         try:
-            self._one_shot("prepare", lambda: programs.prepare(ANY_PORT))
+            with self._one_shot("prepare", lambda: programs.prepare(ANY_PORT)):
+                pass
             log.warning("the state's PostgreSQL had ended; it was started again")
         except ChangeoverError as error:
             self.revive_not_before = time.monotonic() + REVIVE_PAUSE_S
