@@ -56,8 +56,8 @@ def test_an_index_that_was_rebuilt_is_no_difference_and_one_that_broke_is() -> N
     healed, broken = Part("schema"), Part("schema")
     invalid = {("index public.i", "validity"): Fact("not valid", False)}
 
-    compare_relation_facts(healed, invalid, {}, order_decides=True)
-    compare_relation_facts(broken, {}, invalid, order_decides=True)
+    compare_relation_facts(healed, invalid, {}, decides=True)
+    compare_relation_facts(broken, {}, invalid, decides=True)
 
     assert (healed.result, broken.result) == ("equal", "differs")
 

@@ -69,3 +69,30 @@ def test_another_owner_of_public_is_a_difference_in_words(pair: Pair) -> None:
     assert [str(one) for one in found.differences] == [
         "schema public belongs to pg_database_owner on the source and to pair_app on the target"
     ]
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "thing"),
+    [
+        ("CREATE SCHEMA app; DROP SCHEMA public", "SELECT 1", "schema public"),
+        ("CREATE SCHEMA app", "GRANT SELECT ON pg_catalog.pg_authid TO pair_app", "acl pg_catalog.TABLE pg_authid"),
+        (
+            "CREATE SCHEMA app",
+            "REVOKE EXECUTE ON FUNCTION pg_catalog.pg_sleep FROM PUBLIC",
+            "acl pg_catalog.FUNCTION pg_sleep(double precision)",
+        ),
+    ],
+)
+def test_what_the_target_had_before_is_a_note_after_a_migration(pair: Pair, here: str, there: str, thing: str) -> None:
+    """`verify` alone still calls it a difference: nothing says then which side came first."""
+    run_sql(pair.servers[1].location(), "CREATE ROLE pair_app")
+    pair.make(f"{here}; CREATE TABLE app.t (id int PRIMARY KEY)")
+    pair.on_target(there)
+    pair.move()
+
+    after = asyncio.run(compare(pair.source, pair.target, compares_owners=True, properties_decide=False))
+    alone = asyncio.run(compare(pair.source, pair.target, compares_owners=True))
+
+    (difference,) = [one for one in alone.differences if one.thing == thing]
+    assert thing not in [one.thing for one in after.differences]
+    assert str(difference) in [note for part in after.parts for note in part.notes]

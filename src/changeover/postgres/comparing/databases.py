@@ -71,7 +71,13 @@ async def compare(
         why_not = "" if compares_owners is not None else why_not_comparable(*await read_ownership(here, there))
         with_owners = not why_not if compares_owners is None else compares_owners
         schema = await compare_schemas(
-            here, there, installations=known, skip_schemas=schemas, compares_owners=with_owners, excluded=excluded
+            here,
+            there,
+            installations=known,
+            skip_schemas=schemas,
+            compares_owners=with_owners,
+            excluded=excluded,
+            decides=properties_decide,
         )
         await compare_relations(schema, here, there, skip_schemas=schemas, decides=properties_decide, excluded=excluded)
         schema.notes += [why_not] if why_not else []

@@ -46,14 +46,18 @@ def compare_facts(part: Part, source: Facts, target: Facts, *, decides: bool = T
     part.compared += len(here & there)
 
 
-def compare_relation_facts(part: Part, source: Facts, target: Facts, *, order_decides: bool) -> None:
-    """Pure: for objects whose definitions are compared too. An index that is invalid only on the source is no difference."""
+def compare_relation_facts(part: Part, source: Facts, target: Facts, *, decides: bool) -> None:
+    """Pure: for objects whose definitions are compared too. An index that is invalid only on the source is no difference.
+
+    If not `decides`, another order of columns is a note, and so is a schema public that only the target has.
+    """
     named = {one.thing for one in part.differences}
     for title, fact in sorted(source.keys() | target.keys()):
         one, other = source.get((title, fact)), target.get((title, fact))
         if one == other or title in named or (fact == "validity" and other is None):
             continue
-        _report(part, Difference(title, _says(fact, one, other)), order_decides or fact != "order of columns")
+        is_note = fact == "order of columns" or (fact == "existence" and one is None)
+        _report(part, Difference(title, _says(fact, one, other)), decides or not is_note)
 
 
 def _says(fact: str, here: Fact | None, there: Fact | None) -> str:

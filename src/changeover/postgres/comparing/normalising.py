@@ -24,6 +24,11 @@ def belongs_to_the_server(thing: Thing, majors: tuple[int, int]) -> bool:
     return thing.type in ("SCHEMA", "ACL") and thing.name in ("public", "SCHEMA public")
 
 
+def is_about_catalogs(thing: Thing) -> bool:
+    """Rights on what PostgreSQL itself has. Providers give and take some on each of their servers."""
+    return thing.type == "ACL" and thing.schema in ("pg_catalog", "information_schema")
+
+
 def normalised(thing: Thing, text: str) -> str:
     """Without text that has no meaning on any version."""
     said = "\n".join(line.rstrip() for line in text.splitlines() if line.strip())

@@ -41,7 +41,7 @@ async def compare_relations(
     )
     out = {f"table {schema}.{name}" for schema, name in excluded.tables}
     here, there = ({key: value for key, value in facts.items() if key[0] not in out} for facts in (here, there))
-    compare_relation_facts(part, here, there, order_decides=decides)
+    compare_relation_facts(part, here, there, decides=decides)
 
 
 async def compare_members(part: Part, source: Side, target: Side, *, extensions: list[str]) -> None:

@@ -15,6 +15,7 @@ from changeover.postgres.comparing.dumps import OWNER, Thing, dump_arguments, du
 from changeover.postgres.comparing.members import rights_of_members
 from changeover.postgres.comparing.normalising import (
     belongs_to_the_server,
+    is_about_catalogs,
     normalised,
     same_but_for_order,
     without_newer_words,
@@ -100,8 +101,11 @@ async def compare_schemas(
     skip_schemas: list[str],
     compares_owners: bool,
     excluded: Excluded = NOTHING,
+    decides: bool = True,
 ) -> Part:
-    """Unknown as a whole if no pg_dump here can read both, or if one of them may not be read."""
+    """If not `decides`, rights on system catalogs that only the target has are a note: they were there before a migration.
+
+    Unknown as a whole if no pg_dump here can read both, or if one of them may not be read."""
     part, known = Part("schema"), list(installations)
     try:
         clients = _clients(source, target, known)
@@ -122,7 +126,7 @@ async def compare_schemas(
         )
     ]
     with_public(*things, compares_owners=compares_owners)
-    doubts = compare_things(part, *things, majors=majors, members=members)
+    doubts = compare_things(part, *things, majors=majors, members=members, decides=decides)
     await _settle(part, doubts, reader, None if compares_owners else (here, there))
     return part
 
@@ -149,6 +153,7 @@ def compare_things(
     *,
     majors: tuple[int, int],
     members: Collection[Thing] = (),
+    decides: bool = True,
 ) -> list[Doubt]:
     """Pure: adds missing objects to the part, and returns those printed differently. For `members`, both are only notes."""
     doubts = []
@@ -161,8 +166,11 @@ def compare_things(
                 part.notes.append(f"{thing.title} differs, but it concerns an object of an extension")
             continue
         if thing not in target or thing not in source:
-            missing = "target" if thing in source else "source"
-            part.differs(Difference(thing.title, f"is missing on the {missing}"))
+            missing = Difference(thing.title, f"is missing on the {'target' if thing in source else 'source'}")
+            if decides or thing in source or not is_about_catalogs(thing):
+                part.differs(missing)
+            else:
+                part.notes.append(str(missing))
             continue
         texts = [normalised(thing, text) for text in (source[thing], target[thing])]
         if texts[0] != texts[1]:
