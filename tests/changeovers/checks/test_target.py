@@ -232,3 +232,14 @@ async def test_a_target_that_is_read_only_fails_the_check(pair: Pair) -> None:
 async def test_a_target_without_an_archive_is_warned_of(newer: Ground, pair: Pair) -> None:
     assert results(await asked("T14", pair.source, pair.target)) == ["passed"]
     assert results(await asked("T14", pair.source, newer.at())) == ["warning"]
+
+
+async def test_a_target_without_plpgsql_fails_the_check(plain: Ground) -> None:
+    pair = plain.pair()
+    pair.there("DROP EXTENSION plpgsql")
+
+    (found,) = [one for one in await asked("T5", pair.source, pair.target) if one.result == "failed"]
+
+    assert found.what == "The target lacks the extension plpgsql."
+    pair.there(found.fix[found.fix.index("CREATE") :])
+    assert results(await asked("T5", pair.source, pair.target)) == ["passed"]

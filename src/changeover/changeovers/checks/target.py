@@ -160,6 +160,9 @@ async def _may(side: Side, *statements: sql.SQL | sql.Composed) -> bool:
 async def extensions(look: Look) -> Answers:
     side = look.there
     installed = {one.name: one.version for one in side.extensions}
+    if "plpgsql" not in installed and "plpgsql" in {one.name for one in look.source.extensions}:
+        yield failed("The target lacks the extension plpgsql.", "It was dropped there. A dump does not create it.",
+                     "On the target: CREATE EXTENSION plpgsql;")  # fmt: skip
     for one in look.source.moved_extensions:
         there = {installed[one.name]} if one.name in installed else await available(side, one.name)
         refusal = None
