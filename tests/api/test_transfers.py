@@ -452,7 +452,7 @@ def test_a_restore_makes_extensions_that_its_owner_may_not_make(api: httpx2.Clie
 
     restored = complete(api, shop.app, begin(api, shop.database, "restores", backup_url=backup["to_url"]))
 
-    assert [one for one in restored["logs"] if "Made earthdistance" in one["message"]]
+    assert [one for one in restored["logs"] if "Created earthdistance" in one["message"]]
     with connect(shop.url) as database:
         assert database.execute("SELECT count(*) FROM extra").fetchone() == (1,)
         rights = database.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
