@@ -35,9 +35,9 @@ def behind(count: int, replayed: int) -> Behind:
 @pytest.mark.parametrize(
     ("missing", "replayed", "seconds", "says"),
     [
-        (40_000, 100_000, 0.1, "40.0 kB behind and replays 400.0 kB/s"),
+        (40_000, 100_000, 0.1, "40 kB behind and replays 400 kB/s"),
         (90_000_000, 25_000_000, 0.0105, "90.0 MB behind and replays 100.0 MB/s"),  # by then it is 1 MB at most
-        (40_000, 100, 0.5, "replays 0.4 kB/s"),  # otherwise the pause does not begin
+        (40_000, 100, 0.5, "replays 400 bytes/s"),  # otherwise the pause does not begin
         (40_000, 0, 0.5, "replays nothing just now"),
     ],
 )

@@ -13,7 +13,7 @@ README = Path(__file__).resolve().parents[2] / "README.md"
 
 def walk() -> list[list[str]]:
     """The arguments of each of our commands in the walk, but for `server`, which runs all the while."""
-    section = README.read_text().partition("## A walk of five minutes")[2].partition("\n## ")[0]
+    section = README.read_text().partition("## A five-minute tour")[2].partition("\n## ")[0]
     typed = [shlex.split(line) for line in re.findall(r"^bin/changeover (.+)$", section, re.MULTILINE)]
     return [words for words in typed if words != ["server"]]
 

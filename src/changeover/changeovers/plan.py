@@ -10,7 +10,7 @@ from changeover.changeovers.checks.finding import Finding
 from changeover.changeovers.checks.ours import finding
 from changeover.changeovers.holds.registry import OF_DATABASES, holds
 from changeover.changeovers.predict import Looked, Prediction, predict
-from changeover.changeovers.sessions import counted
+from changeover.changeovers.sessions import counted_by_client
 from changeover.engines.engine import Behind, Server
 from changeover.engines.passage import Traffic
 from changeover.errors import InvalidParams, NotFound, ServerUnreachable
@@ -133,7 +133,7 @@ async def _look(scope: Scope, server: Server, leader: Database) -> _Look | None:
         return None
     return _Look(
         traffic=traffic,
-        direct=tuple(counted(traffic.direct)),
+        direct=tuple(counted_by_client(traffic.direct)),
         longest_transaction=str(traffic.in_transaction[0]) if traffic.in_transaction else "",
         longest_s=traffic.in_transaction[0].transaction_s if traffic.in_transaction else 0.0,
         prepared=traffic.prepared,

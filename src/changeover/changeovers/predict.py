@@ -18,6 +18,7 @@ from changeover.errors import ServerUnreachable
 from changeover.platform.pooling import poolers_of
 from changeover.platform.scope import Scope
 from changeover.platform.servers import server_of
+from changeover.quantities import counted, in_bytes
 from changeover.store import query
 from changeover.store.rows import Addon, App, Attachment, Database
 
@@ -105,9 +106,9 @@ def drain(first: Behind, second: Behind) -> Part:
     """
     rate = max(0, second.replayed_bytes - first.replayed_bytes) / BETWEEN_LOOKS_S
     if not rate:
-        return Part(REHEARSAL_S, f"the follower is {_size(second.bytes)} behind and replays nothing just now")
+        return Part(REHEARSAL_S, f"the follower is {in_bytes(second.bytes)} behind and replays nothing just now")
     seconds = min(REHEARSAL_S, min(second.bytes, LITTLE_BEHIND_BYTES) / rate)
-    return Part(seconds, f"the follower is {_size(second.bytes)} behind and replays {_size(rate)}/s")
+    return Part(seconds, f"the follower is {in_bytes(second.bytes)} behind and replays {in_bytes(rate)}/s")
 
 
 async def _behind(scope: Scope, target: Addon, source: Database) -> Behind | None:
@@ -146,7 +147,7 @@ async def _who_waits(scope: Scope, looked: Looked) -> str:
                 clients += (await console.load()).clients
         except ServerUnreachable as down:
             return down.what
-    return f"{_count(clients, 'client')} of {_count(len(poolers), 'pooler')} would wait just now"
+    return f"{counted(clients, 'client')} of {counted(len(poolers), 'pooler')} would wait just now"
 
 
 async def _dynos(scope: Scope, attachments: Sequence[Attachment]) -> tuple[list[Part], list[Part]]:
@@ -175,12 +176,3 @@ def _slowest(parts: Sequence[Part]) -> list[Part]:
 
 def _longest_of(measured: Sequence[float], what: str) -> str:
     return f"as the last {what}" if len(measured) == 1 else f"as the longest of the last {len(measured)} {what}s"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def _size(count: float) -> str:
-    """`310 kB`, `2.5 MB`."""
-    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.1f} kB"

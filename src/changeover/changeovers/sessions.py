@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Iterable
 
 from changeover.engines.passage import Visitor
+from changeover.quantities import counted
 
 
-def counted(visitors: Iterable[Visitor]) -> list[str]:
+def counted_by_client(visitors: Iterable[Visitor]) -> list[str]:
     """`8 sessions of shop (worker.1) from 10.0.0.7`, the most numerous first."""
     known = Counter((one.user, one.application, one.address) for one in visitors)
     return [_words(*who, times) for who, times in known.most_common()]
 
 
 def _words(user: str, application: str, address: str | None, times: int) -> str:
-    sessions = "1 session" if times == 1 else f"{times} sessions"
-    return f"{sessions} of {user}{f' ({application})' if application else ''} from {address or 'a pooler'}"
+    return f"{counted(times, 'session')} of {user}{f' ({application})' if application else ''} from {address or 'a pooler'}"

@@ -15,10 +15,11 @@ from changeover.cli.findings import show_findings
 from changeover.cli.private import a_plane
 from changeover.cli.resolve import Record
 from changeover.cli.session import Session, command
-from changeover.cli.terminal import Column, bytes_of, header, mention, one_line, paint, rows, say, table
+from changeover.cli.terminal import Column, header, mention, one_line, paint, rows, say, table
 from changeover.client import Client
 from changeover.errors import ChangeoverError, Misused
 from changeover.errors.elsewhere import CheckFailed
+from changeover.quantities import in_bytes, in_time
 
 PATH = "/changeover/v1/checks"
 PATIENCE_S = 1800.0
@@ -100,9 +101,9 @@ def _show_sides(checked: Record) -> None:
             "Provider notes": [one_line(note) for note in source["provider"]["notes"]],
             "Target": _side(target) if target else "none; checked against the PostgreSQL installations of this machine",
             "Target's provider notes": [one_line(note) for note in target["provider"]["notes"]] if target else None,
-            "Size": f"{bytes_of(size['bytes'])} of {bytes_of(size['limit_bytes'])} recommended for a snapshot,"
+            "Size": f"{in_bytes(size['bytes'])} of {in_bytes(size['limit_bytes'])} recommended for a snapshot,"
             f" {size['tables']} tables",
-            "Downtime": f"about {_time(forecast['downtime_s'])} if writers are held for the whole copy",
+            "Downtime": f"about {in_time(forecast['downtime_s'])} if writers are held for the whole copy",
             "Because": one_line(forecast["because"]),
             "Roles": ", ".join(one_line(role["name"]) for role in checked["roles"] if not role["is_reserved"]) or None,
             "Settings": f"{len(checked['settings'])}, listed with --csv",
@@ -160,17 +161,11 @@ def _show_tables(size: Record) -> None:
             size["biggest"],
             [
                 Column("Table", lambda one: one_line(one["name"])),
-                Column("Data", lambda one: bytes_of(one["table_bytes"])),
-                Column("Indexes", lambda one: bytes_of(one["index_bytes"])),
+                Column("Data", lambda one: in_bytes(one["table_bytes"])),
+                Column("Indexes", lambda one: in_bytes(one["index_bytes"])),
                 Column("Rows", lambda one: f"~{one['rows']:,}"),
             ],
         )
-
-
-def _time(seconds: float) -> str:
-    if seconds < 100:
-        return f"{max(1, round(seconds))} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def _make(folder: Path) -> None:

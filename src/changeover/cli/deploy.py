@@ -17,6 +17,7 @@ from changeover.cli.session import Session, command, takes_app
 from changeover.cli.terminal import action, paint, print_json, rows, say, warn
 from changeover.client import poll, segment
 from changeover.errors import Misused, NoAnswer, ReleaseFailed, Reported
+from changeover.quantities import counted
 
 IN_MEMORY_BYTES = 8 << 20
 LOOK_EVERY_S = 0.3
@@ -73,7 +74,7 @@ def _send(session: Session, folder: Path, app: str, description: str | None) -> 
             kind="application/gzip",
             sha256=digest,
         )
-        files = "1 file" if packed.files == 1 else f"{packed.files} files"
+        files = counted(packed.files, "file")
         doing.says = f"done, {files}, {packed.size_bytes} bytes packed"
     return {**answer, "files": packed.files}
 

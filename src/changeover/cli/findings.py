@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from changeover.cli.resolve import Record
 from changeover.cli.terminal import one_line, paint, say
+from changeover.quantities import counted
 
 MARKS = {"passed": ("good", "✓"), "warning": ("caution", "▸"), "failed": ("bad", "✘"), "unknown": ("caution", "?")}
 _GRAVITY = ("passed", "warning", "unknown", "failed")
@@ -20,8 +21,8 @@ def show_findings(findings: list[Record]) -> None:
     counts = {result: sum(_GRAVITY[one] == result for one in worst.values()) for result in _GRAVITY}
     style, mark = MARKS["passed"]
     others = ", ".join(f"{counts[result]} {word}" for result, word in _OTHERS.items() if counts[result])
-    checks = "1 check" if counts["passed"] == 1 else f"{counts['passed']} checks"
-    say(f" {paint(style, mark)} {checks} passed" + (f"; {others}" if others else ""))
+    passed = counted(counts["passed"], "check")
+    say(f" {paint(style, mark)} {passed} passed" + (f"; {others}" if others else ""))
     say("   What each id means: docs/checks.md")
     say()
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from changeover.cli.changeover_views import show_steps
 from changeover.cli.findings import MARKS, show_findings
 from changeover.cli.resolve import Record
-from changeover.cli.terminal import Column, bytes_of, header, one_line, paint, rows, say, table
+from changeover.cli.terminal import Column, header, one_line, paint, rows, say, table
+from changeover.quantities import counted, in_bytes
 
 MOST = 10
 MOST_TABLES = 20
@@ -20,7 +21,7 @@ def show_plan(checked: Record) -> None:
         {
             "From": _side(source),
             "To": _side(target),
-            "Size": f"{size['bytes'] / 1e6:,.0f} MB, {size['tables']} tables" if size else None,
+            "Size": f"{in_bytes(size['bytes'])}, {counted(size['tables'], 'table')}" if size else None,
             "Excluded": excluded(checked["excluded"]),
             "Writers": plan["writers"],
             "Downtime": plan["downtime"],
@@ -139,7 +140,7 @@ def _show_tables(copied: Record) -> None:
     columns = [
         Column("Table", lambda one: one_line(f"{one['schema']}.{one['table']}")),
         Column("Rows", lambda one: "unknown" if one["rows"] is None else f"{one['rows']:,}"),
-        Column("Size", lambda one: bytes_of(one["bytes"])),
+        Column("Size", lambda one: in_bytes(one["bytes"])),
         Column("Seconds", lambda one: "unknown" if one["seconds"] is None else f"{one['seconds']:,.1f}"),
     ]
     table(listed[:MOST_TABLES], columns)
@@ -167,16 +168,12 @@ _HELD = {
 }
 
 
-def _counted(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
-
-
 def _copied(copied: Record) -> str | None:
     if not copied:
         return None
     size, phases = copied["bytes"], copied["seconds"]
-    rate = f", {size / phases['copy'] / 1e6:.0f} MB/s" if phases.get("copy") and size > 1e6 else ""
-    return f"{_counted(copied['tables'], 'table')}, {size / 1e6:,.1f} MB in {sum(phases.values()):.1f} s{rate}"
+    rate = f", {in_bytes(size / phases['copy'])}/s" if phases.get("copy") and size > 1e6 else ""
+    return f"{counted(copied['tables'], 'table')}, {in_bytes(size)} in {sum(phases.values()):.1f} s{rate}"
 
 
 def _verified(found: Record | None, seen: Record) -> str:
@@ -246,9 +243,7 @@ def show_verification(seen: Record) -> None:
          | {"Excluded": excluded(report.get("excluded")), "Notes": _notes(report)})  # fmt: skip
     say()
     kind = "Counted" if report["is_quick"] else "Compared"
-    say(
-        f"{kind} {report['rows_compared']:,} rows, {report['bytes_compared'] / 1e6:,.0f} MB, in {report['seconds']:.1f} s."
-    )
+    say(f"{kind} {report['rows_compared']:,} rows, {in_bytes(report['bytes_compared'])}, in {report['seconds']:.1f} s.")
 
 
 def _part(part: Record) -> str:

@@ -8,6 +8,7 @@ from changeover.cli.resolve import Record
 from changeover.cli.session import Session, command, may_take_app
 from changeover.cli.terminal import Column, header, paint, rows, say, table
 from changeover.client import segment
+from changeover.quantities import in_bytes
 
 MARKS = {"done": "✓", "current": "▸", "pending": "·"}
 
@@ -58,9 +59,9 @@ def _progress(progress: Record) -> str | None:
     if progress.get("things_total"):
         parts.append(f"{progress['things_done']} of {progress['things_total']}")
     if progress.get("bytes_total"):
-        parts.append(f"{progress['bytes_done'] / 1e6:,.0f} of {progress['bytes_total'] / 1e6:,.0f} MB")
+        parts.append(f"{in_bytes(progress['bytes_done'])} of {in_bytes(progress['bytes_total'])}")
     if progress.get("bytes_per_s"):
-        parts.append(f"{progress['bytes_per_s'] / 1e6:,.0f} MB/s")
+        parts.append(f"{in_bytes(progress['bytes_per_s'])}/s")
     if progress.get("seconds_left") is not None:
         parts.append(f"{progress['seconds_left']:.0f} s left")
     return f"{progress['phase']}: {', '.join(parts) or progress.get('says')}" if progress else None

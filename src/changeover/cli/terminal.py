@@ -121,15 +121,6 @@ def one_line(text: str) -> str:
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
-def bytes_of(number: float) -> str:
-    """In a suitable unit, for example `1.5 MB`."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if number < 1000:
-            return f"{number:.0f} {unit}" if unit in ("bytes", "kB") else f"{number:.1f} {unit}"
-        number /= 1000
-    return f"{number:.1f} TB"
-
-
 @dataclass(frozen=True)
 class Column:
     """A table column: heading, and a function from item to cell (by default the field of the same name)."""

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from changeover.demo.verdict import Serving, Verdict
 from changeover.errors import ChangeoverError
+from changeover.quantities import counted
 
 
 class Screen:
@@ -122,5 +123,5 @@ def gone(verdict: Verdict) -> str:
 
 
 def failed(serving: Serving) -> str:
-    count = "1 request" if serving.failed_requests == 1 else f"{serving.failed_requests:,} requests"
+    count = counted(serving.failed_requests, "request")
     return f"{count} failed outside maintenance mode. The first failure: {serving.first_failure}"

@@ -81,4 +81,4 @@ def test_a_forecast_counts_tables_however_few_rows_they_have() -> None:
     )
 
     assert many.downtime_s - few.downtime_s == pytest.approx(5000 * PER_TABLE_S)
-    assert "for 5001 tables of any size" in many.because
+    assert "for 5,001 tables of any size" in many.because

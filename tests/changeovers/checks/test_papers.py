@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 
 from changeover.changeovers.checks import CHECKS
-from changeover.changeovers.checks.finding import counted, in_bytes, in_order, in_time, named
+from changeover.changeovers.checks.finding import in_order, named
 from changeover.changeovers.checks.ours import TITLES
+from changeover.quantities import counted, in_bytes, in_time
 
 PAGE = Path(__file__).resolve().parents[3] / "docs/checks.md"
 TELL_ONLY = {"C28", "N2"}

@@ -15,7 +15,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
-from changeover.changeovers.sessions import counted
+from changeover.changeovers.sessions import counted_by_client
 from changeover.engines.engine import Server
 from changeover.errors import ChangeoverError
 from changeover.platform.scope import Parts, Scope
@@ -137,7 +137,7 @@ async def _put_back(parts: Parts, pool: AsyncConnectionPool[Any], row: Changeove
         if not is_ours:
             return {"because": "Somebody else has this server in hand."}
         fenced = await parts.engine.fence_again(server, f"{row.run_id} again")
-    return {"is_put_back": True, "ended": counted(fenced.ended)[:MOST_NAMED]}
+    return {"is_put_back": True, "ended": counted_by_client(fenced.ended)[:MOST_NAMED]}
 
 
 async def _refused_since(parts: Parts, server: Server, former: OldSideRow | None) -> Refusals:

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from typing import LiteralString
 
-from changeover.changeovers.checks.finding import (
-    Answers,
-    check,
-    counted,
-    failed,
-    named,
-    passed,
-    warning,
-)  # fmt: skip
+from changeover.changeovers.checks.finding import Answers, check, failed, named, passed, warning
 from changeover.changeovers.checks.look import Look
 from changeover.changeovers.checks.server import hidden, hidden_sessions
 from changeover.changeovers.checks.side import Side
+from changeover.quantities import counted
 
 ROLES_IN_DEFINITIONS: LiteralString = """
 SELECT rolname FROM pg_roles WHERE oid IN (

@@ -8,12 +8,13 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from changeover.changeovers.checks.finding import Answers, check, counted, failed, named, passed, warning
+from changeover.changeovers.checks.finding import Answers, check, failed, named, passed, warning
 from changeover.changeovers.checks.look import Look
 from changeover.changeovers.checks.side import Side
 from changeover.changeovers.checks.trying import in_words, refusal_of, room_to_try
 from changeover.postgres.connect import Connection
 from changeover.postgres.reaching import reach
+from changeover.quantities import counted
 
 _LZ4_COLUMNS = """
 SELECT mine.name, quote_ident(attname), mine.relkind::text FROM mine JOIN pg_attribute a ON a.attrelid = mine.oid

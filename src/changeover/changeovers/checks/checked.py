@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from changeover.changeovers.checks.clients import Client
-from changeover.changeovers.checks.finding import Finding, counted, in_bytes, in_time
+from changeover.changeovers.checks.finding import Finding
 from changeover.changeovers.checks.providers import Provider
+from changeover.quantities import counted, in_bytes, in_time
 
 Verdict = Literal["ready", "not ready", "unknown"]
 LOADS_PER_S = 40_000_000

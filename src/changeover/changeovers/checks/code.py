@@ -6,17 +6,9 @@ import re
 
 from psycopg import sql
 
-from changeover.changeovers.checks.finding import (
-    Answer,
-    Answers,
-    check,
-    counted,
-    failed,
-    named,
-    passed,
-    warning,
-)  # fmt: skip
+from changeover.changeovers.checks.finding import Answer, Answers, check, failed, named, passed, warning
 from changeover.changeovers.checks.look import Look
+from changeover.quantities import counted
 
 _USED_FUNCTIONS = """
 SELECT DISTINCT p.oid::regprocedure::text, uses.by, p.prosrc

@@ -10,9 +10,10 @@ import psycopg
 from psycopg import sql
 
 from changeover.changeovers.checks.domains import OF_DOMAINS, OfDomain
-from changeover.changeovers.checks.finding import Answer, Answers, check, counted, failed, named, passed, warning
+from changeover.changeovers.checks.finding import Answer, Answers, check, failed, named, passed, warning
 from changeover.changeovers.checks.look import Look
 from changeover.changeovers.checks.scanning import first_of, scan, what_was_not_found
+from changeover.quantities import counted
 
 WITHIN_S = 5.0
 """For all CHECKs of a database, small tables first."""

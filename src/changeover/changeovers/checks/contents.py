@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-from changeover.changeovers.checks.finding import (
-    Answers,
-    check,
-    counted,
-    failed,
-    in_bytes,
-    named,
-    passed,
-    warning,
-)  # fmt: skip
+from changeover.changeovers.checks.finding import Answers, check, failed, named, passed, warning
 from changeover.changeovers.checks.look import Look
+from changeover.quantities import counted, in_bytes
 
 LARGE = 100 * 10**9
 """A move of more bytes by snapshot needs a plan of its own."""

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from changeover.changeovers.checks.finding import Answer, Answers, check, counted, failed, named, passed, warning
+from changeover.changeovers.checks.finding import Answer, Answers, check, failed, named, passed, warning
 from changeover.changeovers.checks.look import Look
 from changeover.changeovers.checks.scanning import scan, what_was_not_found
+from changeover.quantities import counted
 
 WITHIN_S = 3.0
 _EXPRESSIONS = """

@@ -106,24 +106,3 @@ def named(things: Iterable[object], most: int = 5) -> str:
     shown = [str(thing).replace("\n", "\\n").replace("\r", "\\r") for thing in things]
     rest = len(shown) - most
     return ", ".join(shown[:most]) + (f" and {rest} more" if rest > 0 else "")
-
-
-def counted(number: int, thing: str, things: str = "") -> str:
-    """`1 table`, `3 tables`."""
-    return f"{number} {thing if number == 1 else things or thing + 's'}"
-
-
-def in_bytes(number: float) -> str:
-    """`2.5 GB`. Uses powers of 1000, like disks and providers."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if number < 1000:
-            return f"{number:.0f} {unit}" if unit in ("bytes", "kB") else f"{number:.1f} {unit}"
-        number /= 1000
-    return f"{number:.1f} TB"
-
-
-def in_time(seconds: float) -> str:
-    """`40 s`, `12 min`, `3.5 h`."""
-    if seconds < 100:
-        return f"{max(1, round(seconds))} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from changeover.changeovers.checks.finding import Answers, check, counted, named, warning
+from changeover.changeovers.checks.finding import Answers, check, named, warning
 from changeover.changeovers.checks.look import Look
+from changeover.quantities import counted
 
 _LIST = sql.SQL(
     "SELECT ftrelid::regclass, srvname, srvoptions FROM pg_foreign_table JOIN pg_foreign_server s ON s.oid = ftserver"

@@ -9,17 +9,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from changeover.changeovers.checks.certificate import server_certificate
-from changeover.changeovers.checks.finding import (
-    Answer,
-    Answers,
-    check,
-    failed,
-    in_bytes,
-    named,
-    passed,
-    unknown,
-    warning,
-)  # fmt: skip
+from changeover.changeovers.checks.finding import Answer, Answers, check, failed, named, passed, unknown, warning
 from changeover.changeovers.checks.look import Line, Look
 from changeover.changeovers.checks.side import Side
 from changeover.errors import NoInstallation
@@ -28,6 +18,7 @@ from changeover.loopback import is_loopback
 from changeover.postgres.clients import clients_for, needs_tls
 from changeover.postgres.connect import Connection, fetch_row
 from changeover.postgres.location import SocketLocation
+from changeover.quantities import in_bytes
 
 ROUNDS = 11
 SLOW_MS, MOST_OFFSET_S = 100, 5

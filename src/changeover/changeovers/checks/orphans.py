@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from changeover.changeovers.checks.finding import Answers, check, counted, failed, named, passed, warning
+from changeover.changeovers.checks.finding import Answers, check, failed, named, passed, warning
 from changeover.changeovers.checks.look import Look
 from changeover.changeovers.checks.scanning import first_of, scan
+from changeover.quantities import counted
 
 WITHIN_S = 8.0
 """For all foreign keys of a database, small tables first."""

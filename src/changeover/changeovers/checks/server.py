@@ -4,20 +4,10 @@ from __future__ import annotations
 
 import psycopg
 
-from changeover.changeovers.checks.finding import (
-    Answer,
-    Answers,
-    check,
-    counted,
-    failed,
-    in_time,
-    named,
-    passed,
-    unknown,
-    warning,
-)  # fmt: skip
+from changeover.changeovers.checks.finding import Answer, Answers, check, failed, named, passed, unknown, warning
 from changeover.changeovers.checks.look import Look
 from changeover.postgres.pooled import has_a_go_between
+from changeover.quantities import counted, in_time
 
 OLDEST = 12
 """The oldest major version that every pg_dump here can read and that we test with."""

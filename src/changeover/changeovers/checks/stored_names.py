@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 
 from psycopg import sql
 
-from changeover.changeovers.checks.finding import Answer, Answers, check, counted, failed, named, passed, warning
+from changeover.changeovers.checks.finding import Answer, Answers, check, failed, named, passed, warning
 from changeover.changeovers.checks.look import Look
 from changeover.changeovers.checks.scanning import first_of, scan
+from changeover.quantities import counted
 
 WITHIN_S = 5.0
 AMBIGUOUS = {"regproc": "to_regproc", "regoper": "to_regoper"}

@@ -10,18 +10,10 @@ import psycopg
 from psycopg import sql
 
 from changeover.changeovers.checks.access import may_make_roles, quoted
-from changeover.changeovers.checks.finding import (
-    Answers,
-    check,
-    counted,
-    failed,
-    in_bytes,
-    named,
-    passed,
-    warning,
-)  # fmt: skip
+from changeover.changeovers.checks.finding import Answers, check, failed, named, passed, warning
 from changeover.changeovers.checks.look import Look
 from changeover.changeovers.checks.side import OURS, Side
+from changeover.quantities import counted, in_bytes
 
 ROOM = 1.5
 """Free disk per byte of the source: for the data, its indexes while they are sorted, and WAL."""

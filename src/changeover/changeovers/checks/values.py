@@ -4,18 +4,10 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from changeover.changeovers.checks.finding import (
-    Answers,
-    check,
-    counted,
-    failed,
-    named,
-    passed,
-    unknown,
-    warning,
-)  # fmt: skip
+from changeover.changeovers.checks.finding import Answers, check, failed, named, passed, unknown, warning
 from changeover.changeovers.checks.look import Look
 from changeover.changeovers.checks.side import Side
+from changeover.quantities import counted
 
 SAMPLED_COLUMNS, SAMPLED_ROWS = 200, 20_000
 _TEXT_COLUMNS = """SELECT nspname, relname, attname, name || '.' || quote_ident(attname)

@@ -18,7 +18,7 @@ from psycopg.types.json import Jsonb
 
 from changeover.changeovers.ends.databases import Sides, Way
 from changeover.changeovers.phases import Timeline
-from changeover.changeovers.sessions import counted
+from changeover.changeovers.sessions import counted_by_client
 from changeover.engines.passage import EndOfSource, Fenced, Passage
 from changeover.errors import ChangeoverError, NotQuiet
 from changeover.postgres.canary import sing
@@ -96,7 +96,7 @@ class Attempt:
         self.timeline.mark("held", poolers=len(ways))
         fenced = await passage.fence(self._mark, timeout_s=FENCE_S)
         self.timeline.mark(
-            "fenced", refusal=fenced.refusal, ended=counted(fenced.ended), prepared=list(fenced.prepared)
+            "fenced", refusal=fenced.refusal, ended=counted_by_client(fenced.ended), prepared=list(fenced.prepared)
         )
         end = await passage.end_of_source(secrets.token_hex(8))
         if not await passage.arrived(end, timeout_s=DRAIN_S):
