@@ -182,7 +182,7 @@ def test_a_state_of_a_postgresql_that_is_gone_is_refused_with_the_way_back(own_p
 
     version.write_text(former)
     assert typed.exit_code == 1
-    assert "PostgreSQL 9 made" in typed.stderr
+    assert "PostgreSQL 9 created" in typed.stderr
     assert "changeover restore" in typed.stderr
     own_plane.start()
 
