@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from changeover.engines.passage import Visitor
+from changeover.engines.passage import ClientSession
 from changeover.quantities import counted
 
 
-def counted_by_client(visitors: Iterable[Visitor]) -> list[str]:
+def counted_by_client(sessions: Iterable[ClientSession]) -> list[str]:
     """`8 sessions of shop (worker.1) from 10.0.0.7`, the most numerous first."""
-    known = Counter((one.user, one.application, one.address) for one in visitors)
+    known = Counter((one.user, one.application, one.address) for one in sessions)
     return [_words(*who, times) for who, times in known.most_common()]
 
 

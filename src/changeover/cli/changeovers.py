@@ -61,7 +61,7 @@ def _follow(session: Session, begun: Record) -> None:
     number, seen, shown = begun["id"], begun, ""
     mention(f"Changeover {paint('name', number)}. Ctrl-C leaves it running; changeovers:info {number} shows it again.")
     with progress(f"Moving {paint('datastore', begun['source'])}") as (doing, advance):
-        for seen in poll(lambda: session.client.get(f"{PATH}/{number}"), every_s=0.3):
+        for seen in poll(lambda: session.client.get(f"{PATH}/{number}"), every_s=0.3, pause=session.client.pause):
             advance(_now(seen), seen.get("percent"))
             if seen["finished_at"] or (seen["go_at"] is None and seen["step"] == "cut_over"):
                 break

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 
-class Visitor(Protocol):
+class ClientSession(Protocol):
     """A client's session. Its text describes it."""
 
     @property
@@ -32,13 +32,13 @@ class Visitor(Protocol):
 class Traffic:
     """The sessions of a server."""
 
-    direct: tuple[Visitor, ...]
+    direct: tuple[ClientSession, ...]
     """Connected without a pooler."""
-    in_transaction: tuple[Visitor, ...]
+    in_transaction: tuple[ClientSession, ...]
     """With an open transaction, the oldest first."""
     prepared: tuple[str, ...]
     """Prepared transactions."""
-    workers: tuple[Visitor, ...]
+    workers: tuple[ClientSession, ...]
     """Background workers that may write."""
 
 
@@ -58,7 +58,7 @@ class Fenced:
 
     refusal: str
     """The server's answer to a login attempt."""
-    ended: tuple[Visitor, ...]
+    ended: tuple[ClientSession, ...]
     """The sessions that were ended."""
     prepared: tuple[str, ...]
     """Prepared transactions. The target has them too."""

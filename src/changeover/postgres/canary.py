@@ -43,7 +43,7 @@ async def connect_as_app(
         yield connection
 
 
-async def sing(connection: Connection, token: str) -> None:
+async def probe_as_app(connection: Connection, token: str) -> None:
     """Write a row and read it back. Raises CanaryFailed."""
     try:
         await connection.execute("INSERT INTO _heroku.canary (token) VALUES (%s)", [token])

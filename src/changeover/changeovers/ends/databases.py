@@ -14,7 +14,7 @@ from changeover.errors import NotAvailable, NotQuiet, ServerUnreachable
 from changeover.platform.pooling import poolers_of, route_to
 from changeover.platform.scope import Parts
 from changeover.platform.servers import server_of
-from changeover.postgres.canary import connect_as_app, sing
+from changeover.postgres.canary import connect_as_app, probe_as_app
 from changeover.postgres.connect import Connection
 from changeover.store import query
 from changeover.store.changeover_rows import ChangeoverRow
@@ -121,7 +121,7 @@ class Sides:
             address=self.target.address, port=self.target.port, database=self.database,
             user=self.role.user, password=self.role.password, where=self.target.name,
         ) as connection:  # fmt: skip
-            await sing(connection, token)
+            await probe_as_app(connection, token)
 
 
 @dataclass(frozen=True)

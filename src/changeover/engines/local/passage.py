@@ -88,7 +88,7 @@ class LocalPassage:
         return await replication.leader_timeline(self.watching)
 
     async def canary(self, token: str) -> None:
-        await canary.sing(self.as_app, token)
+        await canary.probe_as_app(self.as_app, token)
 
 
 @asynccontextmanager

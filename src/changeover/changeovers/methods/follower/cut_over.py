@@ -21,7 +21,7 @@ from changeover.changeovers.phases import Timeline
 from changeover.changeovers.sessions import counted_by_client
 from changeover.engines.passage import EndOfSource, Fenced, Passage
 from changeover.errors import ChangeoverError, NotQuiet
-from changeover.postgres.canary import sing
+from changeover.postgres.canary import probe_as_app
 from changeover.postgres.connect import Connection
 from changeover.runs.run import Run
 from changeover.store import query
@@ -114,8 +114,8 @@ class Attempt:
     async def _open_the_target(self, passage: Passage, ways: list[Way], canaries: list[Connection]) -> None:
         timeline = await passage.promote()
         self.timeline.mark("promoted", timeline=timeline)
-        songs = [passage.canary(self._mark), *(sing(one, self._mark) for one in canaries)]
-        await _each([*songs, *(way.lead_to_target() for way in ways)])
+        probes = [passage.canary(self._mark), *(probe_as_app(one, self._mark) for one in canaries)]
+        await _each([*probes, *(way.lead_to_target() for way in ways)])
         self.timeline.mark("canary")
         self.timeline.mark("routed", poolers=len(ways))
         await _each(way.console.resume() for way in ways)
