@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from changeover.cli.changeover_views import show_steps
 from changeover.cli.findings import MARKS, show_findings
 from changeover.cli.resolve import Record
@@ -39,12 +41,18 @@ def excluded(found: Record | None) -> list[str]:
     if not found:
         return []
     kinds = {
-        "schemas": found["schemas"],
-        "tables, views and sequences": [".".join(name) for name in found["tables"]],
-        "extensions": found["extensions"],
+        "schemas": [_quoted(name) for name in found["schemas"]],
+        "tables, views and sequences": [".".join(map(_quoted, name)) for name in found["tables"]],
+        "extensions": [_quoted(name) for name in found["extensions"]],
         "functions are brought whose text names what is excluded": found["mentioned_by"],
     }
     return [f"{len(names):,} {kind}: {_some(names)}" for kind, names in kinds.items() if names]
+
+
+def _quoted(name: str) -> str:
+    """As psql prints it: `shop`, `"Odd.Name"`."""
+    escaped = name.replace('"', '""')
+    return name if re.fullmatch("[a-z_][a-z0-9_$]*", name) else f'"{escaped}"'
 
 
 def _some(names: list[str]) -> str:
@@ -211,10 +219,10 @@ def _next(seen: Record) -> str | None:
     if seen["status"] != "done":
         return None
     if seen["hold"] == "read-only":
-        database = seen["source"].split(" on ")[0]
+        database = seen["source"].split(" on ")[0].replace('"', '""')
         return (
             "point the applications to the target; to give the source back to its writers instead: "
-            f'ALTER DATABASE "{database}" RESET default_transaction_read_only'
+            f'SET default_transaction_read_only = off; ALTER DATABASE "{database}" RESET default_transaction_read_only'
         )
     return None
 

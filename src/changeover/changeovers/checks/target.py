@@ -254,7 +254,8 @@ async def writable(look: Look) -> Answers:
     elif side.value("default_transaction_read_only") == "on":
         yield failed(
             "The target is read-only for this login.", "default_transaction_read_only is on.",
-            f"ALTER DATABASE {quoted(side.identity.database)} RESET default_transaction_read_only; (or the role, or the server)",
+            f"SET default_transaction_read_only = off; ALTER DATABASE {quoted(side.identity.database)} RESET "
+            "default_transaction_read_only; (or the role, or the server)",
         )  # fmt: skip
 
 
