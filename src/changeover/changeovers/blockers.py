@@ -1,4 +1,4 @@
-"""What people see of a changeover live: who is in the way of its pause. What becomes of the old side: probing.py."""
+"""The sessions that are in the way of a pause, as of now. What becomes of the old side: after/probing.py."""
 
 from __future__ import annotations
 

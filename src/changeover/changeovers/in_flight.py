@@ -1,4 +1,4 @@
-"""Pauses under way in this process. One that has begun finishes or rolls back, whatever happens to who asked for it."""
+"""The pauses in progress in this process. A pause finishes or rolls back, even when its caller is cancelled."""
 
 from __future__ import annotations
 

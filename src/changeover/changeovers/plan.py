@@ -1,4 +1,4 @@
-"""What a changeover will do, what speaks against it, who will be rejected, and how long the pause will be. Changes nothing."""
+"""The plan of a changeover: what it will do, its findings, which clients it rejects, how long its pause will be."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ChangeoverPlan:
     """Every app with an attachment of the source."""
     findings: tuple[Finding, ...]
     rejected: tuple[str, ...]
-    """Who is connected past the poolers just now; the fence will end them."""
+    """Client sessions that bypass the poolers. The fence will end them."""
     prediction: Prediction
 
     def as_dict(self) -> dict[str, Any]:

@@ -35,7 +35,7 @@ STARTED, STOPPED = "^[1-9][0-9]* started", "^0 started, [1-9]"
 
 @dataclass(frozen=True)
 class Part:
-    """A share of the pause. `says`: what happens meanwhile, and where the number comes from."""
+    """A share of the pause. `says`: what happens during it, and where the number comes from."""
 
     seconds: float
     says: str
@@ -112,7 +112,7 @@ def drain(first: Behind, second: Behind) -> Part:
 
 
 async def _behind(scope: Scope, target: Addon, source: Database) -> Behind | None:
-    """None where nobody can tell; then a check has said so."""
+    """None when it is unknown. A check has said so then."""
     database = await query.one(scope.db, Database, "databases.find", addon_id=target.id)
     if database is None or database.leader_id != source.addon_id:
         return None
@@ -125,7 +125,7 @@ async def _behind(scope: Scope, target: Addon, source: Database) -> Behind | Non
 
 
 def _transactions(traffic: Traffic | None) -> list[Part]:
-    """In maintenance they are waited for with the page on. Nobody knows how long: as long again as they are open by now."""
+    """In maintenance they are waited for with the page on. The estimate: as long again as they have been open."""
     if traffic is None or not traffic.in_transaction or traffic.in_transaction[0].transaction_s < LONG_S:
         return []
     oldest = traffic.in_transaction[0]

@@ -43,7 +43,7 @@ class Changeover:
 
     @property
     def stopped(self) -> dict[str, Any] | None:
-        """Why it stopped, as an error's body, with what is held meanwhile and what to do about that. None while it goes on."""
+        """Why it stopped, as the body of an error, with what is held and how to continue. None unless it has stopped."""
         stopped, since = self.row.stopped, self.held_since
         if stopped is None or since is None:
             return stopped
@@ -78,7 +78,7 @@ async def find_changeover(scope: Scope, number: int, what: str = "changeover") -
 async def go(scope: Scope, number: int, *, ends_sessions: bool = False) -> Changeover:
     """Let the pause begin as soon as the target is ready. Raises NotAvailable when it has ended or is being undone.
 
-    One between addresses continues only with both of them: who continues it must still be able to reach them.
+    One between addresses continues only with both of them: the user must still be able to reach them.
     """
     found = await _unfinished(scope, number)
     if found.row.source_url is not None:

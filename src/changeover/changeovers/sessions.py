@@ -1,4 +1,4 @@
-"""Sessions of a database, counted by who they are: what people read instead of a line for each of fifty connections."""
+"""Client sessions of a database, counted by client: one line for each instead of one for each of fifty connections."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from changeover.quantities import counted
 def counted_by_client(sessions: Iterable[ClientSession]) -> list[str]:
     """`8 sessions of shop (worker.1) from 10.0.0.7`, the most numerous first."""
     known = Counter((one.user, one.application, one.address) for one in sessions)
-    return [_words(*who, times) for who, times in known.most_common()]
+    return [_words(*client, times) for client, times in known.most_common()]
 
 
 def _words(user: str, application: str, address: str | None, times: int) -> str:

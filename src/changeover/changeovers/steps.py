@@ -68,7 +68,7 @@ class Changing:
         try:
             held = await self._holds[row.hold].release(run, row)
         except ChangeoverError as error:
-            if row.source_url is None:  # one of our own tries again by itself: apps are held meanwhile
+            if row.source_url is None:  # one of our own is retried by its run: apps are held
                 raise
             return await stop(run, error)
         if held.waits_for:

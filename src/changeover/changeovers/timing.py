@@ -9,7 +9,7 @@ from changeover.store.changeover_rows import ChangeoverRow
 
 DAYS_S = 86400.0
 AT_ONCE = datetime(2000, 1, 1, tzinfo=UTC)
-"""A `go_at` that is always over, even when the clock is set back meanwhile."""
+"""A `go_at` that is always over, even when the clock has been set back."""
 
 
 def too_early(row: ChangeoverRow) -> Wait | None:

@@ -1,4 +1,4 @@
-"""The old side of a changeover is probed until it is destroyed: can anybody write there, and who tried?
+"""The old side of a changeover is probed until it is destroyed: can a client write there, and which ones tried?
 
 A fence that has gone is put back while the target leads: rows that are written on both sides can't be brought together.
 Where the target is gone as well, the old side is what is left, and stays as it was found.
@@ -29,12 +29,12 @@ log = logging.getLogger(__name__)
 
 MOST_NAMED = 20
 IN_HAND_S = 10.0
-"""How long to wait for a server that somebody else has in hand: the keeper may just be looking at it."""
+"""How long to wait for a server that is busy: its keeper may be looking at it."""
 
 
 @dataclass(frozen=True)
 class OldSide:
-    """What is known of it. `refused`: who tried to enter it, over all looks."""
+    """What is known of it. `refused`: the clients that tried to log in, over all looks."""
 
     finding: str
     probed_at: datetime
@@ -98,7 +98,7 @@ async def _probe(parts: Parts, pool: AsyncConnectionPool[Any], row: ChangeoverRo
 
 
 async def _look(parts: Parts, server: Server) -> str:
-    """`fenced`: a login was refused just now. `down`: nobody answers, and the fence is there when it comes back. Or `open`."""
+    """`fenced`: a login was refused just now. `down`: it does not answer, and comes back with its fence. Otherwise `open`."""
     if await parts.engine.fence_stands(server):
         return "fenced"
     is_up = (await parts.engine.health(server)).state == "available"
@@ -135,7 +135,7 @@ async def _put_back(parts: Parts, pool: AsyncConnectionPool[Any], row: Changeove
         if target is None or target.state != "provisioned":
             return {"because": f"{row.target_name}, which took over from it, is gone: this may be all that is left."}
         if not is_ours:
-            return {"because": "Somebody else has this server in hand."}
+            return {"because": "Another process is working on this server."}
         fenced = await parts.engine.fence_again(server, f"{row.run_id} again")
     return {"is_put_back": True, "ended": counted_by_client(fenced.ended)[:MOST_NAMED]}
 

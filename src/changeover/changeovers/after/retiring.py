@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 async def destroy_old_sources(parts: Parts, pool: AsyncConnectionPool[Any]) -> None:
-    """One round. One that somebody still uses (a follower hangs on it) stays, and the log says why."""
+    """One round. A source that is still in use (it has a follower) stays, and the log says why."""
     async with pool.connection() as db:
         due = await query.rows(db, ChangeoverRow, "changeovers.sources_to_destroy")
     for row in due:

@@ -60,7 +60,7 @@ def mark_of(source: Location, target: Location, account: UUID | None = None) -> 
 async def subject_of(scope: Scope, named: str) -> str:
     """One run of an account at a time. Another account's has another subject, so it can't keep this one from its target.
 
-    Only the target knows who may write there: its lock and its ledger let one migration in. A run that a former version
+    Only the target decides which migration may write there, by its lock and its ledger. A run that a former version
     began has a subject without an account.
     """
     former = await run_under_way(scope, named)

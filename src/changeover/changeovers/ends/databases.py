@@ -78,7 +78,7 @@ class Sides:
         await self.parts.engine.lift_fence(self.source)
 
     async def let_poolers_go_on(self) -> None:
-        """To where they lead; one that is down is started first: in a pause nobody else does that."""
+        """Resume them to where they lead. One that is down is started first: its keeper does not do that during a pause."""
         await self._start_poolers()
         async with self._consoles() as consoles:
             for console in consoles:
@@ -94,7 +94,7 @@ class Sides:
             yield [await stack.enter_async_context(self.parts.poolers.console(pooler)) for pooler in self.poolers]
 
     async def target_is_leader(self) -> bool:
-        """Raises ServerUnreachable when nobody can tell."""
+        """Raises ServerUnreachable when it is unknown."""
         health = await self.parts.engine.health(self.target)
         if health.is_in_recovery is None:
             raise ServerUnreachable(f"The target {self.target.name} does not answer.", why=health.because)
@@ -151,7 +151,7 @@ class Way:
 
 
 async def settle_target(db: Db, parts: Parts, row: ChangeoverRow) -> None:
-    """Put back what an attempt changed on the target, whoever made it; one that is gone or down is left as it is."""
+    """Put back what an attempt of any worker changed on the target. A target that is gone or down is left as it is."""
     target = await query.one(db, Database, "databases.find", addon_id=row.target_id)
     if target is not None and row.attempts:
         with contextlib.suppress(ServerUnreachable):
@@ -159,12 +159,12 @@ async def settle_target(db: Db, parts: Parts, row: ChangeoverRow) -> None:
 
 
 async def both_databases(db: Db, row: ChangeoverRow) -> tuple[Database, Database]:
-    """Source and target. Raises NotAvailable when somebody destroyed one of them meanwhile."""
+    """Source and target. Raises NotAvailable when one of them has been destroyed."""
     found = [
         await query.one(db, Database, "databases.find", addon_id=one) for one in (row.our_source_id, row.target_id)
     ]
     source, target = found
     if source is None or target is None:
         gone = row.source_name if source is None else row.target_name
-        raise NotAvailable(f"{gone} is gone.", why="Somebody destroyed it while it was being moved.")
+        raise NotAvailable(f"{gone} is gone.", why="It was destroyed while it was being moved.")
     return source, target

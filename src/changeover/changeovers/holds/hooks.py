@@ -78,5 +78,5 @@ async def run_hook(phase: str, command: str | None, ends: Ends, *, outcome: str 
         raise HookFailed(
             f"The command for --on-{phase} failed with exit code {done.returncode}.",
             why=last_lines(said),
-            fix="Mend it, then give the same command again: it goes on from there. Or call it off with --abort.",
+            fix="Fix it, then run the same command again: it continues from there. Or abort it with --abort.",
         )

@@ -1,6 +1,6 @@
 """The hold by maintenance mode: pages instead of apps, dynos down, scheduled jobs held; and everything back as it was.
 
-What is changed is written down before it is changed, so that whoever comes after a crash knows what to bring back.
+Each change is written down before it is made. After a crash, a successor knows what to bring back.
 """
 
 from __future__ import annotations

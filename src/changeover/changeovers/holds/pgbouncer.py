@@ -1,4 +1,4 @@
-"""The console of a PgBouncer that somebody else runs: its clients of one database wait, and go on."""
+"""The hold `pgbouncer`: clients of a PgBouncer that the user runs wait, by its console."""
 
 from __future__ import annotations
 

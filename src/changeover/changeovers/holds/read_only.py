@@ -30,12 +30,14 @@ class ReadOnly(HoldOfWriters):
         remarks = tuple(f"{name} has a setting of its own by which it may still write" for name in defiant)
         waits_for = ""
         if sessions.left:
-            who = ", ".join(sessions.left)
-            waits_for = f"these may have begun before the hold, and {ends.source.user} can't end them; end them: {who}"
+            named = ", ".join(sessions.left)
+            waits_for = (
+                f"these may have begun before the hold, and {ends.source.user} can't end them; end them: {named}"
+            )
         return Held(waits_for, remarks), {**changed, "hidden": sessions.hidden}
 
     async def put_back(self, ends: Ends, _hooks: Hooks, changed: Changed) -> Held:
-        """Sessions that began during the hold can't write until they begin anew: `left` names those that don't end."""
+        """Sessions that began during the hold can't write before they reconnect. `left` names those that could not be ended."""
         before = changed.get("before")
         async with reach(ends.source, application_name=NAME, is_read_only=False) as connection:
             await set_read_only(connection, ends.source, value=None if before is None else str(before))

@@ -1,1 +1,1 @@
-"""Comparing both sides: as part of a changeover, or by itself (`changeover verify`)."""
+"""Comparing both sides: as part of a changeover, or alone (`changeover verify`)."""

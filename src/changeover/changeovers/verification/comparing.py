@@ -1,4 +1,4 @@
-"""Comparisons under way in this worker: begun once, looked at by their runs' steps. One that dies with us begins anew."""
+"""The comparisons that this worker runs. Each is started once; its run's step looks at it. It starts over with a new worker."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def look_again_s(progress: Progress) -> float:
 
 @contextmanager
 def finally_failed() -> Iterator[None]:
-    """What fails here is not tried again: nothing was changed, and who waits for the answer can ask once more."""
+    """A failure inside is final. Nothing was changed, and the user can ask again."""
     try:
         yield
     except ChangeoverError as error:

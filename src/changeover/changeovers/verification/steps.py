@@ -1,4 +1,4 @@
-"""The table of steps of a comparison by itself: `changeover verify`."""
+"""The table of steps of a comparison alone: `changeover verify`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The pause: hold, fence, drain, point of no return, promote, canary, route, release. One step, one process, no tick inside.
 
 The phases are events in memory, journalled in one batch afterwards. Two durable writes only: `armed`, before the first side
-effect, and the point of no return. Whoever comes after a crash looks at both and at the servers: without the second it
+effect, and the point of no return. A successor looks at both and at the servers after a crash: without the second it
 rolls back, with it it goes forward.
 """
 
@@ -123,7 +123,7 @@ class Attempt:
         await passage.settle()
 
     async def _back(self, passage: Passage, ways: list[Way]) -> None:
-        """As before. Whoever was taken over must not touch anything: the state says who we are first."""
+        """Restore everything. The transaction proves first that no successor has taken over: otherwise nothing may be touched."""
         async with self._run.transaction() as db:
             await self._sides.lift_fence()
             await _each(way.console.resume() for way in ways)

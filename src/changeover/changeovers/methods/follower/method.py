@@ -28,7 +28,7 @@ from changeover.store.rows import Addon, RunRow
 
 LOOK_S, RETRY_S = 0.5, 0.25
 PATIENCE = {"pooled": timedelta(minutes=10), "maintenance": timedelta(minutes=1)}
-"""How long the pause is tried again and again before a user is asked. In maintenance, people see a page meanwhile."""
+"""How long attempts at the pause are repeated before a user is asked. In maintenance, visitors see a page all that time."""
 
 
 class Follower:

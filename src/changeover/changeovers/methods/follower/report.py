@@ -1,4 +1,4 @@
-"""The report of a changeover: its phases to the millisecond, who both sides are, what was rejected, what was not proven."""
+"""The report of a changeover: its phases to the millisecond, both sides, what was rejected, what was not proven."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 MOST_DEATHS = 5
 MOST_OF_ACCOUNT = 8
-"""Programs that one account may have at work at once. Their runs hold no slots meanwhile, so nothing else limits them."""
+"""Programs that one account may have at work at once. Their runs hold no slots, so nothing else limits them."""
 WAITS = Progress("start", f"waits until fewer than {MOST_OF_ACCOUNT} of your copies are under way")
 LOOK_S, WAITS_S = 0.5, 5.0
 
