@@ -11,13 +11,15 @@ import asyncio
 import psycopg
 from psycopg.rows import TupleRow
 
+from changeover.postgres.session_settings import retried
+
 PATIENCE_S = 5.0
 Session = psycopg.AsyncConnection[TupleRow]
 
 
 async def has_a_go_between(session: Session) -> bool:
     """Whether the process id reported at login is not the server's: a pooler or gateway answers for it."""
-    return await _backend(session) != session.pgconn.backend_pid
+    return await retried(lambda: _backend(session)) != session.pgconn.backend_pid
 
 
 async def shares_backends(first: Session, second: Session) -> bool:

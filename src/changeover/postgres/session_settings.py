@@ -7,9 +7,9 @@ PostgreSQL: each is either here or known not to change any result.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import Final
+from typing import Final, TypeVar
 
 from psycopg.errors import QueryCanceled
 
@@ -50,7 +50,8 @@ LIMITS: Final = {
     "transaction_timeout": "0",
 }
 """Only we end our sessions. Each session chooses its own `statement_timeout`."""
-TRIES: Final = 20
+TRIES: Final = 50
+Result = TypeVar("Result")
 APPLY: Final = """
 SELECT count(pg_catalog.set_config(s.name, v.setting, false))
   FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.text[])) v (name, setting)
@@ -59,13 +60,17 @@ SELECT count(pg_catalog.set_config(s.name, v.setting, false))
 """Skips settings that the server's version doesn't know."""
 
 
-async def limit(connection: Connection, milliseconds: int) -> None:
-    """Set `statement_timeout`. Tries again if the database's own value is so short that even this statement times out."""
+async def retried(attempt: Callable[[], Awaitable[Result]]) -> Result:
+    """The result of a statement that takes no time, under a `statement_timeout` shorter than the pauses of a busy machine."""
     for _ in range(TRIES):
         with suppress(QueryCanceled):
-            await connection.execute(f"SET statement_timeout = {milliseconds}".encode())
-            return
-    await connection.execute(f"SET statement_timeout = {milliseconds}".encode())
+            return await attempt()
+    return await attempt()
+
+
+async def limit(connection: Connection, milliseconds: int) -> None:
+    """Set `statement_timeout`, whatever the database's own is."""
+    await retried(lambda: connection.execute(f"SET statement_timeout = {milliseconds}".encode()))
 
 
 async def settle(connection: Connection, settings: Mapping[str, str]) -> None:

@@ -83,7 +83,7 @@ class Listen:
         except OSError as error:
             listening.close()
             raise PortTaken(
-                f"changeover can't listen at {self.host}:{self.port}.",
+                f"changeover can't listen on {self.host}:{self.port}.",
                 why=f"{error.strerror}: another program uses that port." if self.port else str(error),
                 fix="End that program (`ss -ltnp` names it), or choose another port: --listen 127.0.0.1:0 finds a free one.",
             ) from error
