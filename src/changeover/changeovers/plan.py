@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from changeover.changeovers.checks.finding import Finding
+from changeover.changeovers.checks.finding import Finding, counts_of
 from changeover.changeovers.checks.ours import finding
 from changeover.changeovers.holds.registry import OF_DATABASES, holds
 from changeover.changeovers.predict import Looked, Prediction, predict
@@ -54,6 +54,7 @@ class ChangeoverPlan:
             "hold_says": self.hold_says,
             "apps": list(self.apps),
             "findings": [asdict(finding) for finding in self.findings],
+            "counts": counts_of(self.findings),
             "rejected": list(self.rejected),
             "predicted_pause_s": round(self.prediction.seconds, 2),
             "prediction_because": self.prediction.because,
@@ -73,15 +74,16 @@ async def plan_changeover(scope: Scope, *, app_key: str, source_key: str, to: st
     server = await server_of(scope.db, leader.server_name)
     mine = list(await attachments_to(scope.db, source.id))
     look = await _look(scope, server, leader)
+    way = holds(scope.parts)[hold]
     findings = (
         *_of_server(look),
         *await _of_target(scope, target, leader),
         *await _of_followers(scope, source),
-        *await holds(scope.parts)[hold].plan(scope, source, mine),
+        *await way.plan(scope, source, mine),
     )
     prediction = await predict(scope, Looked(hold, mine, leader, target, look.traffic if look else None))
     return ChangeoverPlan(
-        app=app, source=source, new_plan=new_plan, target=target, hold=hold, hold_says=holds(scope.parts)[hold].says,
+        app=app, source=source, new_plan=new_plan, target=target, hold=hold, hold_says=way.says,
         apps=tuple(sorted({one.app_name for one in mine})), findings=findings,
         rejected=look.direct if look else (), prediction=prediction,
     )  # fmt: skip

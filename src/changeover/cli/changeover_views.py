@@ -22,7 +22,7 @@ def show_plan(plan: Record) -> None:
         }
     )
     say()
-    show_findings(plan["findings"])
+    show_findings(plan)
 
 
 def show_changeover(seen: Record) -> None:

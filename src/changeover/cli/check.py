@@ -82,7 +82,7 @@ def show_report(checked: Record) -> None:
     """Both sides, the findings, the facts, the verdict."""
     if checked["source"]:
         _show_sides(checked)
-    show_findings(checked["findings"])
+    show_findings(checked)
     if checked["source"]:
         _show_extensions(checked["extensions"])
         _show_clients(checked)

@@ -7,18 +7,15 @@ from changeover.cli.terminal import one_line, paint, say
 from changeover.quantities import counted
 
 MARKS = {"passed": ("good", "✓"), "warning": ("caution", "▸"), "failed": ("bad", "✘"), "unknown": ("caution", "?")}
-_GRAVITY = ("passed", "warning", "unknown", "failed")
 _OTHERS = {"warning": "with a warning", "failed": "failed", "unknown": "unknown"}
 
 
-def show_findings(findings: list[Record]) -> None:
-    """Those that did not pass, and the number of checks by result. The worst finding of a check counts."""
-    worst: dict[str, int] = {}
-    for finding in findings:
-        worst[finding["id"]] = max(worst.get(finding["id"], 0), _GRAVITY.index(finding["result"]))
+def show_findings(checked: Record) -> None:
+    """The findings of an answer that are not passed, and how many checks came to which result."""
+    counts = checked["counts"]
+    for finding in checked["findings"]:
         if finding["result"] != "passed":
             _show(finding)
-    counts = {result: sum(_GRAVITY[one] == result for one in worst.values()) for result in _GRAVITY}
     style, mark = MARKS["passed"]
     others = ", ".join(f"{counts[result]} {word}" for result, word in _OTHERS.items() if counts[result])
     passed = counted(counts["passed"], "check")

@@ -33,7 +33,7 @@ def show_plan(checked: Record) -> None:
         }
     )
     say()
-    show_findings(checked["findings"])
+    show_findings(checked)
 
 
 def excluded(found: Record | None) -> list[str]:

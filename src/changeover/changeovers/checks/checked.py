@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from changeover.changeovers.checks.clients import Client
-from changeover.changeovers.checks.finding import Finding
+from changeover.changeovers.checks.finding import Finding, counts_of
 from changeover.changeovers.checks.providers import Provider
 from changeover.quantities import counted, in_bytes, in_time
 
@@ -130,10 +130,7 @@ class Checked:
     @property
     def counts(self) -> dict[str, int]:
         """The number of checks (not findings) by result. The worst answer of a check counts."""
-        worst: dict[str, int] = {}
-        for finding in self.findings:
-            worst[finding.id] = max(worst.get(finding.id, 0), _GRAVITY.index(finding.result))
-        return {result: sum(1 for one in worst.values() if _GRAVITY[one] == result) for result in _GRAVITY}
+        return counts_of(self.findings)
 
     def skips(self) -> dict[str, Any]:
         """What a copy has to leave out, as fields of a job."""
@@ -146,9 +143,6 @@ class Checked:
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {"verdict": self.verdict, "counts": self.counts, **asdict(self)}
-
-
-_GRAVITY = ("passed", "warning", "unknown", "failed")
 
 
 def traits_of(checked: Checked) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], bool]:

@@ -106,3 +106,14 @@ def named(things: Iterable[object], most: int = 5) -> str:
     shown = [str(thing).replace("\n", "\\n").replace("\r", "\\r") for thing in things]
     rest = len(shown) - most
     return ", ".join(shown[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def counts_of(findings: Iterable[Finding]) -> dict[str, int]:
+    """How many checks (not findings) came to each result. Of several findings of a check, the worst counts."""
+    worst: dict[str, int] = {}
+    for finding in findings:
+        worst[finding.id] = max(worst.get(finding.id, 0), _GRAVITY.index(finding.result))
+    return {result: sum(_GRAVITY[one] == result for one in worst.values()) for result in _GRAVITY}
+
+
+_GRAVITY: tuple[Result, ...] = ("passed", "warning", "unknown", "failed")

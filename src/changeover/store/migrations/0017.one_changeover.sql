@@ -60,17 +60,6 @@ BEGIN
 END
 $write$;
 
-CREATE OR REPLACE VIEW public.migrations AS
-SELECT run_id, mark, source_url, target_url, source_name, target_name, options || jsonb_build_object('hold', hold) AS wish, hooks,
-       held || jsonb_build_object('hold', hold, 'since', held_at) AS held, stopped, progress,
-       report || CASE WHEN skips IS NULL THEN '{}' ELSE jsonb_build_object('skips', skips) END
-              || CASE WHEN copied IS NULL THEN '{}' ELSE jsonb_build_object('copy', copied) END
-              || CASE WHEN prediction ? 'predicted_pause_s'
-                      THEN jsonb_build_object('forecast', jsonb_build_object('downtime_s', prediction->'predicted_pause_s',
-                                                                             'because', prediction->'prediction_because'))
-                      ELSE '{}' END AS report,
-       created_at
-  FROM state.changeovers WHERE method = 'snapshot';
 ALTER TABLE migrations RENAME TO former_migrations;
 CREATE VIEW state.migrations AS
 SELECT run_id, mark, source_url, target_url, source_name, target_name, options || jsonb_build_object('hold', hold) AS wish, hooks,
@@ -83,10 +72,12 @@ SELECT run_id, mark, source_url, target_url, source_name, target_name, options |
                       ELSE '{}' END AS report,
        created_at
   FROM state.changeovers WHERE method = 'snapshot';
-CREATE TRIGGER write_migration INSTEAD OF INSERT OR UPDATE ON public.migrations
-    FOR EACH ROW EXECUTE FUNCTION state.write_migration();
 CREATE TRIGGER write_migration INSTEAD OF INSERT OR UPDATE ON state.migrations
     FOR EACH ROW EXECUTE FUNCTION state.write_migration();
+
+CREATE OR REPLACE VIEW public.migrations AS
+SELECT run_id, mark, source_url, target_url, source_name, target_name, wish, hooks, held, stopped, progress, report, created_at
+  FROM state.migrations;
 
 INSERT INTO state.migrations (run_id, mark, source_url, target_url, source_name, target_name, wish, hooks, held, stopped, progress,
                               report, created_at)
